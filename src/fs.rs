@@ -1,0 +1,237 @@
+//! Files that appear whole or not at all.
+//!
+//! Everything seedkit finishes gets its final name by a rename, after its bytes are on the disk. Copies are
+//! left to the kernel: a hard link or a reflink where it can, `copy_file_range` where it cannot.
+
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use tempfile::TempDir;
+
+/// The prefix of every temporary name, so that people know what an interrupted machine left behind.
+pub const TEMPORARY_PREFIX: &str = ".seedkit-";
+
+/// Returns the folder that holds `path`; the current folder for a bare name.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+/// Writes `bytes` to `path` under a temporary name, syncs, and renames over what was there.
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = parent(path);
+    let mut file = named_temporary(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.as_file().sync_data()?;
+    file.persist(path).map_err(|error| with_path(error.error, "cannot write", path))?;
+    sync_folder(folder)
+}
+
+/// Creates `path` with `bytes`; fails with [`io::ErrorKind::AlreadyExists`] and changes nothing if it is there.
+pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = parent(path);
+    let mut file = named_temporary(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.as_file().sync_data()?;
+    // A hard link fails if the name exists, which a rename does not: the content appears whole, or not at all.
+    fs::hard_link(file.path(), path)?;
+    sync_folder(folder)
+}
+
+/// Creates `folder` and its parents if they are missing; only the last one gets `mode`.
+pub fn create_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(parent(folder))?;
+    match std::fs::DirBuilder::new().mode(mode).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(with_path(error, "cannot create folder", folder)),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Makes a temporary file in `folder`, readable by its owner only, removed when dropped.
+pub fn named_temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .tempfile_in(folder)
+        .map_err(|error| with_path(error, "cannot create a temporary file in", folder))
+}
+
+/// Makes the entries of `folder` durable: renames before this call survive a power cut.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Returns the bytes that an unprivileged user may still write to the file system of `path`.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let existing = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("."));
+    let status = rustix::fs::statvfs(existing)
+        .map_err(|error| with_path(error.into(), "cannot ask for the free space of", existing))?;
+    Ok(status.f_bavail.saturating_mul(status.f_frsize))
+}
+
+/// Copies a file without passing its bytes through this process: reflink, else `copy_file_range`.
+///
+/// The target must not exist. Returns the number of bytes.
+pub fn clone_or_copy(source: &Path, target: &Path, mode: u32) -> io::Result<u64> {
+    let mut input = fs::File::open(source)?.into_parts().0;
+    let output = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(target)
+        .map_err(|error| with_path(error, "cannot create", target))?;
+    let mut output = output;
+    if rustix::fs::ioctl_ficlone(&output, &input).is_ok() {
+        return Ok(output.metadata()?.len());
+    }
+    // `io::copy` between two files is copy_file_range, with sendfile and read/write behind it.
+    io::copy(&mut input, &mut output)
+        .map_err(|error| with_path(error, &format!("cannot copy `{}` to", source.display()), target))
+}
+
+/// Gives `source` a second name: a hard link, else a copy. The target must not exist.
+pub fn link_or_copy(source: &Path, target: &Path) -> io::Result<()> {
+    if fs::hard_link(source, target).is_ok() {
+        return Ok(());
+    }
+    clone_or_copy(source, target, 0o644).map(drop)
+}
+
+/// Adds what was being done, and to which path, to an error that names neither.
+pub fn with_path(error: io::Error, doing: &str, path: &Path) -> io::Error {
+    io::Error::new(error.kind(), format!("{doing} `{}`: {error}", path.display()))
+}
+
+/// A folder that does not exist yet: filled beside its final place, then published by one rename.
+///
+/// Dropped unpublished, it disappears with all its content. What was at the final place stays untouched
+/// until [`Staging::publish`].
+#[derive(Debug)]
+pub struct Staging {
+    folder: TempDir,
+    target: PathBuf,
+}
+
+impl Staging {
+    /// Makes an empty staging folder beside `target`, on the same file system.
+    pub fn beside(target: &Path) -> io::Result<Self> {
+        let folder = parent(target);
+        fs::create_dir_all(folder)?;
+        let folder = tempfile::Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .permissions(std::fs::Permissions::from_mode(0o755))
+            .tempdir_in(folder)
+            .map_err(|error| with_path(error, "cannot create a staging folder in", folder))?;
+        Ok(Self { folder, target: target.to_owned() })
+    }
+
+    /// Returns the staging folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Moves the folder to its final place, replacing a folder that is there, and makes that durable.
+    ///
+    /// The exchange is one system call where the file system can (`RENAME_EXCHANGE`); there is no moment
+    /// without either the old or the new folder.
+    pub fn publish(self) -> io::Result<()> {
+        let Self { folder, target } = self;
+        let staged = folder.path();
+        if fs::symlink_metadata(&target).is_err() {
+            fs::rename(staged, &target)?;
+            // The staging name is gone; forget it instead of removing what now has the final name.
+            let _renamed_away = folder.keep();
+        } else {
+            rustix::fs::renameat_with(
+                rustix::fs::CWD,
+                staged,
+                rustix::fs::CWD,
+                &target,
+                rustix::fs::RenameFlags::EXCHANGE,
+            )
+            .map_err(io::Error::from)
+            .or_else(|_| exchange_by_three_renames(staged, &target))?;
+            // What now bears the staging name is the old folder.
+            folder.close()?;
+        }
+        sync_folder(parent(&target))
+    }
+}
+
+/// For file systems without `RENAME_EXCHANGE`, such as a Windows drive under WSL.
+fn exchange_by_three_renames(staged: &Path, target: &Path) -> io::Result<()> {
+    let mut aside = staged.as_os_str().to_owned();
+    aside.push(".old");
+    let aside = PathBuf::from(aside);
+    fs::rename(target, &aside)?;
+    if let Err(error) = fs::rename(staged, target) {
+        fs::rename(&aside, target)?;
+        return Err(error);
+    }
+    fs::rename(&aside, staged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_create_new_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create_new(&path, b"first", 0o600).unwrap();
+        let error = create_new(&path, b"second", 0o600).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_unpublished_staging_folder_leaves_the_old_one_and_no_debris() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("kit");
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("old"), "").unwrap();
+        let staging = Staging::beside(&target).unwrap();
+        fs::write(staging.path().join("new"), "").unwrap();
+        drop(staging);
+        assert!(target.join("old").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn publishing_replaces_the_old_folder_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("kit");
+        for name in ["first", "second"] {
+            let staging = Staging::beside(&target).unwrap();
+            fs::write(staging.path().join(name), "").unwrap();
+            staging.publish().unwrap();
+        }
+        let names: Vec<_> = fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["second"]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_three_renames_exchange_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (staged, target) = (folder.path().join("staged"), folder.path().join("kit"));
+        for (path, name) in [(&staged, "new"), (&target, "old")] {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join(name), "").unwrap();
+        }
+        exchange_by_three_renames(&staged, &target).unwrap();
+        assert!(target.join("new").exists() && staged.join("old").exists());
+    }
+}

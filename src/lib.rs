@@ -1,0 +1,8 @@
+//! seedkit prepares, on a connected machine, everything an air-gapped k3s cluster needs.
+pub mod digest;
+pub mod epoch;
+pub mod fs;
+
+pub mod artifact;
+pub mod progress;
+pub mod tree;

@@ -1,0 +1,2 @@
+//! The command `seedkit`.
+fn main() {}

@@ -202,7 +202,9 @@ mod tests {
     fn malformed_digests_are_refused() {
         let upper = format!("sha256:{}", "A".repeat(64));
         let short = format!("sha256:{}", "a".repeat(63));
-        for text in ["", "sha256", "sha256:", "md5:d41d8cd98f00b204e9800998ecf8427e", &upper, &short, "sha256:../x"] {
+        for text in
+            ["", "sha256", "sha256:", "md5:d41d8cd98f00b204e9800998ecf8427e", &upper, &short, "sha256:../x"]
+        {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
         let long = format!("sha512:{}", "0".repeat(128));

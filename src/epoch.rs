@@ -17,7 +17,9 @@ pub struct Epoch(u64);
 
 /// Says why a number is not a usable epoch.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{text}` is not a usable epoch: expected seconds since 1970 between 315532800 (1980) and 4102444800 (2100)")]
+#[error(
+    "`{text}` is not a usable epoch: expected seconds since 1970 between 315532800 (1980) and 4102444800 (2100)"
+)]
 pub struct InvalidEpoch {
     text: String,
 }

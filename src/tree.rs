@@ -217,7 +217,12 @@ impl FileTree {
     }
 
     /// Adds a regular file.
-    pub fn insert_file(&mut self, path: &str, mode: u32, content: impl Into<Content>) -> Result<(), TreeError> {
+    pub fn insert_file(
+        &mut self,
+        path: &str,
+        mode: u32,
+        content: impl Into<Content>,
+    ) -> Result<(), TreeError> {
         self.insert(path, Entry::File { mode, content: content.into() })
     }
 

@@ -86,8 +86,11 @@ fn modules_use_earlier_layers_only() {
             }
             match layers.get(&used) {
                 Some(below) if below < layer => {}
-                Some(_) => violations.push(format!("{}: uses {used}, which is not below", relative.display())),
-                None => violations.push(format!("{}: uses {used}, which lib.rs does not declare", relative.display())),
+                Some(_) => {
+                    violations.push(format!("{}: uses {used}, which is not below", relative.display()))
+                }
+                None => violations
+                    .push(format!("{}: uses {used}, which lib.rs does not declare", relative.display())),
             }
         }
     }
@@ -116,6 +119,7 @@ fn files_have_one_subject_and_at_most_450_lines() {
 
 #[test]
 fn the_parser_of_uses_sees_groups_and_paths() {
-    let text = "use crate::{digest::{Digest, Hasher}, fs};\nlet x = crate::tree::FileTree::new(); mycrate::no";
+    let text =
+        "use crate::{digest::{Digest, Hasher}, fs};\nlet x = crate::tree::FileTree::new(); mycrate::no";
     assert_eq!(used_modules(text), ["digest", "fs", "tree"]);
 }

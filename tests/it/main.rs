@@ -1,4 +1,5 @@
 //! All integration tests, in one binary: it links once.
-#![expect(missing_docs, reason = "tests are named by their claim")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod architecture;
+mod support;

@@ -5,4 +5,7 @@ pub mod fs;
 
 pub mod artifact;
 pub mod progress;
+pub mod store;
 pub mod tree;
+
+pub mod oci;

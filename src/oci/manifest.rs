@@ -1,0 +1,280 @@
+//! What a manifest refers to: a tolerant look into its raw bytes.
+//!
+//! The view knows OCI and Docker schema 2, manifests and indexes, artifacts, attestations. It never writes a
+//! manifest back. Schema 1 is refused by name: current container runtimes refuse it too.
+
+use serde::Deserialize;
+
+use super::Platform;
+use crate::digest::Digest;
+use crate::store::Descriptor;
+
+/// The most bytes a manifest may have, as registries limit it (OCI distribution specification, "Pushing Manifests").
+pub const MANIFEST_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// The media types of manifests and configurations.
+pub mod media_type {
+    /// OCI image manifest.
+    pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    /// OCI image index.
+    pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    /// Docker image manifest, version 2 schema 2.
+    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    /// Docker manifest list.
+    pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// OCI image configuration.
+    pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+    /// Docker image configuration.
+    pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+    /// All that can be asked for as a manifest.
+    pub const MANIFESTS: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
+}
+
+/// What a manifest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A list of manifests: OCI index or Docker list.
+    Index,
+    /// One image that a container runtime can unpack.
+    Image,
+    /// A manifest that is no runnable image: chart, signature, SBOM, attestation.
+    Artifact,
+}
+
+/// One content that a manifest refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// The content.
+    pub descriptor: Descriptor,
+    /// For children of an index: the platform, if stated and meaningful.
+    pub platform: Option<Platform>,
+    /// For attestation manifests of an index: the manifest they are about.
+    pub attests: Option<Digest>,
+    /// The layer is not in the registry (foreign, nondistributable); its URLs are elsewhere.
+    pub is_foreign: bool,
+}
+
+/// A look into a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// What it is.
+    pub kind: Kind,
+    /// The media type that the document states, or that its shape implies.
+    pub media_type: String,
+    /// The configuration; indexes have none.
+    pub config: Option<Child>,
+    /// The layers in order, for an index the manifests in order.
+    pub children: Vec<Child>,
+    /// The manifest this one is attached to.
+    pub subject: Option<Descriptor>,
+}
+
+/// Why bytes are no manifest that can be mirrored.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Not JSON, such as the HTML of a login page.
+    #[error("the manifest {digest} is not JSON: it begins with `{beginning}`")]
+    NotJson {
+        /// The bytes' digest.
+        digest: Digest,
+        /// The first characters.
+        beginning: String,
+        /// What the parser said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Docker's first schema, which no current runtime runs.
+    #[error("the image has the obsolete manifest schema 1, which current container runtimes refuse")]
+    SchemaOne,
+    /// JSON, yet neither a manifest nor an index.
+    #[error("the document {digest} is neither a manifest nor an index: {reason}")]
+    Unknown {
+        /// The bytes' digest.
+        digest: Digest,
+        /// What is missing or wrong.
+        reason: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawManifest {
+    schema_version: Option<u64>,
+    media_type: Option<String>,
+    artifact_type: Option<String>,
+    config: Option<RawDescriptor>,
+    layers: Option<Vec<RawDescriptor>>,
+    manifests: Option<Vec<RawDescriptor>>,
+    subject: Option<RawDescriptor>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawDescriptor {
+    #[serde(default)]
+    media_type: String,
+    digest: Digest,
+    size: u64,
+    platform: Option<RawPlatform>,
+    #[serde(default)]
+    urls: Option<Vec<String>>,
+    #[serde(default)]
+    annotations: Option<std::collections::BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct RawPlatform {
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    variant: Option<String>,
+}
+
+impl RawDescriptor {
+    fn into_descriptor(self) -> Descriptor {
+        Descriptor { media_type: self.media_type, digest: self.digest, size: self.size }
+    }
+
+    fn into_child(self) -> Child {
+        let annotation = |key: &str| self.annotations.as_ref().and_then(|all| all.get(key));
+        let is_attestation =
+            annotation("vnd.docker.reference.type").is_some_and(|kind| kind == "attestation-manifest");
+        let attests = annotation("vnd.docker.reference.digest")
+            .filter(|_| is_attestation)
+            .and_then(|digest| digest.parse().ok());
+        let platform = self
+            .platform
+            .as_ref()
+            .filter(|platform| platform.os != "unknown")
+            .and_then(|raw| Platform::from_parts(&raw.os, &raw.architecture, raw.variant.as_deref()));
+        let is_foreign = self.media_type.contains("nondistributable")
+            || self.media_type.contains(".foreign.")
+            || self.urls.as_ref().is_some_and(|urls| !urls.is_empty());
+        Child { platform, attests, is_foreign, descriptor: self.into_descriptor() }
+    }
+}
+
+impl Manifest {
+    /// Looks into `bytes`; `served_as` is the media type that came with them, if any.
+    ///
+    /// The media type is the one served, else the one stated, else what the shape implies.
+    pub fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Self, ManifestError> {
+        let digest = || Digest::sha256(bytes);
+        let unknown = |reason: &str| ManifestError::Unknown { digest: digest(), reason: reason.to_owned() };
+        let value: serde_json::Value =
+            serde_json::from_slice(bytes).map_err(|source| ManifestError::NotJson {
+                digest: digest(),
+                beginning: String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).escape_debug().collect(),
+                source,
+            })?;
+        let raw: RawManifest = serde_json::from_value(value).map_err(|error| unknown(&error.to_string()))?;
+        if raw.schema_version == Some(1) {
+            return Err(ManifestError::SchemaOne);
+        }
+        let served_as = served_as.filter(|served| media_type::MANIFESTS.contains(served));
+        let stated = served_as.map(str::to_owned).or(raw.media_type);
+        if let Some(manifests) = raw.manifests {
+            return Ok(Self {
+                kind: Kind::Index,
+                media_type: stated.unwrap_or_else(|| media_type::OCI_INDEX.to_owned()),
+                config: None,
+                children: manifests.into_iter().map(RawDescriptor::into_child).collect(),
+                subject: raw.subject.map(RawDescriptor::into_descriptor),
+            });
+        }
+        let stated = stated.unwrap_or_else(|| media_type::OCI_MANIFEST.to_owned());
+        if [media_type::OCI_INDEX, media_type::DOCKER_LIST].contains(&stated.as_str()) {
+            // `manifests: null` is written in the wild for an empty index.
+            return Ok(Self {
+                kind: Kind::Index,
+                media_type: stated,
+                config: None,
+                children: vec![],
+                subject: None,
+            });
+        }
+        let config = raw.config.ok_or_else(|| unknown("it has no `manifests` and no `config`"))?;
+        let is_image = raw.artifact_type.is_none()
+            && raw.subject.is_none()
+            && [media_type::OCI_CONFIG, media_type::DOCKER_CONFIG].contains(&config.media_type.as_str());
+        Ok(Self {
+            kind: if is_image { Kind::Image } else { Kind::Artifact },
+            media_type: stated,
+            config: Some(config.into_child()),
+            children: raw.layers.unwrap_or_default().into_iter().map(RawDescriptor::into_child).collect(),
+            subject: raw.subject.map(RawDescriptor::into_descriptor),
+        })
+    }
+
+    /// Returns the platform of an image's configuration, which is what runtimes go by.
+    pub fn platform_of_config(config: &[u8]) -> Option<Platform> {
+        let raw: RawPlatform = serde_json::from_slice(config).ok()?;
+        Platform::from_parts(&raw.os, &raw.architecture, raw.variant.as_deref())
+    }
+
+    /// Returns the blobs (not manifests) that are needed to have this manifest whole: configuration, layers.
+    ///
+    /// Foreign layers are not among them: no registry has them.
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        let is_index = self.kind == Kind::Index;
+        self.config
+            .iter()
+            .chain(self.children.iter().filter(move |_| !is_index))
+            .filter(|child| !child.is_foreign)
+            .map(|child| &child.descriptor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn image(config_type: &str) -> String {
+        format!(
+            r#"{{"schemaVersion":2,"config":{{"mediaType":"{config_type}","digest":"sha256:{HEX}","size":0}},
+            "layers":[{{"mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip","digest":"sha256:{HEX}",
+            "size":0,"urls":["https://example.invalid/"]}}]}}"#
+        )
+    }
+
+    #[test]
+    fn images_and_artifacts_are_told_apart_by_their_configuration() {
+        let kind = |config_type| Manifest::parse(image(config_type).as_bytes(), None).unwrap().kind;
+        assert_eq!(kind(media_type::OCI_CONFIG), Kind::Image);
+        assert_eq!(kind(media_type::DOCKER_CONFIG), Kind::Image);
+        assert_eq!(kind("application/vnd.cncf.helm.config.v1+json"), Kind::Artifact);
+    }
+
+    #[test]
+    fn foreign_layers_are_not_fetched() {
+        let manifest = Manifest::parse(image(media_type::OCI_CONFIG).as_bytes(), None).unwrap();
+        assert!(manifest.children[0].is_foreign);
+        assert_eq!(manifest.blobs().count(), 1);
+    }
+
+    #[test]
+    fn attestations_name_what_they_attest_and_have_no_platform() {
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{}","digest":"sha256:{HEX}","size":2,
+            "platform":{{"os":"unknown","architecture":"unknown"}},
+            "annotations":{{"vnd.docker.reference.type":"attestation-manifest","vnd.docker.reference.digest":"sha256:{HEX}"}}}}]}}"#,
+            media_type::OCI_MANIFEST
+        );
+        let manifest = Manifest::parse(index.as_bytes(), None).unwrap();
+        assert_eq!(manifest.kind, Kind::Index);
+        assert_eq!(manifest.children[0].platform, None);
+        assert_eq!(manifest.children[0].attests, Some(format!("sha256:{HEX}").parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_refused_by_name() {
+        let error = |bytes: &[u8]| Manifest::parse(bytes, None).unwrap_err().to_string();
+        assert!(error(b"<html><body>Login</body>").contains("begins with `<html><body>Login"));
+        assert!(error(br#"{"schemaVersion":1,"fsLayers":[]}"#).contains("schema 1"));
+        assert!(error(br#"{"hello":"world"}"#).contains("neither a manifest nor an index"));
+        assert!(error(br#"[1]"#).contains("neither a manifest nor an index"));
+    }
+}

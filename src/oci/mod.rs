@@ -1,0 +1,14 @@
+//! Images as the OCI specifications define them: references, platforms, manifests, graphs, layouts.
+//!
+//! Manifests are bytes first: they are hashed, stored and passed on exactly as they were served, and only
+//! *looked into* through [`Manifest`]. Nothing here opens a connection.
+
+mod manifest;
+mod platform;
+mod reference;
+mod source;
+
+pub use manifest::{Child, Kind, MANIFEST_LIMIT, Manifest, ManifestError, media_type};
+pub use platform::{InvalidPlatform, Platform};
+pub use reference::{DOCKER_HUB, InvalidReference, Reference};
+pub use source::{ImageSource, SourceError, SourceErrorKind};

@@ -1,0 +1,210 @@
+//! The store on disk: `<root>/<algorithm>/<hex>`, shared by all builds of a user.
+
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::{Descriptor, Mismatch, VerifyReader};
+use crate::digest::Digest;
+use crate::fs::{create_folder, named_temporary};
+
+/// How many bytes may wait in the page cache before the disk is told to begin writing them.
+const WRITE_BEHIND: u64 = 8 * 1024 * 1024;
+
+/// Blobs in a folder, each a file named by its digest.
+#[derive(Debug, Clone)]
+pub struct DiskStore {
+    root: PathBuf,
+}
+
+/// Why a blob is not in the store now.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The content is not what the descriptor says; nothing was kept.
+    #[error(transparent)]
+    Mismatch(Mismatch),
+    /// The bytes stopped coming.
+    #[error("cannot read blob {digest}")]
+    Read {
+        /// The blob.
+        digest: Digest,
+        /// What the reader said.
+        #[source]
+        source: io::Error,
+    },
+    /// The bytes could not be kept, for example because the disk is full.
+    #[error("cannot write blob {digest} to `{}`", .folder.display())]
+    Write {
+        /// The blob.
+        digest: Digest,
+        /// Where it was to go.
+        folder: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl DiskStore {
+    /// Opens the store in `root`, which is created if it is missing.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        for algorithm in ["sha256", "sha512"] {
+            create_folder(&root.join(algorithm), 0o755)?;
+        }
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// Returns where the blob is, or will be.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        self.root.join(digest.algorithm().name()).join(digest.hex())
+    }
+
+    /// Returns whether the blob is there with the right length; its bytes are not read.
+    pub fn contains(&self, descriptor: &Descriptor) -> bool {
+        fs::metadata(self.path(&descriptor.digest)).is_ok_and(|found| found.len() == descriptor.size)
+    }
+
+    /// Reads a small blob whole and verifies it; `None` if it is not there.
+    pub fn read(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, StoreError> {
+        let fail = |source| StoreError::Read { digest: descriptor.digest.clone(), source };
+        if !self.contains(descriptor) {
+            return Ok(None);
+        }
+        let file = fs::File::open(self.path(&descriptor.digest)).map_err(fail)?;
+        let mut bytes = Vec::new();
+        VerifyReader::new(file, descriptor.digest.clone(), descriptor.size)
+            .read_to_end(&mut bytes)
+            .map_err(|error| read_error(&descriptor.digest, error))?;
+        Ok(Some(bytes))
+    }
+
+    /// Takes in a blob: verified while it streams, durable before it is named. Fine if it is already there.
+    ///
+    /// `advance` hears of every piece of bytes as it is written.
+    pub fn push(
+        &self,
+        descriptor: &Descriptor,
+        content: impl Read,
+        mut advance: impl FnMut(u64),
+    ) -> Result<(), StoreError> {
+        let digest = &descriptor.digest;
+        let target = self.path(digest);
+        let folder = crate::fs::parent(&target).to_owned();
+        let write_error =
+            |source| StoreError::Write { digest: digest.clone(), folder: folder.clone(), source };
+        // A unique name for every attempt: two builds may fetch one blob at the same time.
+        let mut temporary = named_temporary(&folder).map_err(write_error)?;
+        let mut reader = VerifyReader::new(content, digest.clone(), descriptor.size);
+        let mut buffer = vec![0; 256 * 1024];
+        let (mut written, mut begun) = (0, 0);
+        loop {
+            let read = match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(read_error(digest, error)),
+            };
+            temporary.write_all(&buffer[..read]).map_err(write_error)?;
+            advance(read as u64);
+            written += read as u64;
+            if written - begun >= WRITE_BEHIND {
+                begin_writing(temporary.as_file(), begun, written);
+                begun = written;
+            }
+        }
+        let file = temporary.as_file();
+        // Read-only: the kits that share this file by a hard link must not change it through their name.
+        file.set_permissions(std::fs::Permissions::from_mode(0o444)).map_err(write_error)?;
+        file.sync_data().map_err(write_error)?;
+        temporary.persist(&target).map_err(|error| write_error(error.error))?;
+        Ok(())
+    }
+
+    /// Makes all names given so far durable; once per batch, not per blob.
+    pub fn sync(&self) -> io::Result<()> {
+        for algorithm in ["sha256", "sha512"] {
+            crate::fs::sync_folder(&self.root.join(algorithm))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a blob whose bytes turned out to be wrong. Fine if it is not there.
+    pub fn evict(&self, digest: &Digest) -> io::Result<()> {
+        match fs::remove_file(self.path(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Asks the kernel to begin writing a range, without waiting, so that the final sync finds little left to do.
+///
+/// Linux begins writeback of dirty pages for `POSIX_FADV_DONTNEED` (mm/fadvise.c) and drops only clean ones. A
+/// refusal means only that the final sync takes longer.
+fn begin_writing(file: &std::fs::File, from: u64, to: u64) {
+    let length = std::num::NonZero::new(to - from);
+    let _advice_only = rustix::fs::fadvise(file, from, length, rustix::fs::Advice::DontNeed);
+}
+
+fn read_error(digest: &Digest, error: io::Error) -> StoreError {
+    if !error.get_ref().is_some_and(|inner| inner.is::<Mismatch>()) {
+        return StoreError::Read { digest: digest.clone(), source: error };
+    }
+    let inner = error.into_inner().and_then(|inner| inner.downcast::<Mismatch>().ok());
+    StoreError::Mismatch(*inner.expect("the line above saw a mismatch inside"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn descriptor(content: &[u8]) -> Descriptor {
+        Descriptor {
+            media_type: "application/octet-stream".to_owned(),
+            digest: Digest::sha256(content),
+            size: content.len() as u64,
+        }
+    }
+
+    #[test]
+    fn a_blob_is_there_after_it_was_pushed_and_twice_is_fine() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path()).unwrap();
+        let blob = descriptor(b"content");
+        assert!(!store.contains(&blob));
+        for _ in 0..2 {
+            let mut seen = 0;
+            store.push(&blob, &b"content"[..], |bytes| seen += bytes).unwrap();
+            assert_eq!(seen, 7);
+        }
+        assert_eq!(store.read(&blob).unwrap().unwrap(), b"content");
+    }
+
+    #[test]
+    fn a_truncated_oversized_or_wrong_blob_is_not_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path()).unwrap();
+        let blob = descriptor(b"content");
+        for content in [&b"conten"[..], b"content!", b"c0ntent", b""] {
+            assert!(matches!(store.push(&blob, content, |_| {}), Err(StoreError::Mismatch(_))));
+        }
+        let left =
+            walkdir::WalkDir::new(folder.path()).into_iter().filter(|e| e.as_ref().unwrap().path().is_file());
+        assert_eq!(left.count(), 0);
+    }
+
+    #[test]
+    fn a_blob_that_rotted_on_disk_is_noticed_when_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path()).unwrap();
+        let blob = descriptor(b"content");
+        store.push(&blob, &b"content"[..], |_| {}).unwrap();
+        fs::remove_file(store.path(&blob.digest)).unwrap();
+        fs::write(store.path(&blob.digest), b"c0ntent").unwrap();
+        assert!(matches!(store.read(&blob), Err(StoreError::Mismatch(Mismatch::WrongContent { .. }))));
+        store.evict(&blob.digest).unwrap();
+        assert!(store.read(&blob).unwrap().is_none());
+    }
+}

@@ -8,4 +8,6 @@ pub mod progress;
 pub mod store;
 pub mod tree;
 
+pub mod yaml;
+
 pub mod oci;

@@ -1,0 +1,117 @@
+//! An image layout on disk: `oci-layout`, `index.json`, `blobs/<algorithm>/<hex>`.
+//!
+//! The writer names every image twice: `org.opencontainers.image.ref.name` holds the full reference, so that
+//! two registries with the same path and tag coexist, and `io.containerd.image.name` the name containerd
+//! gives the image. `index.json` is sorted and written last: who finds an image in it finds all of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::Reference;
+use crate::digest::Digest;
+use crate::fs::{create_folder, write_atomic};
+use crate::store::Descriptor;
+
+/// The annotation that names an image in an index (OCI image specification, "Pre-Defined Annotation Keys").
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation that containerd takes an image's name from.
+pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// The content of the file `oci-layout`.
+pub const OCI_LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// One image of an index: its root and its names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IndexEntry {
+    /// The root manifest.
+    #[serde(flatten)]
+    pub descriptor: Descriptor,
+    /// The image's names, among others.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub annotations: std::collections::BTreeMap<String, String>,
+}
+
+/// The document `index.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayoutIndex {
+    schema_version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    media_type: Option<String>,
+    /// The images.
+    pub manifests: Vec<IndexEntry>,
+}
+
+impl LayoutIndex {
+    /// Returns the index that names `images`, sorted by reference; equal references are one entry.
+    ///
+    /// `name` gives the value of [`REF_NAME`].
+    pub fn of<'a>(
+        images: impl IntoIterator<Item = (&'a Reference, &'a Descriptor)>,
+        name: impl Fn(&Reference) -> String,
+    ) -> Self {
+        let mut images: Vec<_> = images.into_iter().collect();
+        images.sort();
+        images.dedup();
+        let entry = |(reference, descriptor): (&Reference, &Descriptor)| IndexEntry {
+            descriptor: descriptor.clone(),
+            annotations: [(CONTAINERD_NAME, reference.tagged_name()), (REF_NAME, name(reference))]
+                .map(|(key, value)| (key.to_owned(), value))
+                .into(),
+        };
+        Self {
+            schema_version: 2,
+            media_type: Some(super::media_type::OCI_INDEX.to_owned()),
+            manifests: images.into_iter().map(entry).collect(),
+        }
+    }
+
+    /// Returns the document's bytes.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers always become JSON")
+    }
+}
+
+/// A layout being written into a folder.
+#[derive(Debug)]
+pub struct LayoutWriter {
+    root: PathBuf,
+}
+
+impl LayoutWriter {
+    /// Begins a layout in `root`, which is created.
+    pub fn create(root: &Path) -> io::Result<Self> {
+        for folder in ["blobs/sha256", "blobs/sha512"] {
+            create_folder(&root.join(folder), 0o755)?;
+        }
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// Adds a blob by giving a second name to `file`, whose content has been verified. Fine if it is there.
+    pub fn link_blob(&self, digest: &Digest, file: &Path) -> io::Result<()> {
+        let target = self.root.join(blob_path(digest));
+        if target.exists() {
+            return Ok(());
+        }
+        crate::fs::link_or_copy(file, &target)
+    }
+
+    /// Writes `oci-layout` and `index.json`; all blobs must be there.
+    pub fn finish(self, index: &LayoutIndex) -> io::Result<()> {
+        // An empty folder would be noise in a kit: sha512 is rare.
+        let unused = self.root.join("blobs/sha512");
+        if fs::read_dir(&unused)?.next().is_none() {
+            fs::remove_dir(&unused)?;
+        }
+        write_atomic(&self.root.join("oci-layout"), OCI_LAYOUT.as_bytes(), 0o644)?;
+        write_atomic(&self.root.join("index.json"), &index.to_json(), 0o644)
+    }
+}
+
+/// Returns a blob's path within a layout.
+pub fn blob_path(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
+}

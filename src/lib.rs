@@ -11,3 +11,5 @@ pub mod tree;
 pub mod yaml;
 
 pub mod oci;
+
+pub mod lockfile;

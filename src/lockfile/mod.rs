@@ -1,0 +1,197 @@
+//! `seedkit.lock`: what a spec resolved to.
+//!
+//! The lock pins every image tag to a digest per platform, every file to a length and SHA-256, and the build
+//! to one time. It is canonical text, sorted, one fact a line: two people who lock the same things get the
+//! same bytes, and a reviewer reads the difference. Which images, files and platforms a build needs is
+//! decided once, as [`Wanted`]; [`Lockfile::check`] is the only way to a [`Locked`], and the build steps take
+//! nothing else.
+//!
+//! # Grammar
+//!
+//! TOML with the keys `version`, `epoch`, `platforms`, then `[[file]]` and `[[image]]` tables, each with all of
+//! its keys in a fixed order. Unknown keys are refused: a newer seedkit may mean something by them.
+
+mod drift;
+mod text;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use drift::{Drift, Locked};
+
+use crate::digest::Digest;
+use crate::epoch::Epoch;
+use crate::oci::{Platform, Reference};
+
+/// The version of the format that this seedkit writes and reads.
+pub const VERSION: u32 = 1;
+
+/// The name a lock has beside its spec.
+pub const FILE_NAME: &str = "seedkit.lock";
+
+/// What a spec resolved to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lockfile {
+    /// The time that everything built from this lock carries.
+    pub epoch: Epoch,
+    /// The platforms, sorted.
+    pub platforms: Vec<Platform>,
+    /// The files, sorted by role.
+    pub files: Vec<LockedFile>,
+    /// The images, sorted by reference.
+    pub images: Vec<LockedImage>,
+}
+
+/// One file, pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedFile {
+    /// What the file is for; unique.
+    pub role: FileRole,
+    /// Where it came from: a path as written in the spec, or a URL.
+    pub source: String,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// One image, pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LockedImage {
+    /// The image as listed, fully qualified.
+    pub reference: Reference,
+    /// The name it gets in the private registry, if the list gives another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// The media type of the root manifest.
+    pub media_type: String,
+    /// The root manifest: of an index if the image has one.
+    pub digest: Digest,
+    /// The root manifest's length in bytes.
+    pub size: u64,
+    /// The bytes of all manifests and blobs that the build takes.
+    pub total_size: u64,
+    /// The runnable image of each platform; empty for artifacts such as charts.
+    #[serde(default)]
+    pub platforms: BTreeMap<Platform, Digest>,
+}
+
+/// What a file of the kit is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum FileRole {
+    /// The k3s binary of a platform.
+    K3sBinary(Platform),
+    /// The release's own airgap tarball of a platform.
+    K3sAirgap(Platform),
+    /// The release's own image list.
+    K3sImages,
+    /// A user's file, by its destination on the nodes.
+    File(String),
+}
+
+/// Says why a text is not a [`FileRole`].
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no role of a file that this version of seedkit knows")]
+pub struct InvalidRole(String);
+
+impl fmt::Display for FileRole {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::K3sBinary(platform) => write!(formatter, "k3s-binary {platform}"),
+            Self::K3sAirgap(platform) => write!(formatter, "k3s-airgap {platform}"),
+            Self::K3sImages => formatter.write_str("k3s-images"),
+            Self::File(destination) => write!(formatter, "file {destination}"),
+        }
+    }
+}
+
+impl From<FileRole> for String {
+    fn from(role: FileRole) -> Self {
+        role.to_string()
+    }
+}
+
+impl TryFrom<String> for FileRole {
+    type Error = InvalidRole;
+
+    fn try_from(text: String) -> Result<Self, InvalidRole> {
+        let role = match text.split_once(' ') {
+            None if text == "k3s-images" => Some(Self::K3sImages),
+            Some(("k3s-binary", platform)) => platform.parse().ok().map(Self::K3sBinary),
+            Some(("k3s-airgap", platform)) => platform.parse().ok().map(Self::K3sAirgap),
+            Some(("file", destination)) => Some(Self::File(destination.to_owned())),
+            _ => None,
+        };
+        role.ok_or(InvalidRole(text))
+    }
+}
+
+/// All that a build of a spec needs, by name; nothing of it is resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// The platforms.
+    pub platforms: Vec<Platform>,
+    /// The images.
+    pub images: Vec<WantedImage>,
+    /// The files.
+    pub files: Vec<WantedFile>,
+}
+
+/// One image that a build needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedImage {
+    /// The image.
+    pub reference: Reference,
+    /// The name it gets in the private registry, if another one.
+    pub destination: Option<String>,
+    /// Which list or spec names it, for messages: `images.txt:12`.
+    pub origin: String,
+}
+
+/// One file that a build needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedFile {
+    /// What it is for.
+    pub role: FileRole,
+    /// Where it comes from: a path as written in the spec, or a URL.
+    pub source: String,
+    /// The digest that the spec demands, if it states one.
+    pub sha256: Option<Digest>,
+}
+
+/// Why a lock cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LockfileError {
+    /// The text is not TOML, or has unknown, missing or wrong keys.
+    #[error("the lock is malformed: {0}")]
+    Malformed(String),
+    /// Another version of the format.
+    #[error("the lock has format version {found}; this seedkit reads version {VERSION}")]
+    Version {
+        /// The version found.
+        found: u32,
+    },
+    /// Something is locked twice.
+    #[error("the lock has `{name}` twice")]
+    Duplicate {
+        /// The image or file.
+        name: String,
+    },
+}
+
+impl Lockfile {
+    /// Returns the file with the role, if it is locked.
+    pub fn file(&self, role: &FileRole) -> Option<&LockedFile> {
+        self.files.iter().find(|file| file.role == *role)
+    }
+
+    /// Returns whether both locks pin the same content; the epoch does not matter.
+    pub fn pins_same_content(&self, other: &Self) -> bool {
+        (&self.platforms, &self.files, &self.images) == (&other.platforms, &other.files, &other.images)
+    }
+}

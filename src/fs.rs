@@ -58,11 +58,44 @@ pub fn create_folder(folder: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// Makes a temporary file in `folder`, readable by its owner only, removed when dropped.
+///
+/// It is locked while this process lives, so that [`remove_abandoned`] knows it is in use.
 pub fn named_temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    tempfile::Builder::new()
+    let file = tempfile::Builder::new()
         .prefix(TEMPORARY_PREFIX)
         .tempfile_in(folder)
-        .map_err(|error| with_path(error, "cannot create a temporary file in", folder))
+        .map_err(|error| with_path(error, "cannot create a temporary file in", folder))?;
+    lock(file.as_file());
+    Ok(file)
+}
+
+/// Locks a file or folder as in use; the kernel releases the lock however the process ends.
+fn lock(file: impl std::os::fd::AsFd) -> bool {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+/// Removes temporary files and folders that processes which no longer live left in `folder`.
+///
+/// A power cut or `kill -9` leaves them; nobody else does. What is in use is locked, and stays.
+pub fn remove_abandoned(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let is_ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
+        let is_folder = entry.file_type()?.is_dir();
+        if !is_ours || !(is_folder || entry.file_type()?.is_file()) {
+            continue;
+        }
+        let path = entry.path();
+        let Ok(opened) = fs::File::open(&path) else { continue };
+        if lock(&opened) {
+            if is_folder { fs::remove_dir_all(&path)? } else { fs::remove_file(&path)? }
+        }
+    }
+    Ok(())
 }
 
 /// Makes the entries of `folder` durable: renames before this call survive a power cut.
@@ -119,19 +152,25 @@ pub fn with_path(error: io::Error, doing: &str, path: &Path) -> io::Error {
 pub struct Staging {
     folder: TempDir,
     target: PathBuf,
+    _in_use: fs::File,
 }
 
 impl Staging {
     /// Makes an empty staging folder beside `target`, on the same file system.
+    ///
+    /// Staging folders that killed processes left there are removed first.
     pub fn beside(target: &Path) -> io::Result<Self> {
         let folder = parent(target);
         fs::create_dir_all(folder)?;
+        remove_abandoned(folder)?;
         let folder = tempfile::Builder::new()
             .prefix(TEMPORARY_PREFIX)
             .permissions(std::fs::Permissions::from_mode(0o755))
             .tempdir_in(folder)
             .map_err(|error| with_path(error, "cannot create a staging folder in", folder))?;
-        Ok(Self { folder, target: target.to_owned() })
+        let in_use = fs::File::open(folder.path())?;
+        lock(&in_use);
+        Ok(Self { folder, target: target.to_owned(), _in_use: in_use })
     }
 
     /// Returns the staging folder.
@@ -144,7 +183,7 @@ impl Staging {
     /// The exchange is one system call where the file system can (`RENAME_EXCHANGE`); there is no moment
     /// without either the old or the new folder.
     pub fn publish(self) -> io::Result<()> {
-        let Self { folder, target } = self;
+        let Self { folder, target, _in_use } = self;
         let staged = folder.path();
         if fs::symlink_metadata(&target).is_err() {
             fs::rename(staged, &target)?;
@@ -221,6 +260,20 @@ mod tests {
         let names: Vec<_> = fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["second"]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_abandoned_temporaries_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_use = named_temporary(folder.path()).unwrap();
+        fs::write(folder.path().join(".seedkit-dead"), "").unwrap();
+        fs::create_dir(folder.path().join(".seedkit-dead-folder")).unwrap();
+        fs::write(folder.path().join("theirs"), "").unwrap();
+        remove_abandoned(folder.path()).unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        left.sort();
+        assert_eq!(left, [in_use.path(), &folder.path().join("theirs")]);
     }
 
     #[test]

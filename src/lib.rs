@@ -13,3 +13,5 @@ pub mod yaml;
 pub mod oci;
 
 pub mod lockfile;
+
+pub mod verify;

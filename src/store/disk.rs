@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use tempfile::NamedTempFile;
 
 use super::{Descriptor, Mismatch, VerifyReader};
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest, HashingWriter};
 use crate::fs::{create_folder, named_temporary};
 
 /// How many bytes may wait in the page cache before the disk is told to begin writing them.
@@ -34,12 +35,23 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// The bytes of undescribed content stopped coming.
+    #[error("cannot read the content")]
+    ReadContent {
+        /// What the reader said.
+        #[source]
+        source: io::Error,
+    },
+    /// Undescribed content does not end.
+    #[error("the content has more than the {limit} bytes that are accepted")]
+    TooLarge {
+        /// The most bytes accepted.
+        limit: u64,
+    },
     /// The bytes could not be kept, for example because the disk is full.
-    #[error("cannot write blob {digest} to `{}`", .folder.display())]
+    #[error("cannot write to the store `{}`", .folder.display())]
     Write {
-        /// The blob.
-        digest: Digest,
-        /// Where it was to go.
+        /// Where they were to go.
         folder: PathBuf,
         /// What the file system said.
         #[source]
@@ -51,7 +63,9 @@ impl DiskStore {
     /// Opens the store in `root`, which is created if it is missing.
     pub fn open(root: &Path) -> io::Result<Self> {
         for algorithm in ["sha256", "sha512"] {
-            create_folder(&root.join(algorithm), 0o755)?;
+            let folder = root.join(algorithm);
+            create_folder(&folder, 0o755)?;
+            crate::fs::remove_abandoned(&folder)?;
         }
         Ok(Self { root: root.to_owned() })
     }
@@ -90,32 +104,52 @@ impl DiskStore {
         mut advance: impl FnMut(u64),
     ) -> Result<(), StoreError> {
         let digest = &descriptor.digest;
-        let target = self.path(digest);
-        let folder = crate::fs::parent(&target).to_owned();
-        let write_error =
-            |source| StoreError::Write { digest: digest.clone(), folder: folder.clone(), source };
-        // A unique name for every attempt: two builds may fetch one blob at the same time.
-        let mut temporary = named_temporary(&folder).map_err(write_error)?;
         let mut reader = VerifyReader::new(content, digest.clone(), descriptor.size);
-        let mut buffer = vec![0; 256 * 1024];
-        let (mut written, mut begun) = (0, 0);
-        loop {
-            let read = match reader.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(read_error(digest, error)),
-            };
-            temporary.write_all(&buffer[..read]).map_err(write_error)?;
-            advance(read as u64);
-            written += read as u64;
-            if written - begun >= WRITE_BEHIND {
-                begin_writing(temporary.as_file(), begun, written);
-                begun = written;
-            }
+        let folder = self.root.join(digest.algorithm().name());
+        let write_error = |source| StoreError::Write { folder: folder.clone(), source };
+        let mut temporary = named_temporary(&folder).map_err(write_error)?;
+        let read_error = |error| read_error(digest, error);
+        stream(&mut reader, temporary.as_file_mut(), &mut advance)
+            .map_err(|error| error.either(read_error, write_error))?;
+        self.keep(temporary, digest)
+    }
+
+    /// Takes in content that nobody has described: at most `limit` bytes, hashed while it streams.
+    ///
+    /// With an `expected` digest other content is refused.
+    pub fn push_undescribed(
+        &self,
+        expected: Option<&Digest>,
+        limit: u64,
+        content: impl Read,
+        mut advance: impl FnMut(u64),
+    ) -> Result<(Digest, u64), StoreError> {
+        let folder = self.root.join(Algorithm::Sha256.name());
+        let write_error = |source| StoreError::Write { folder: folder.clone(), source };
+        let temporary = named_temporary(&folder).map_err(write_error)?;
+        let mut output = HashingWriter::new(temporary);
+        // One byte more than allowed tells "just at the limit" from "without end".
+        stream(&mut content.take(limit + 1), &mut output, &mut advance)
+            .map_err(|error| error.either(|source| StoreError::ReadContent { source }, write_error))?;
+        let (temporary, actual, size) = output.finish();
+        if size > limit {
+            return Err(StoreError::TooLarge { limit });
         }
-        let file = temporary.as_file();
+        if let Some(expected) = expected.filter(|expected| **expected != actual) {
+            let expected = expected.clone();
+            return Err(StoreError::Mismatch(Mismatch::WrongContent { expected, actual }));
+        }
+        self.keep(temporary, &actual)?;
+        Ok((actual, size))
+    }
+
+    /// Gives verified content its name, after its bytes are on the disk.
+    fn keep(&self, temporary: NamedTempFile, digest: &Digest) -> Result<(), StoreError> {
+        let target = self.path(digest);
+        let write_error =
+            |source| StoreError::Write { folder: crate::fs::parent(&target).to_owned(), source };
         // Read-only: the kits that share this file by a hard link must not change it through their name.
+        let file = temporary.as_file();
         file.set_permissions(std::fs::Permissions::from_mode(0o444)).map_err(write_error)?;
         file.sync_data().map_err(write_error)?;
         temporary.persist(&target).map_err(|error| write_error(error.error))?;
@@ -146,6 +180,62 @@ impl DiskStore {
 fn begin_writing(file: &std::fs::File, from: u64, to: u64) {
     let length = std::num::NonZero::new(to - from);
     let _advice_only = rustix::fs::fadvise(file, from, length, rustix::fs::Advice::DontNeed);
+}
+
+enum StreamError {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+impl StreamError {
+    fn either<T>(self, read: impl FnOnce(io::Error) -> T, write: impl FnOnce(io::Error) -> T) -> T {
+        match self {
+            Self::Read(error) => read(error),
+            Self::Write(error) => write(error),
+        }
+    }
+}
+
+/// A file that the kernel can be told to write early.
+trait Spill: Write {
+    fn file(&self) -> &std::fs::File;
+}
+
+impl Spill for std::fs::File {
+    fn file(&self) -> &std::fs::File {
+        self
+    }
+}
+
+impl Spill for HashingWriter<NamedTempFile> {
+    fn file(&self) -> &std::fs::File {
+        self.inner().as_file()
+    }
+}
+
+/// Copies all of `content`, telling reading from writing when something fails.
+fn stream(
+    content: &mut impl Read,
+    output: &mut impl Spill,
+    advance: &mut impl FnMut(u64),
+) -> Result<(), StreamError> {
+    let mut buffer = vec![0; 256 * 1024];
+    let (mut written, mut begun) = (0, 0);
+    loop {
+        let read = match content.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(StreamError::Read(error)),
+        };
+        output.write_all(&buffer[..read]).map_err(StreamError::Write)?;
+        advance(read as u64);
+        written += read as u64;
+        if written - begun >= WRITE_BEHIND {
+            begin_writing(output.file(), begun, written);
+            begun = written;
+        }
+    }
 }
 
 fn read_error(digest: &Digest, error: io::Error) -> StoreError {

@@ -1,0 +1,222 @@
+//! Is every byte of a kit what the kit says it is?
+//!
+//! Reads a finished kit as anybody else would: `SHA256SUMS` and the files. It shares no code with what wrote
+//! them, and finds exactly what `sha256sum -c` finds, plus files that nobody listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fs_err as fs;
+use serde::Serialize;
+
+use crate::artifact::{ArtifactList, InvalidSums};
+use crate::digest::{Digest, Hasher};
+use crate::progress::{Event, Reporter};
+use crate::tree::TreePath;
+
+/// The list of everything in a kit.
+pub const SUMS: &str = "SHA256SUMS";
+/// The most bytes a list may have: far above a kit of a million files.
+const SUMS_LIMIT: u64 = 256 * 1024 * 1024;
+
+/// What is wrong with one file of a kit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
+#[serde(tag = "problem", rename_all = "kebab-case")]
+pub enum Finding {
+    /// The content differs from the list.
+    #[error("`{path}` has other content: {actual}, listed {expected}")]
+    Bad {
+        /// Path within the kit.
+        path: String,
+        /// The digest listed.
+        expected: Digest,
+        /// The digest found.
+        actual: Digest,
+    },
+    /// It is listed and not there.
+    #[error("`{path}` is missing")]
+    Missing {
+        /// Path within the kit.
+        path: String,
+    },
+    /// It is there and not listed.
+    #[error("`{path}` is not listed in {SUMS}")]
+    Extra {
+        /// Path within the kit.
+        path: String,
+    },
+    /// It is there and cannot be read, or is no regular file.
+    #[error("`{path}` cannot be read: {reason}")]
+    Unreadable {
+        /// Path within the kit.
+        path: String,
+        /// What the file system said.
+        reason: String,
+    },
+}
+
+/// What a verification saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// How many files were hashed.
+    pub files: usize,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// All that is wrong, sorted.
+    pub findings: Vec<Finding>,
+}
+
+/// Why a folder cannot be verified at all.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The folder or its list cannot be read.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The list is malformed.
+    #[error("`{}` is no list of digests", .path.display())]
+    Sums {
+        /// The list.
+        path: PathBuf,
+        /// The line.
+        #[source]
+        source: InvalidSums,
+    },
+}
+
+/// Hashes every file of the kit in `folder` with `jobs` threads.
+pub fn kit(folder: &Path, jobs: usize, reporter: &dyn Reporter) -> Result<Report, VerifyError> {
+    let listed = read_sums(folder)?;
+    let mut present = files_of(folder)?;
+    present.remove(SUMS);
+    let missing = listed.keys().filter(|path| !present.contains_key(*path));
+    let mut findings: BTreeSet<Finding> =
+        missing.map(|path| Finding::Missing { path: path.clone() }).collect();
+    let (known, extra): (Vec<_>, Vec<_>) =
+        present.into_iter().partition(|(path, _)| listed.contains_key(path));
+    findings.extend(extra.into_iter().map(|(path, _)| Finding::Extra { path }));
+    let bytes = known.iter().map(|(_, size)| size).sum();
+    reporter.report(Event::Planned { bytes, items: known.len() as u64 });
+    findings.extend(hash_all(folder, &known, &listed, jobs, reporter));
+    Ok(Report { files: known.len(), bytes, findings: findings.into_iter().collect() })
+}
+
+fn read_sums(folder: &Path) -> Result<BTreeMap<String, Digest>, VerifyError> {
+    let path = folder.join(SUMS);
+    let mut text = String::new();
+    fs::File::open(&path)
+        .and_then(|file| file.take(SUMS_LIMIT).read_to_string(&mut text))
+        .map_err(|source| VerifyError::Read { path: path.clone(), source })?;
+    ArtifactList::parse_sums(&text).map_err(|source| VerifyError::Sums { path, source })
+}
+
+/// Returns every entry of the folder that is not a folder, with its length; links count, and are not followed.
+fn files_of(folder: &Path) -> Result<BTreeMap<String, u64>, VerifyError> {
+    let mut files = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(folder) {
+        let entry = entry.map_err(|error| VerifyError::Read {
+            path: error.path().unwrap_or(folder).to_owned(),
+            source: error.into(),
+        })?;
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        let relative = entry.path().strip_prefix(folder).expect("the walk stays below its root");
+        let size = entry.metadata().map(|metadata| metadata.len()).unwrap_or(0);
+        files.insert(relative.to_string_lossy().into_owned(), size);
+    }
+    Ok(files)
+}
+
+fn hash_all(
+    folder: &Path,
+    files: &[(String, u64)],
+    listed: &BTreeMap<String, Digest>,
+    jobs: usize,
+    reporter: &dyn Reporter,
+) -> Vec<Finding> {
+    let next = AtomicUsize::new(0);
+    let findings = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, files.len().max(1)) {
+            scope.spawn(|| {
+                while let Some((path, size)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = hash_one(folder, path, &listed[path]);
+                    reporter.report(Event::Advanced { bytes: *size });
+                    reporter.report(Event::ItemFinished { name: path.clone() });
+                    findings.lock().expect("no thread panics while it holds the lock").extend(found);
+                }
+            });
+        }
+    });
+    findings.into_inner().expect("all threads have ended")
+}
+
+fn hash_one(folder: &Path, path: &str, expected: &Digest) -> Option<Finding> {
+    let unreadable = |reason: String| Some(Finding::Unreadable { path: path.to_owned(), reason });
+    if let Err(error) = path.parse::<TreePath>() {
+        return unreadable(error.to_string());
+    }
+    let file = folder.join(path);
+    // A link could lead anywhere, and would not survive a FAT disk; a kit has none.
+    if !fs::symlink_metadata(&file).is_ok_and(|metadata| metadata.is_file()) {
+        return unreadable("it is not a regular file".to_owned());
+    }
+    match fs::File::open(&file).and_then(|file| Hasher::sha256_of(&mut file.into_parts().0)) {
+        Ok((actual, _)) if actual == *expected => None,
+        Ok((actual, _)) => Some(Finding::Bad { path: path.to_owned(), expected: expected.clone(), actual }),
+        Err(error) => unreadable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    #[test]
+    fn each_bad_missing_extra_and_odd_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let sum = |content: &[u8]| Digest::sha256(content).hex().to_owned();
+        for (name, content) in [("good", "g"), ("bad", "b"), ("extra", "e")] {
+            fs::write(root.join(name), content).unwrap();
+        }
+        fs_err::os::unix::fs::symlink("good", root.join("link")).unwrap();
+        let sums = format!(
+            "{}  bad\n{}  good\n{}  link\n{}  missing\n",
+            sum(b"other"),
+            sum(b"g"),
+            sum(b"g"),
+            sum(b"m")
+        );
+        fs::write(root.join(SUMS), sums).unwrap();
+        let report = kit(root, 4, &Silent).unwrap();
+        let messages: Vec<String> = report.findings.iter().map(|f| f.to_string()).collect();
+        assert_eq!(messages.len(), 4, "{messages:?}");
+        for (message, part) in messages.iter().zip([
+            "`bad` has other content",
+            "`missing` is missing",
+            "`extra` is not listed",
+            "`link` cannot be read: it is not a regular file",
+        ]) {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_list_with_paths_that_leave_the_kit_finds_nothing_outside() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(SUMS), format!("{}  ../../etc/hostname\n", "0".repeat(64))).unwrap();
+        let report = kit(folder.path(), 1, &Silent).unwrap();
+        assert_eq!(report.findings, [Finding::Missing { path: "../../etc/hostname".to_owned() }]);
+    }
+}

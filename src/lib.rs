@@ -5,6 +5,7 @@ pub mod fs;
 
 pub mod artifact;
 pub mod progress;
+pub mod secrets;
 pub mod store;
 pub mod tree;
 

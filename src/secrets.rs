@@ -1,0 +1,390 @@
+//! The secrets folder: keys and tokens that are made once and are inputs of every build afterwards.
+//!
+//! A [`Secrets`] is open to its owner alone (folder 0700, files 0600) or it does not open at all. A secret
+//! that exists is never made anew: two processes that create one at the same moment end with the same content.
+//!
+//! # Why
+//! A build is reproducible only if its keys, tokens and certificates are inputs. All chance is therefore in
+//! functions named `generate…`, called at most once for each name; what they return is kept here.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt;
+
+use crate::fs::{create_folder, create_new, named_temporary, write_atomic};
+
+/// What a secret may hold at most; the longest real one is an RSA key of 3 KiB.
+const LARGEST_SECRET: u64 = 64 * 1024;
+const LONGEST_NAME: usize = 100;
+const OPEN_TO_OTHERS: u32 = 0o077;
+
+/// A text that must not be printed by accident: `Debug` says `[secret]`, and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Returns the text itself, where it is needed: in a file of mode 0600 or in a seed.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the text without the line ends that editors and `echo` leave after it.
+    pub fn expose_line(&self) -> &str {
+        self.0.trim_end_matches(['\r', '\n'])
+    }
+}
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[secret]")
+    }
+}
+
+/// What [`Secrets::load_or_create`] found or made.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// The content, as it now lies on disk.
+    pub text: SecretText,
+    /// Whether this call is the one that made it.
+    pub is_new: bool,
+}
+
+/// Says why the secrets folder or one of its files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// The name could leave the folder, or is not one that seedkit writes.
+    #[error(
+        "`{name}` is not the name of a secret: expected letters, digits, `.`, `_`, `-`, not starting with `.`"
+    )]
+    Name {
+        /// What was asked for, shortened.
+        name: String,
+    },
+    /// Somebody else on the machine may read or write it.
+    #[error("`{path}` is open to other users (mode {mode:04o}): type `chmod {wanted:04o} '{path}'`", path = path.display())]
+    OpenToOthers {
+        /// The folder or file.
+        path: PathBuf,
+        /// The permission bits it has.
+        mode: u32,
+        /// The permission bits it must have.
+        wanted: u32,
+    },
+    /// The file system has no permissions, as a Windows drive under WSL has none.
+    #[error(
+        "`{folder}` is open to every user, and its file system ignores chmod, as a Windows drive under WSL does: \
+         keep the secrets in a folder of the Linux file system, such as one in your home",
+        folder = folder.display()
+    )]
+    PermissionsHaveNoEffect {
+        /// The secrets folder.
+        folder: PathBuf,
+    },
+    /// A folder, device or pipe stands where a secret should be.
+    #[error("`{path}` is not a regular file", path = path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// More than any secret needs.
+    #[error("`{path}` is too large for a secret: at most {LARGEST_SECRET} bytes", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An empty file, which an interrupted editor leaves behind.
+    #[error("`{path}` is empty: remove it to have a new secret made", path = path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not a text.
+    #[error("`{path}` is not UTF-8 text", path = path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The secret was there a moment ago.
+    #[error("`{path}` disappeared while it was being created", path = path.display())]
+    Disappeared {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot {doing} `{path}`", path = path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The folder or file.
+        path: PathBuf,
+        /// Its answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A folder of secrets that only its owner can enter.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    folder: PathBuf,
+}
+
+impl Secrets {
+    /// Opens `folder`, creating it with mode 0700 if it is missing.
+    ///
+    /// The folder may be a symbolic link, so that a project on a Windows drive can keep its secrets elsewhere.
+    ///
+    /// # Errors
+    /// If others may enter it, or if its file system has no permissions.
+    pub fn open(folder: &Path) -> Result<Self, SecretsError> {
+        create_folder(folder, 0o700).map_err(|source| failed("create", folder, source))?;
+        let metadata = fs::metadata(folder).map_err(|source| failed("examine", folder, source))?;
+        let mode = metadata.permissions().mode() & 0o7777;
+        if mode & OPEN_TO_OTHERS != 0 {
+            let newborn_mode = mode_of_newborn_file(folder)
+                .map_err(|source| failed("learn about permissions in", folder, source))?;
+            return Err(refusal(folder, mode, newborn_mode));
+        }
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Returns the folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns the path of a secret, whether it exists or not.
+    pub fn path(&self, name: &str) -> Result<PathBuf, SecretsError> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if name.is_empty()
+            || name.len() > LONGEST_NAME
+            || name.starts_with('.')
+            || !name.bytes().all(is_plain)
+        {
+            return Err(SecretsError::Name { name: name.chars().take(LONGEST_NAME).collect() });
+        }
+        Ok(self.folder.join(name))
+    }
+
+    /// Returns a secret, or `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// If others may read or write the file, or if it is empty, huge or not text.
+    pub fn load(&self, name: &str) -> Result<Option<SecretText>, SecretsError> {
+        let path = self.path(name)?;
+        // Opened without waiting, then judged by its handle: a pipe cannot block us, nor a rename deceive us.
+        let file = match fs::OpenOptions::new().read(true).custom_flags(open_flags()).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(failed("open", &path, source)),
+        };
+        let metadata = file.metadata().map_err(|source| failed("examine", &path, source))?;
+        if !metadata.is_file() {
+            return Err(SecretsError::NotAFile { path });
+        }
+        let mode = metadata.permissions().mode() & 0o7777;
+        if mode & OPEN_TO_OTHERS != 0 {
+            return Err(SecretsError::OpenToOthers { path, mode, wanted: 0o600 });
+        }
+        let mut bytes = Vec::new();
+        file.take(LARGEST_SECRET + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|source| failed("read", &path, source))?;
+        match bytes.len() as u64 {
+            0 => return Err(SecretsError::Empty { path }),
+            length if length > LARGEST_SECRET => return Err(SecretsError::TooLarge { path }),
+            _ => {}
+        }
+        let text = String::from_utf8(bytes).map_err(|_| SecretsError::NotText { path })?;
+        Ok(Some(SecretText(text)))
+    }
+
+    /// Returns a secret, making it if there is none; what exists is never overwritten.
+    ///
+    /// If another process creates it meanwhile, what `make` returned is dropped and the other's content is
+    /// returned: everybody ends with the same secret.
+    pub fn load_or_create<E: From<SecretsError>>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<SecretText, E>,
+    ) -> Result<Secret, E> {
+        if let Some(text) = self.load(name)? {
+            return Ok(Secret { text, is_new: false });
+        }
+        let text = make()?;
+        let path = self.path(name)?;
+        match create_new(&path, text.0.as_bytes(), 0o600) {
+            Ok(()) => Ok(Secret { text, is_new: true }),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let text = self.load(name)?.ok_or(SecretsError::Disappeared { path })?;
+                Ok(Secret { text, is_new: false })
+            }
+            Err(source) => Err(failed("create", &path, source).into()),
+        }
+    }
+
+    /// Replaces a secret by one rename; for renewals, which the user asked for by name.
+    pub fn replace(&self, name: &str, text: &SecretText) -> Result<(), SecretsError> {
+        let path = self.path(name)?;
+        write_atomic(&path, text.0.as_bytes(), 0o600).map_err(|source| failed("replace", &path, source))
+    }
+}
+
+fn failed(doing: &'static str, path: &Path, source: io::Error) -> SecretsError {
+    SecretsError::Io { doing, path: path.to_owned(), source }
+}
+
+fn open_flags() -> i32 {
+    rustix::fs::OFlags::NONBLOCK.bits().cast_signed()
+}
+
+/// Returns the mode that a file created with 0600 really gets in `folder`.
+fn mode_of_newborn_file(folder: &Path) -> io::Result<u32> {
+    Ok(named_temporary(folder)?.as_file().metadata()?.permissions().mode() & 0o7777)
+}
+
+/// Chooses between the two reasons why a folder is open: nobody closed it, or nobody can.
+fn refusal(folder: &Path, mode: u32, newborn_mode: u32) -> SecretsError {
+    let folder = folder.to_owned();
+    if newborn_mode & OPEN_TO_OTHERS != 0 {
+        SecretsError::PermissionsHaveNoEffect { folder }
+    } else {
+        SecretsError::OpenToOthers { path: folder, mode, wanted: 0o700 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(text: &str) -> Result<SecretText, SecretsError> {
+        Ok(SecretText(text.to_owned()))
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+
+    fn sandbox() -> (tempfile::TempDir, Secrets) {
+        let parent = tempfile::tempdir().unwrap();
+        let secrets = Secrets::open(&parent.path().join("secrets")).unwrap();
+        (parent, secrets)
+    }
+
+    #[test]
+    fn the_folder_is_0700_and_a_secret_0600() {
+        let (_parent, secrets) = sandbox();
+        secrets.load_or_create("server-token", || made("a")).unwrap();
+        secrets.load_or_create("registry.crt", || made("b")).unwrap();
+        secrets.replace("registry.crt", &SecretText::from("c".to_owned())).unwrap();
+        assert_eq!(mode(secrets.folder()), 0o700);
+        assert_eq!(mode(&secrets.path("server-token").unwrap()), 0o600);
+        assert_eq!(mode(&secrets.path("registry.crt").unwrap()), 0o600);
+    }
+
+    #[test]
+    fn a_secret_is_made_once_and_loaded_ever_after() {
+        let (_parent, secrets) = sandbox();
+        assert_eq!(secrets.load("token").unwrap(), None);
+        assert!(secrets.load_or_create("token", || made("first")).unwrap().is_new);
+        let again =
+            secrets.load_or_create("token", || -> Result<_, SecretsError> { panic!("made again") }).unwrap();
+        assert_eq!((again.text.expose(), again.is_new), ("first", false));
+        assert_eq!(fs::read_dir(secrets.folder()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn racing_creators_end_with_the_same_content() {
+        let (_parent, secrets) = sandbox();
+        let barrier = std::sync::Barrier::new(8);
+        let racer = |number: usize| {
+            // Everybody has seen that the secret is missing before anybody creates it.
+            let make = || {
+                barrier.wait();
+                made(&format!("from {number}"))
+            };
+            secrets.load_or_create("token", make).unwrap()
+        };
+        let results: Vec<Secret> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|number| scope.spawn(move || racer(number))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let on_disk = secrets.load("token").unwrap().unwrap();
+        assert!(results.iter().all(|secret| secret.text == on_disk));
+        assert_eq!(results.iter().filter(|secret| secret.is_new).count(), 1);
+    }
+
+    #[test]
+    fn a_folder_or_secret_that_others_may_open_is_refused_with_the_chmod_to_type() {
+        let (_parent, secrets) = sandbox();
+        secrets.load_or_create("token", || made("x")).unwrap();
+        let path = secrets.path("token").unwrap();
+        for file_mode in [0o640, 0o604, 0o620, 0o602, 0o644] {
+            set_mode(&path, file_mode);
+            let message = secrets.load("token").unwrap_err().to_string();
+            assert!(message.ends_with(&format!("type `chmod 0600 '{}'`", path.display())), "{message}");
+        }
+        for folder_mode in [0o750, 0o705, 0o755, 0o777] {
+            set_mode(secrets.folder(), folder_mode);
+            let message = Secrets::open(secrets.folder()).unwrap_err().to_string();
+            assert!(message.contains(&format!("(mode {folder_mode:04o}): type `chmod 0700 '")), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_file_system_without_permissions_is_explained() {
+        let message = refusal(Path::new("/mnt/c/lab/secrets"), 0o777, 0o777).to_string();
+        assert!(
+            message.contains("Windows drive under WSL") && message.contains("Linux file system"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn names_that_could_leave_the_folder_are_refused() {
+        let (_parent, secrets) = sandbox();
+        for name in ["", ".", "..", "../token", "/etc/passwd", "a/b", ".hidden", "a\0", "ä", &"x".repeat(101)]
+        {
+            assert!(matches!(secrets.load(name), Err(SecretsError::Name { .. })), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused() {
+        let (_parent, secrets) = sandbox();
+        let write =
+            |name: &str, bytes: &[u8]| create_new(&secrets.path(name).unwrap(), bytes, 0o600).unwrap();
+        write("empty", b"");
+        write("huge", &vec![b'x'; 64 * 1024 + 1]);
+        write("binary", &[0xff, 0xfe]);
+        fs::create_dir(secrets.path("folder").unwrap()).unwrap();
+        let pipe = secrets.path("pipe").unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(matches!(secrets.load("empty"), Err(SecretsError::Empty { .. })));
+        assert!(matches!(secrets.load("huge"), Err(SecretsError::TooLarge { .. })));
+        assert!(matches!(secrets.load("binary"), Err(SecretsError::NotText { .. })));
+        assert!(matches!(secrets.load("folder"), Err(SecretsError::NotAFile { .. })));
+        assert!(matches!(secrets.load("pipe"), Err(SecretsError::NotAFile { .. })));
+    }
+
+    #[test]
+    fn a_secret_does_not_print_itself() {
+        let secret = Secret { text: SecretText("hunter2\n".to_owned()), is_new: true };
+        assert_eq!(format!("{secret:?}"), "Secret { text: [secret], is_new: true }");
+        assert_eq!(secret.text.expose_line(), "hunter2");
+    }
+}

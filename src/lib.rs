@@ -12,6 +12,7 @@ pub mod tree;
 pub mod yaml;
 
 pub mod oci;
+pub mod ssh;
 
 pub mod lockfile;
 

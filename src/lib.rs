@@ -14,6 +14,7 @@ pub mod yaml;
 pub mod oci;
 pub mod ssh;
 
+pub mod cluster;
 pub mod lockfile;
 
 pub mod verify;

@@ -62,11 +62,15 @@ pub fn create_folder(folder: &Path, mode: u32) -> io::Result<()> {
 /// It is locked while this process lives, so that [`remove_abandoned`] knows it is in use.
 pub fn named_temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let file = tempfile::Builder::new()
-        .prefix(TEMPORARY_PREFIX)
+        .prefix(&own_prefix())
         .tempfile_in(folder)
         .map_err(|error| with_path(error, "cannot create a temporary file in", folder))?;
     lock(file.as_file());
     Ok(file)
+}
+
+fn own_prefix() -> String {
+    format!("{TEMPORARY_PREFIX}{}-", std::process::id())
 }
 
 /// Locks a file or folder as in use; the kernel releases the lock however the process ends.
@@ -78,22 +82,27 @@ fn lock(file: impl std::os::fd::AsFd) -> bool {
 ///
 /// A power cut or `kill -9` leaves them; nobody else does. What is in use is locked, and stays.
 pub fn remove_abandoned(folder: &Path) -> io::Result<()> {
+    remove_temporaries(folder, TEMPORARY_PREFIX, |path| fs::File::open(path).is_ok_and(lock))
+}
+
+/// Removes the temporary files and folders of this very process from `folder`: for a process about to end.
+pub fn remove_own(folder: &Path) -> io::Result<()> {
+    remove_temporaries(folder, &own_prefix(), |_| true)
+}
+
+fn remove_temporaries(folder: &Path, prefix: &str, is_free: impl Fn(&Path) -> bool) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
     for entry in entries {
         let entry = entry?;
-        let is_ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
-        let is_folder = entry.file_type()?.is_dir();
-        if !is_ours || !(is_folder || entry.file_type()?.is_file()) {
+        let path = entry.path();
+        let kind = entry.file_type()?;
+        if !entry.file_name().to_string_lossy().starts_with(prefix) || kind.is_symlink() || !is_free(&path) {
             continue;
         }
-        let path = entry.path();
-        let Ok(opened) = fs::File::open(&path) else { continue };
-        if lock(&opened) {
-            if is_folder { fs::remove_dir_all(&path)? } else { fs::remove_file(&path)? }
-        }
+        if kind.is_dir() { fs::remove_dir_all(&path)? } else { fs::remove_file(&path)? }
     }
     Ok(())
 }
@@ -164,7 +173,7 @@ impl Staging {
         fs::create_dir_all(folder)?;
         remove_abandoned(folder)?;
         let folder = tempfile::Builder::new()
-            .prefix(TEMPORARY_PREFIX)
+            .prefix(&own_prefix())
             .permissions(std::fs::Permissions::from_mode(0o755))
             .tempdir_in(folder)
             .map_err(|error| with_path(error, "cannot create a staging folder in", folder))?;

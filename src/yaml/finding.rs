@@ -31,7 +31,7 @@ pub struct Finding {
 impl Finding {
     /// Returns an error without a hint.
     pub fn error(location: Location, path: Path, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, location, path, message: message.into(), hint: None }
+        Self { severity: Severity::Error, location, path, message: printable(&message.into()), hint: None }
     }
 
     /// Returns a warning without a hint.
@@ -41,7 +41,7 @@ impl Finding {
 
     /// Adds what to do about it.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(printable(&hint.into()));
         self
     }
 
@@ -49,6 +49,25 @@ impl Finding {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+}
+
+/// The longest message, in characters; what is quoted from a document may be of any length.
+const MAXIMUM_LENGTH: usize = 500;
+
+/// Takes the control characters out of a message: what is quoted from a document must not steer a terminal.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len().min(MAXIMUM_LENGTH));
+    for (count, character) in text.chars().enumerate() {
+        if count == MAXIMUM_LENGTH {
+            printable.push('…');
+            break;
+        }
+        match character.is_control() {
+            true => printable.extend(character.escape_default()),
+            false => printable.push(character),
+        }
+    }
+    printable
 }
 
 /// `12:5: nodes[1].address: message`, `warning:` before the path of a warning; the hint is not part of it.
@@ -104,6 +123,12 @@ impl Path {
         let mut steps = self.0.clone();
         steps.push(step);
         Self(steps)
+    }
+}
+
+impl FromIterator<Step> for Path {
+    fn from_iter<T: IntoIterator<Item = Step>>(steps: T) -> Self {
+        Self(steps.into_iter().collect())
     }
 }
 

@@ -16,5 +16,6 @@ pub mod ssh;
 
 pub mod cluster;
 pub mod lockfile;
+pub mod spec;
 
 pub mod verify;

@@ -1,0 +1,125 @@
+//! `seedkit.yaml`: what the user declares.
+//!
+//! [`load`] reads the file into a [`Spec`] in which nothing is a string that has a type. Everything that is
+//! wrong with it is found in one run: its YAML, its shape (checked against the JSON schema that editors use),
+//! and its meaning, each with line, column, path and a hint.
+
+mod conform;
+mod flags;
+mod model;
+mod net;
+mod raw;
+mod report;
+pub mod schema;
+mod suggest;
+mod validate;
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+pub use model::{
+    Auth, Checksum, FilePath, FileSource, ImageListFile, Images, K3s, K3sVersion, Node, NodeFile, Origin,
+    PasswordFrom, Place, Registry, Seed, Source, Spec, Ssh,
+};
+pub use net::{Cidr, DnsLabel, Host, Invalid, MacAddress, RegistryHost};
+pub use raw::{Compression, Flavour, Payload, Role};
+
+use crate::yaml::{self, Value};
+pub use crate::yaml::{Finding, Location, Severity};
+
+/// Says why there is no spec.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// The file cannot be read.
+    #[error("cannot read the spec `{}`", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is wrong; printed with all findings, one or two lines each.
+    #[error("{}", Listing::of(.file, .findings))]
+    Invalid {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, in the order of the text; at least one error.
+        findings: Vec<Finding>,
+    },
+}
+
+/// Prints findings as `file:line:column: path: message`, each with its hint indented below it.
+#[derive(Debug, Clone, Copy)]
+pub struct Listing<'a> {
+    file: &'a Path,
+    findings: &'a [Finding],
+}
+
+impl<'a> Listing<'a> {
+    /// Returns the listing of `findings` about `file`.
+    pub fn of(file: &'a Path, findings: &'a [Finding]) -> Self {
+        Self { file, findings }
+    }
+}
+
+impl fmt::Display for Listing<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.findings.iter().enumerate() {
+            let line_end = if index == 0 { "" } else { "\n" };
+            write!(formatter, "{line_end}{}:{finding}", self.file.display())?;
+            finding.hint.iter().try_for_each(|hint| write!(formatter, "\n  hint: {hint}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a spec; returns it with the warnings about it.
+///
+/// # Errors
+/// [`SpecError::Read`] if the file cannot be read; [`SpecError::Invalid`] with everything that is wrong with it.
+pub fn load(file: &Path) -> Result<(Spec, Vec<Finding>), SpecError> {
+    let bytes = read(file).map_err(|source| SpecError::Read { file: file.to_owned(), source })?;
+    parse(&bytes, crate::fs::parent(file))
+        .map_err(|findings| SpecError::Invalid { file: file.to_owned(), findings })
+}
+
+/// Reads no more than what the parser would take, and one byte to show that there is more.
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(file)?.take(yaml::MAXIMUM_SIZE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads a spec from the bytes of a file in `folder`; returns it with the warnings about it.
+///
+/// # Errors
+/// Everything that is wrong with it, warnings included, in the order of the text.
+pub fn parse(bytes: &[u8], folder: &Path) -> Result<(Spec, Vec<Finding>), Vec<Finding>> {
+    let document = yaml::parse(bytes).map_err(|finding| vec![finding])?;
+    if document.root.value == Value::Null {
+        let finding = Finding::error(document.root.location, yaml::Path::root(), "the spec is empty");
+        return Err(vec![finding.with_hint("`seedkit init` writes one to start from")]);
+    }
+    let schema = schema::value();
+    let conformed = conform::conform(&schema, &document.root);
+    let findings = [document.findings, conformed.findings].concat();
+    let mut report = report::Report::new(&document.root, findings);
+    let spec = match serde_json::from_value(conformed.json) {
+        Ok(raw) => validate::spec(raw, folder, &mut report),
+        Err(error) => {
+            report.error(&yaml::Path::root(), format!("the spec does not fit its schema: {error}"));
+            None
+        }
+    };
+    match spec {
+        Some(spec) if !report.has_errors() => Ok((spec, report.into_findings())),
+        Some(_) | None => Err(report.into_findings()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,350 @@
+//! Addresses and names as networks know them.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// Says why a text is not what it should be.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{text}` is not {expected}")]
+pub struct Invalid {
+    text: String,
+    expected: &'static str,
+}
+
+impl Invalid {
+    pub(super) fn new(text: &str, expected: &'static str) -> Self {
+        Self { text: text.chars().take(100).collect(), expected }
+    }
+}
+
+/// A host name of one label: at most 63 lower-case letters, digits and `-`, which is not at its ends (RFC 1123).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DnsLabel(String);
+
+impl DnsLabel {
+    /// Returns the label.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DnsLabel {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let fits = (1..=63).contains(&text.len()) && text.bytes().all(is_inner);
+        if !fits || text.starts_with('-') || text.ends_with('-') {
+            return Err(Invalid::new(
+                text,
+                "a host name: use lower-case letters, digits and `-` inside, at most 63",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for DnsLabel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// An address or a fully spelt name of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Host {
+    /// An IP address.
+    Ip(IpAddr),
+    /// A DNS name in lower case, at most 253 characters.
+    Name(String),
+}
+
+impl FromStr for Host {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Ip(address));
+        }
+        let name = text.to_ascii_lowercase();
+        // A name of digits and dots only is an address with a mistake in it.
+        let is_numeric = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let has_labels = name.len() <= 253 && name.split('.').all(|label| label.parse::<DnsLabel>().is_ok());
+        if is_numeric || !has_labels {
+            return Err(Invalid::new(text, "an IP address or a DNS name"));
+        }
+        Ok(Self::Name(name))
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(formatter),
+            Self::Name(name) => formatter.write_str(name),
+        }
+    }
+}
+
+/// A registry as image references name it: `host[:port]`, an IPv6 address in brackets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RegistryHost {
+    host: Host,
+    port: Option<u16>,
+}
+
+impl RegistryHost {
+    /// Returns the address or name.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Returns the port; 443 if none is written.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(443)
+    }
+}
+
+impl FromStr for RegistryHost {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let invalid = || Invalid::new(text, "a registry: write host or host:port, without scheme and path");
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => match rest.split_once(']').filter(|(host, _)| host.contains(':')) {
+                Some((host, "")) => (host, None),
+                Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or_else(invalid)?)),
+                None => return Err(invalid()),
+            },
+            None => match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        let port = port.map(|port| port_number(port).ok_or_else(invalid)).transpose()?;
+        Ok(Self { host: host.parse().map_err(|_: Invalid| invalid())?, port })
+    }
+}
+
+fn port_number(text: &str) -> Option<u16> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| is_number && *port != 0)
+}
+
+impl fmt::Display for RegistryHost {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Ip(IpAddr::V6(address)) => write!(formatter, "[{address}]")?,
+            Host::Ip(IpAddr::V4(_)) | Host::Name(_) => write!(formatter, "{}", self.host)?,
+        }
+        self.port.iter().try_for_each(|port| write!(formatter, ":{port}"))
+    }
+}
+
+/// The hardware address of a network card; prints as `52:54:00:12:34:56`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MacAddress([u8; 6]);
+
+impl FromStr for MacAddress {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let invalid = || Invalid::new(text, "a network card's address such as 52:54:00:12:34:56");
+        let separator = if text.contains('-') { '-' } else { ':' };
+        let mut bytes = [0; 6];
+        let mut parts = text.split(separator);
+        for byte in &mut bytes {
+            let part =
+                parts.next().filter(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()));
+            *byte = u8::from_str_radix(part.ok_or_else(invalid)?, 16).map_err(|_| invalid())?;
+        }
+        // The lowest bit of the first byte marks group addresses, which no card has.
+        if parts.next().is_some() || bytes == [0; 6] || bytes[0] & 1 == 1 {
+            return Err(invalid());
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, f] = self.0;
+        write!(formatter, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    }
+}
+
+/// A range of addresses, `address/prefix`; may hold host bits, as an interface's address does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cidr {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Cidr {
+    /// Returns the address before the slash.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Returns the number of bits that all addresses of the network share.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// Returns the network: the same range, without host bits.
+    pub fn network(&self) -> Self {
+        Self { address: self.with_host_bits(0), prefix: self.prefix }
+    }
+
+    /// Returns whether the address before the slash names the network itself.
+    pub fn is_network_address(&self) -> bool {
+        self.host_bits() > 1 && self.address == self.with_host_bits(0)
+    }
+
+    /// Returns whether the address before the slash means every machine of the network (IPv4 only).
+    pub fn is_broadcast_address(&self) -> bool {
+        self.address.is_ipv4() && self.host_bits() > 1 && self.address == self.with_host_bits(u128::MAX)
+    }
+
+    /// Returns whether `address` lies in the range.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        address.is_ipv4() == self.address.is_ipv4()
+            && Self { address, prefix: self.prefix }.network() == self.network()
+    }
+
+    /// Returns whether some address lies in both ranges.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (wide, narrow) = if self.prefix <= other.prefix { (self, other) } else { (other, self) };
+        wide.contains(narrow.address)
+    }
+
+    fn host_bits(&self) -> u32 {
+        let width = if self.address.is_ipv4() { 32 } else { 128 };
+        width - u32::from(self.prefix)
+    }
+
+    /// Returns the address with its host bits replaced by those of `bits`.
+    fn with_host_bits(&self, bits: u128) -> IpAddr {
+        let mask = u128::MAX.checked_shl(self.host_bits()).unwrap_or(0);
+        match self.address {
+            IpAddr::V4(address) => {
+                let merged = (u128::from(address.to_bits()) & mask) | (bits & !mask);
+                // The mask leaves 32 bits of an IPv4 address; what lies above them is the mask's.
+                IpAddr::V4(u32::try_from(merged & u128::from(u32::MAX)).expect("32 bits were kept").into())
+            }
+            IpAddr::V6(address) => IpAddr::V6(((address.to_bits() & mask) | (bits & !mask)).into()),
+        }
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let invalid = || Invalid::new(text, "an address with a prefix, such as 192.168.6.10/24");
+        let (address, prefix) = text.split_once('/').ok_or_else(invalid)?;
+        let address: IpAddr = address.parse().map_err(|_| invalid())?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let is_number = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
+        let prefix =
+            prefix.parse().ok().filter(|prefix| is_number && *prefix <= width).ok_or_else(invalid)?;
+        Ok(Self { address, prefix })
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.address, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registries_are_hosts_with_an_optional_port() {
+        for (text, port) in [
+            ("192.168.6.1:5000", 5000),
+            ("registry.lan", 443),
+            ("localhost:5000", 5000),
+            ("[fd00::1]:5000", 5000),
+            ("[fd00::1]", 443),
+        ] {
+            let host: RegistryHost = text.parse().unwrap();
+            assert_eq!((host.to_string().as_str(), host.port()), (text, port));
+        }
+        for text in [
+            "",
+            ":5000",
+            "a:",
+            "a:0",
+            "a:65536",
+            "a:+1",
+            "https://a",
+            "a/b",
+            "a b",
+            "a_b",
+            "192.168.6:5000",
+            "fd00::1",
+            "[a]:1",
+            "[::1]x",
+            "[::1]:",
+            "-a",
+            "a..b",
+        ] {
+            assert!(text.parse::<RegistryHost>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn network_cards_have_one_spelling() {
+        for text in ["52:54:00:AB:cd:01", "52-54-00-ab-cd-01"] {
+            assert_eq!(text.parse::<MacAddress>().unwrap().to_string(), "52:54:00:ab:cd:01");
+        }
+        for text in [
+            "",
+            "52:54:00:ab:cd",
+            "52:54:00:ab:cd:01:02",
+            "5254.00ab.cd01",
+            "01:00:5e:00:00:01",
+            "00:00:00:00:00:00",
+            "52:54:00:ab:cd:+1",
+        ] {
+            assert!(text.parse::<MacAddress>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_know_their_bounds_and_each_other() {
+        let cidr = |text: &str| text.parse::<Cidr>().unwrap();
+        assert_eq!(cidr("192.168.6.10/24").network().to_string(), "192.168.6.0/24");
+        assert_eq!(cidr("fd00::1234/64").network().to_string(), "fd00::/64");
+        assert_eq!(cidr("10.1.2.3/0").network().to_string(), "0.0.0.0/0");
+        assert!(
+            cidr("192.168.6.0/24").is_network_address() && cidr("192.168.6.255/24").is_broadcast_address()
+        );
+        assert!(
+            !cidr("192.168.6.0/31").is_network_address() && !cidr("192.168.6.1/31").is_broadcast_address()
+        );
+        assert!(cidr("192.168.6.0/23").contains("192.168.7.1".parse().unwrap()));
+        assert!(!cidr("192.168.6.0/24").contains("fd00::1".parse().unwrap()));
+        assert!(
+            cidr("10.42.7.0/24").overlaps(&cidr("10.42.0.0/16"))
+                && !cidr("10.42.0.0/16").overlaps(&cidr("10.43.0.0/16"))
+        );
+        for text in [
+            "",
+            "10.0.0.1",
+            "10.0.0.1/",
+            "10.0.0.1/33",
+            "10.0.0.1/+8",
+            "10.0.0.256/8",
+            "fd00::/129",
+            "010.0.0.1/8",
+        ] {
+            assert!(text.parse::<Cidr>().is_err(), "{text:?}");
+        }
+    }
+}

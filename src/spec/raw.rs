@@ -1,0 +1,324 @@
+//! The spec as written: names and shapes, no meaning yet.
+//!
+//! The documentation of these types is what the JSON schema carries and what editors show; it is written for
+//! the user of `seedkit.yaml`. Every field is optional to serde, so that one missing key does not hide what
+//! is wrong with the others; what must be there is marked `required` and checked against the schema.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// What an air-gapped k3s cluster is made of.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "seedkit.yaml", rename = "Spec")]
+pub(super) struct RawSpec {
+    /// The version of this format.
+    #[schemars(required)]
+    pub(super) api_version: Option<ApiVersion>,
+    /// The cluster's name: lower-case letters, digits and `-`.
+    #[schemars(required)]
+    pub(super) name: Option<String>,
+    /// The platforms that images are fetched for, such as `linux/amd64`; the first is the nodes' default.
+    #[schemars(required)]
+    pub(super) platforms: Option<Vec<String>>,
+    /// The k3s release and its configuration.
+    #[schemars(required)]
+    pub(super) k3s: Option<RawK3s>,
+    /// The registry that the nodes pull from.
+    #[schemars(required)]
+    pub(super) registry: Option<RawRegistry>,
+    /// The images to take along. Without it: those that the k3s release needs.
+    pub(super) images: Option<RawImages>,
+    /// Where to pull the images of a registry from instead, by registry host such as `docker.io`.
+    pub(super) sources: Option<BTreeMap<String, RawSource>>,
+    /// Files to place on the nodes.
+    pub(super) files: Option<Vec<RawNodeFile>>,
+    /// The machines of the cluster; each gets a seed ISO of its own.
+    #[schemars(required)]
+    pub(super) nodes: Option<Vec<RawNode>>,
+    /// Who may log in to the nodes.
+    pub(super) ssh: Option<RawSsh>,
+    /// How the image tarballs are packed.
+    pub(super) pack: Option<RawPack>,
+    /// A folder of templates that replace the built-in ones of the same name.
+    pub(super) templates: Option<String>,
+    /// How the seed ISOs are made.
+    pub(super) seed: Option<RawSeed>,
+    /// A folder that finished seeds are copied to, such as a Windows drive under WSL.
+    pub(super) deliver: Option<String>,
+}
+
+/// The versions of this format.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) enum ApiVersion {
+    /// The first version.
+    #[serde(rename = "seedkit/v1")]
+    V1,
+}
+
+/// A k3s release and its configuration.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "K3s")]
+pub(super) struct RawK3s {
+    /// The release, such as `v1.33.4+k3s1`.
+    #[schemars(required)]
+    pub(super) version: Option<String>,
+    /// The release's k3s executable, by platform.
+    #[schemars(required)]
+    pub(super) binary: Option<BTreeMap<String, RawFileSource>>,
+    /// The release's own image tarball, by platform. It is placed on the nodes beside the one made here.
+    pub(super) airgap: Option<BTreeMap<String, RawFileSource>>,
+    /// The release's own `k3s-images.txt`, for a release that seedkit has no list of.
+    pub(super) images: Option<RawFileSource>,
+    /// Settings for the servers' `/etc/rancher/k3s/config.yaml`: k3s server's flags without `--`.
+    pub(super) config: Option<Map<String, Value>>,
+    /// Settings for the agents' `/etc/rancher/k3s/config.yaml`: k3s agent's flags without `--`.
+    pub(super) agent_config: Option<Map<String, Value>>,
+}
+
+/// Where a file comes from: exactly one of `path` and `url`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "FileSource")]
+pub(super) struct RawFileSource {
+    /// A file, relative to the folder of this spec.
+    pub(super) path: Option<String>,
+    /// An address to download from. Needs `sha256` or `checksums`.
+    pub(super) url: Option<String>,
+    /// The file's SHA-256: 64 lower-case hex digits.
+    pub(super) sha256: Option<String>,
+    /// A file of checksums as `sha256sum` prints them, such as k3s' `sha256sum-amd64.txt`.
+    pub(super) checksums: Option<RawChecksums>,
+}
+
+/// Where a file of checksums comes from: exactly one of `path` and `url`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Checksums")]
+pub(super) struct RawChecksums {
+    /// A file, relative to the folder of this spec.
+    pub(super) path: Option<String>,
+    /// An `https` address to download from.
+    pub(super) url: Option<String>,
+}
+
+/// The registry that the nodes pull from.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Registry")]
+pub(super) struct RawRegistry {
+    /// Host and port as the nodes reach it, such as `192.168.6.1:5000`; without a port 443.
+    #[schemars(required)]
+    pub(super) address: Option<String>,
+    /// Further names and addresses for its certificate.
+    pub(super) sans: Option<Vec<String>>,
+    /// The registry hosts it stands in for. Without it: the hosts of all images.
+    pub(super) mirrors: Option<Vec<String>>,
+    /// What the nodes log in with. Without it: nothing.
+    pub(super) auth: Option<RawAuth>,
+    /// How long the certificates are valid.
+    pub(super) lifetime: Option<RawLifetime>,
+}
+
+/// What the nodes log in to the registry with.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Auth")]
+pub(super) struct RawAuth {
+    /// The user's name.
+    #[schemars(required)]
+    pub(super) username: Option<String>,
+    /// Where the password is; it never stands in this file.
+    #[schemars(required)]
+    pub(super) password_from: Option<RawPasswordFrom>,
+}
+
+/// Where a password is: exactly one of `env` and `secret`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "PasswordFrom")]
+pub(super) struct RawPasswordFrom {
+    /// The name of an environment variable.
+    pub(super) env: Option<String>,
+    /// The name of a file in the secrets folder; one line end at its end is not part of the password.
+    pub(super) secret: Option<String>,
+}
+
+/// How long certificates are valid.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Lifetime")]
+pub(super) struct RawLifetime {
+    /// Days for the certificate authority; 3650 unless told.
+    #[schemars(range(min = 1, max = 36500))]
+    pub(super) ca_days: Option<u32>,
+    /// Days for the registry's certificate; 825 unless told.
+    #[schemars(range(min = 1, max = 36500))]
+    pub(super) server_days: Option<u32>,
+}
+
+/// The images to take along.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Images")]
+pub(super) struct RawImages {
+    /// Whether to take what the k3s release needs; true unless told.
+    pub(super) k3s: Option<bool>,
+    /// Files that list images, one a line.
+    pub(super) lists: Option<Vec<RawImageList>>,
+    /// Images named right here, such as `registry.k8s.io/pause:3.10`.
+    pub(super) inline: Option<Vec<String>>,
+}
+
+/// A file that lists images.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ImageList")]
+pub(super) struct RawImageList {
+    /// The file, relative to the folder of this spec.
+    #[schemars(required)]
+    pub(super) path: Option<String>,
+    /// Only the images under these `##` headings. Without it: all.
+    pub(super) groups: Option<Vec<String>>,
+}
+
+/// Where to pull a registry's images from.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Source")]
+pub(super) struct RawSource {
+    /// `https://host[:port][/prefix]`, `oci:FOLDER`, `oci-archive:FILE` or `docker-archive:FILE`. Without
+    /// it: the registry itself.
+    pub(super) from: Option<String>,
+    /// Allows `http://`, where nobody can tell whether the answer is genuine; false unless told.
+    pub(super) plain_http: Option<bool>,
+    /// The certificate authority to trust, in PEM, relative to the folder of this spec.
+    pub(super) ca_file: Option<String>,
+}
+
+/// A file to place on nodes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NodeFile")]
+pub(super) struct RawNodeFile {
+    /// Where it comes from.
+    #[schemars(required)]
+    pub(super) source: Option<RawFileSource>,
+    /// Where it goes: an absolute path on the node.
+    #[schemars(required)]
+    pub(super) destination: Option<String>,
+    /// Its permissions in octal digits, quoted: "0755". "0644" unless told.
+    pub(super) mode: Option<String>,
+    /// The names of the nodes that get it. Without it: all.
+    pub(super) nodes: Option<Vec<String>>,
+}
+
+/// One machine of the cluster.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Node")]
+pub(super) struct RawNode {
+    /// Its host name: lower-case letters, digits and `-`.
+    #[schemars(required)]
+    pub(super) name: Option<String>,
+    /// What it does in the cluster.
+    #[schemars(required)]
+    pub(super) role: Option<Role>,
+    /// Its platform; the first of `platforms` unless told.
+    pub(super) platform: Option<String>,
+    /// Its address with the length of the network's prefix, such as `192.168.6.10/24`.
+    #[schemars(required)]
+    pub(super) address: Option<String>,
+    /// The way out of its network.
+    pub(super) gateway: Option<String>,
+    /// The addresses of its name servers.
+    pub(super) nameservers: Option<Vec<String>>,
+    /// The hardware address of its network card, quoted: "52:54:00:12:34:56". It finds the card.
+    pub(super) mac: Option<String>,
+    /// The name of its network interface: given to the card found by `mac`, or looked for without one.
+    pub(super) interface: Option<String>,
+    /// Anything your own templates need to know about this node.
+    pub(super) values: Option<Map<String, Value>>,
+}
+
+/// What a node does in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Runs the control plane, and workloads too.
+    Server,
+    /// Runs workloads only.
+    Agent,
+}
+
+/// Who may log in to the nodes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Ssh")]
+pub(super) struct RawSsh {
+    /// The user that is made on each node; `k3s` unless told.
+    pub(super) user: Option<String>,
+    /// Public keys as in `authorized_keys`. Without any, a key pair is made in the secrets folder.
+    pub(super) authorized_keys: Option<Vec<String>>,
+}
+
+/// How image tarballs are packed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Pack")]
+pub(super) struct RawPack {
+    /// `none` unless told: layers are compressed already.
+    pub(super) compression: Option<Compression>,
+}
+
+/// How a tarball is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// A plain `.tar`.
+    #[default]
+    None,
+    /// A `.tar.gz`.
+    Gzip,
+    /// A `.tar.zst`.
+    Zstd,
+}
+
+/// How seed ISOs are made.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Seed")]
+pub(super) struct RawSeed {
+    /// What boots from the seed; `cloud-image` unless told.
+    pub(super) flavour: Option<Flavour>,
+    /// Where k3s and the images are; `embedded` unless told.
+    pub(super) payload: Option<Payload>,
+    /// The nodes' time zone, such as `Asia/Seoul`; that of the base image unless told.
+    pub(super) timezone: Option<String>,
+}
+
+/// What boots from a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flavour {
+    /// A cloud image, which is configured on its first boot.
+    #[default]
+    CloudImage,
+    /// Ubuntu's server installer. Not built by this version.
+    Autoinstall,
+}
+
+/// Where k3s and the images are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Payload {
+    /// On each node's own seed ISO.
+    #[default]
+    Embedded,
+    /// On one ISO that all nodes share. Not built by this version.
+    Shared,
+}

@@ -1,0 +1,101 @@
+//! Whole specs: good ones and what they mean, bad ones and everything that is said about them.
+
+use super::*;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/specs")
+}
+
+/// Reads a fixture and returns its listing under its bare name, whatever the outcome.
+fn listing(name: &str) -> String {
+    let bytes = fs::read(folder().join(name)).unwrap();
+    let findings = match parse(&bytes, Path::new("lab")) {
+        Ok((_, warnings)) => warnings,
+        Err(findings) => findings,
+    };
+    Listing::of(Path::new(name), &findings).to_string()
+}
+
+#[test]
+fn good_specs_give_no_findings() {
+    for name in ["full.yaml", "small.yaml"] {
+        let (_, warnings) = load(&folder().join(name)).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(warnings, [], "{name}");
+    }
+}
+
+#[test]
+fn every_bad_spec_gives_exactly_the_findings_beside_it() {
+    let mut names: Vec<String> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("bad-") && name.ends_with(".yaml"))
+        .collect();
+    names.sort();
+    assert!(names.len() > 5, "{names:?}");
+    for name in names {
+        let expected = fs::read_to_string(folder().join(name.replace(".yaml", ".txt"))).unwrap_or_default();
+        let actual = listing(&name);
+        assert_eq!(actual.trim_end(), expected.trim_end(), "{name} now says:\n{actual}\n");
+    }
+}
+
+#[test]
+fn a_spec_is_refused_with_an_error_or_not_at_all() {
+    let text = fs::read_to_string(folder().join("full.yaml")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let values = [
+        "",
+        "~",
+        "x",
+        "\"\"",
+        "0",
+        "-1",
+        "1.5",
+        "true",
+        "[]",
+        "{}",
+        "[x]",
+        "{x: y}",
+        "\"\\e[31m\"",
+        "192.168.6.10/0",
+    ];
+    for (index, line) in lines.iter().enumerate() {
+        let key = line.split_inclusive(": ").next().filter(|key| key.ends_with(": ")).unwrap_or(line);
+        for value in values {
+            let changed = format!("{key}{value}");
+            let mut lines = lines.clone();
+            lines[index] = &changed;
+            match parse(lines.join("\n").as_bytes(), Path::new("")) {
+                Ok((_, warnings)) => assert!(!warnings.iter().any(Finding::is_error), "{changed}"),
+                Err(findings) => {
+                    assert!(findings.iter().any(Finding::is_error), "{changed}");
+                    let listing = Listing::of(Path::new("x"), &findings).to_string();
+                    assert!(!listing.contains('\u{1b}'), "{listing}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_default_images_are_those_of_the_release() {
+    let (spec, _) = load(&folder().join("small.yaml")).unwrap();
+    assert_eq!(spec.images, Images { k3s: true, lists: Vec::new(), inline: Vec::new() });
+    let k3s = FilePath { written: "k3s".to_owned(), path: folder().join("k3s") };
+    assert_eq!(spec.k3s.binary.values().next().unwrap().place, Place::Path(k3s));
+}
+
+#[test]
+fn settings_of_k3s_keep_their_order_and_types() {
+    let (spec, _) = load(&folder().join("full.yaml")).unwrap();
+    let config = serde_json::to_string(&spec.k3s.config).unwrap();
+    let expected = r#"{"write-kubeconfig-mode":"0600","tls-san":["k3s.lab.lan","192.168.6.10"],"cluster-cidr":"10.52.0.0/16","service-cidr":"10.53.0.0/16","disable":["traefik","servicelb"],"etcd-snapshot-retention":7,"disable-cloud-controller":false}"#;
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn a_spec_that_is_not_there_is_no_invalid_spec() {
+    let error = load(Path::new("/nowhere/seedkit.yaml")).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read the spec `/nowhere/seedkit.yaml`");
+}

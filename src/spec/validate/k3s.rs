@@ -1,0 +1,155 @@
+//! The k3s release and its configuration.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::Surroundings;
+use super::files::file_source;
+use crate::oci::Platform;
+use crate::spec::flags;
+use crate::spec::model::{FileSource, K3s, K3sVersion};
+use crate::spec::raw::{RawFileSource, RawK3s, Role};
+use crate::spec::report::Report;
+use crate::spec::suggest;
+use crate::yaml::Path;
+
+/// A k3s release as far as it could be read.
+pub(super) struct Draft {
+    version: Option<K3sVersion>,
+    pub(super) binary: Option<BTreeMap<Platform, FileSource>>,
+    airgap: BTreeMap<Platform, FileSource>,
+    images: Option<FileSource>,
+    pub(super) config: Map<String, Value>,
+    pub(super) agent_config: Map<String, Value>,
+}
+
+impl Draft {
+    /// Returns the release if nothing of it is missing.
+    pub(super) fn finish(self) -> Option<K3s> {
+        let Self { version, binary, airgap, images, config, agent_config } = self;
+        Some(K3s { version: version?, binary: binary?, airgap, images, config, agent_config })
+    }
+}
+
+pub(super) fn k3s(raw: RawK3s, surroundings: &Surroundings<'_>, report: &mut Report<'_>) -> Draft {
+    let RawK3s { version, binary, airgap, images, config, agent_config } = raw;
+    let path = Path::root().key("k3s");
+    let version = report.parse(&path.key("version"), version.as_deref());
+    let binary = binary.map(|raw| by_platform(raw, &path.key("binary"), surroundings, report));
+    let airgap = by_platform(airgap.unwrap_or_default(), &path.key("airgap"), surroundings, report);
+    let images = images.and_then(|raw| file_source(raw, surroundings.folder, &path.key("images"), report));
+    let config = config.unwrap_or_default();
+    check_config(&config, Role::Server, &path.key("config"), report);
+    let agent_config = agent_config.unwrap_or_default();
+    check_config(&agent_config, Role::Agent, &path.key("agentConfig"), report);
+    Draft { version, binary, airgap, images, config, agent_config }
+}
+
+fn by_platform(
+    raw: BTreeMap<String, RawFileSource>,
+    path: &Path,
+    surroundings: &Surroundings<'_>,
+    report: &mut Report<'_>,
+) -> BTreeMap<Platform, FileSource> {
+    let mut sources = BTreeMap::new();
+    for (name, raw) in raw {
+        let path = path.key(&name);
+        let platform = super::platform(&path, &name, report);
+        let source = file_source(raw, surroundings.folder, &path, report);
+        let Some(platform) = platform else { continue };
+        if !surroundings.platforms.contains(&platform) {
+            let message = format!("`{platform}` is not among the platforms of this spec");
+            report.error_with_hint(&path, message, format!("add {platform} to platforms, or remove this"));
+        }
+        let Some(source) = source else { continue };
+        if sources.insert(platform.clone(), source).is_some() {
+            report
+                .error(&path, format!("`{name}` is another spelling of `{platform}`, which is here already"));
+        }
+    }
+    sources
+}
+
+/// Settings that seedkit makes for each node, and why they cannot be in the spec.
+const OWN: [(&str, &str); 10] = [
+    ("token", "seedkit makes the tokens and keeps them in the secrets folder"),
+    ("token-file", "seedkit makes the tokens and keeps them in the secrets folder"),
+    ("agent-token", "seedkit makes the tokens and keeps them in the secrets folder"),
+    ("agent-token-file", "seedkit makes the tokens and keeps them in the secrets folder"),
+    ("cluster-init", "seedkit sets it on the first server when there are several"),
+    ("server", "seedkit sets it to the first server's address"),
+    ("node-name", "seedkit sets it to the node's name"),
+    ("node-ip", "seedkit sets it to the node's address"),
+    ("private-registry", "seedkit writes /etc/rancher/k3s/registries.yaml"),
+    ("data-dir", "seedkit places the images in /var/lib/rancher/k3s"),
+];
+
+fn check_config(config: &Map<String, Value>, role: Role, path: &Path, report: &mut Report<'_>) {
+    for (key, value) in config {
+        let path = path.key(key);
+        // `key+` appends to what an earlier file says.
+        let flag = key.strip_suffix('+').unwrap_or(key);
+        if let Some((_, reason)) = OWN.iter().find(|(own, _)| *own == flag) {
+            report.error_with_hint(&path, "this is not for the spec to set", format!("remove it: {reason}"));
+            continue;
+        }
+        check_flag(flag, role, &path, report);
+        check_flag_value(value, &path, report);
+        if flag == "kubelet-arg" {
+            check_kubelet_arguments(value, &path, report);
+        }
+    }
+}
+
+fn check_flag(flag: &str, role: Role, path: &Path, report: &mut Report<'_>) {
+    if flag.starts_with('-') {
+        let hint = format!("write {}", flag.trim_start_matches('-'));
+        report.error_with_hint(path, "flags stand here without `--`", hint);
+        return;
+    }
+    let is_known = flags::AGENT.contains(&flag) || role == Role::Server && flags::SERVER.contains(&flag);
+    if is_known {
+        return;
+    }
+    if role == Role::Agent && flags::SERVER.contains(&flag) {
+        let message = "k3s agent has no such flag, and passes over it";
+        report.warning(path, message, "move it to k3s.config, which is for the servers");
+        return;
+    }
+    let candidates = match role {
+        Role::Server => [flags::AGENT, flags::SERVER].concat(),
+        Role::Agent => flags::AGENT.to_vec(),
+    };
+    let hint = match suggest::nearest(flag, candidates) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "check it against `k3s server --help` of this release".to_owned(),
+    };
+    report.warning(path, "k3s has no flag of this name that seedkit knows, and would pass over it", hint);
+}
+
+fn check_flag_value(value: &Value, path: &Path, report: &mut Report<'_>) {
+    let is_scalar = |value: &Value| value.is_string() || value.is_boolean() || value.is_number();
+    let is_flag_value = is_scalar(value) || value.as_array().is_some_and(|items| items.iter().all(is_scalar));
+    if !is_flag_value {
+        let hint = "write `key=value` texts in a list where a flag takes pairs";
+        report.error_with_hint(path, "a flag has one value, or a list of them", hint);
+    }
+}
+
+/// The kubelet of Kubernetes 1.35 does not start with this flag, and containerd never heeded it.
+fn check_kubelet_arguments(value: &Value, path: &Path, report: &mut Report<'_>) {
+    let single = [value.clone()];
+    let arguments = value.as_array().map_or(&single[..], Vec::as_slice);
+    for (index, argument) in arguments.iter().enumerate() {
+        if argument
+            .as_str()
+            .is_some_and(|text| text.trim_start_matches('-').starts_with("pod-infra-container-image"))
+        {
+            let path = if value.is_array() { path.index(index) } else { path.clone() };
+            let message =
+                "pod-infra-container-image has no effect, and stops the kubelet from Kubernetes 1.35 on";
+            report.error_with_hint(&path, message, "remove it; k3s' own setting is pause-image");
+        }
+    }
+}

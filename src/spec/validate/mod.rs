@@ -1,0 +1,178 @@
+//! From the spec as written to the spec as meant.
+//!
+//! Every function takes what was written and where, reports all that is wrong with it, and returns what it
+//! means if that is known. Nothing stops at the first error.
+
+mod files;
+mod images;
+mod k3s;
+mod network;
+mod nodes;
+mod registry;
+
+use std::path::Path as Folder;
+
+use super::model::{FilePath, Seed, Spec, Ssh};
+use super::raw::{ApiVersion, Flavour, Payload, RawPack, RawSeed, RawSpec, RawSsh};
+use super::report::Report;
+use crate::oci::Platform;
+use crate::yaml::Path;
+
+/// Returns what the spec means; `None` only if there are errors in the report.
+pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Option<Spec> {
+    let RawSpec {
+        api_version,
+        name,
+        platforms,
+        k3s,
+        registry,
+        images,
+        sources,
+        files,
+        nodes,
+        ssh,
+        pack,
+        templates,
+        seed,
+        deliver,
+    } = raw;
+    let root = Path::root();
+    let platforms = self::platforms(platforms.unwrap_or_default(), &root.key("platforms"), report);
+    let surroundings = Surroundings { folder, platforms: &platforms };
+    let name = report.parse(&root.key("name"), name.as_deref());
+    let nodes = nodes::nodes(nodes, &surroundings, report);
+    let k3s = k3s::k3s(k3s.unwrap_or_default(), &surroundings, report);
+    let registry = registry::registry(registry.unwrap_or_default(), report);
+    nodes::together(&nodes, &k3s, report);
+    network::network(&nodes, &k3s.config, registry.address.as_ref(), report);
+    let images = images::images(images, folder, report);
+    let sources = images::sources(sources.unwrap_or_default(), folder, report);
+    let files = files::node_files(files.unwrap_or_default(), folder, &nodes, report);
+    let ssh = self::ssh(ssh.unwrap_or_default(), report);
+    let RawPack { compression } = pack.unwrap_or_default();
+    let templates = optional_path(templates, folder, &root.key("templates"), report);
+    let seed = self::seed(seed.unwrap_or_default(), report);
+    let deliver = optional_path(deliver, folder, &root.key("deliver"), report);
+    let ApiVersion::V1 = api_version?;
+    Some(Spec {
+        folder: folder.to_owned(),
+        name: name?,
+        k3s: k3s.finish()?,
+        registry: registry.finish()?,
+        images,
+        sources,
+        files: files?,
+        nodes: nodes.into_iter().map(nodes::Draft::finish).collect::<Option<_>>()?,
+        ssh,
+        compression: compression.unwrap_or_default(),
+        templates,
+        seed,
+        deliver,
+        platforms,
+    })
+}
+
+/// What the parts of a spec are read against.
+struct Surroundings<'a> {
+    /// The folder that paths are relative to.
+    folder: &'a Folder,
+    /// The platforms of the spec.
+    platforms: &'a [Platform],
+}
+
+fn platforms(written: Vec<String>, path: &Path, report: &mut Report<'_>) -> Vec<Platform> {
+    if written.is_empty() && !report.is_refused(path) {
+        report.error_with_hint(path, "there is no platform", "write [linux/amd64]");
+    }
+    let mut platforms: Vec<Platform> = Vec::new();
+    for (index, text) in written.iter().enumerate() {
+        let path = path.index(index);
+        let Some(platform) = self::platform(&path, text, report) else { continue };
+        if platforms.contains(&platform) {
+            report.error(&path, format!("`{platform}` is in the list twice"));
+        } else {
+            platforms.push(platform);
+        }
+    }
+    platforms
+}
+
+/// The architectures that k3s is released for; images of others exist, nodes do not.
+const ARCHITECTURES: [&str; 5] = ["amd64", "arm64", "arm", "s390x", "riscv64"];
+
+fn platform(path: &Path, text: &str, report: &mut Report<'_>) -> Option<Platform> {
+    let platform: Platform = report.parse(path, Some(text))?;
+    if platform.os() != "linux" || !ARCHITECTURES.contains(&platform.architecture()) {
+        let hint = format!("k3s runs on linux with {}", ARCHITECTURES.join(", "));
+        report.error_with_hint(path, format!("`{platform}` is no platform of k3s"), hint);
+        return None;
+    }
+    Some(platform)
+}
+
+fn ssh(raw: RawSsh, report: &mut Report<'_>) -> Ssh {
+    let RawSsh { user, authorized_keys } = raw;
+    let path = Path::root().key("ssh");
+    let user = user.unwrap_or_else(|| "k3s".to_owned());
+    let is_user = user.len() <= 32
+        && user.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+        && user
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte));
+    if !is_user {
+        let hint = "use lower-case letters, digits, `-` and `_`, at most 32, a letter first";
+        report.error_with_hint(&path.key("user"), format!("`{user}` is not a user name"), hint);
+    }
+    let path = path.key("authorizedKeys");
+    let mut keys = Vec::new();
+    for (index, text) in authorized_keys.unwrap_or_default().iter().enumerate() {
+        keys.extend(report.parse(&path.index(index), Some(text)));
+    }
+    Ssh { user, authorized_keys: keys }
+}
+
+fn seed(raw: RawSeed, report: &mut Report<'_>) -> Seed {
+    let RawSeed { flavour, payload, timezone } = raw;
+    let path = Path::root().key("seed");
+    let (flavour, payload) = (flavour.unwrap_or_default(), payload.unwrap_or_default());
+    if flavour == Flavour::Autoinstall {
+        report.error(&path.key("flavour"), "this version builds seeds for `cloud-image` only");
+    }
+    if payload == Payload::Shared {
+        report.error(&path.key("payload"), "this version builds seeds with an `embedded` payload only");
+    }
+    if let Some(zone) = &timezone {
+        let is_zone = zone.len() <= 64
+            && zone.split('/').all(|part| {
+                part.starts_with(|first: char| first.is_ascii_alphabetic())
+                    && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
+            });
+        if !is_zone {
+            let message = format!("`{zone}` is not a time zone");
+            report.error_with_hint(
+                &path.key("timezone"),
+                message,
+                "write a name such as Asia/Seoul or Etc/UTC",
+            );
+        }
+    }
+    Seed { flavour, payload, timezone }
+}
+
+/// Reads a path, which is relative to where the spec was found.
+fn file_path(text: &str, folder: &Folder, path: &Path, report: &mut Report<'_>) -> Option<FilePath> {
+    if text.is_empty() || text.contains('\0') {
+        report.error(path, "this is not a path");
+        return None;
+    }
+    Some(FilePath { written: text.to_owned(), path: folder.join(text) })
+}
+
+fn optional_path(
+    text: Option<String>,
+    folder: &Folder,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> Option<FilePath> {
+    text.and_then(|text| file_path(&text, folder, path, report))
+}

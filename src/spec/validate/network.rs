@@ -1,0 +1,124 @@
+//! The networks: none may lie in another, and the registry must be reachable.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
+
+use super::nodes::Draft;
+use crate::spec::net::{Cidr, Host, RegistryHost};
+use crate::spec::report::Report;
+use crate::yaml::Path;
+
+/// A network inside the cluster.
+struct Inner {
+    key: &'static str,
+    cidr: Cidr,
+    /// Where it is set; `None` for k3s' default.
+    path: Option<Path>,
+}
+
+/// The settings that hold networks inside the cluster, and k3s' defaults.
+const INNER: [(&str, &str); 2] = [("cluster-cidr", "10.42.0.0/16"), ("service-cidr", "10.43.0.0/16")];
+
+pub(super) fn network(
+    nodes: &[Draft],
+    config: &Map<String, Value>,
+    registry: Option<&RegistryHost>,
+    report: &mut Report<'_>,
+) {
+    let inner: Vec<Inner> =
+        INNER.iter().flat_map(|(key, default)| inner_networks(key, default, config, report)).collect();
+    for (index, one) in inner.iter().enumerate() {
+        for other in &inner[..index] {
+            if one.key != other.key && one.cidr.overlaps(&other.cidr) {
+                let path = one.path.as_ref().or(other.path.as_ref());
+                let message = format!("{} {} overlaps {} {}", one.key, one.cidr, other.key, other.cidr);
+                report.error(path.unwrap_or(&Path::root().key("k3s")), message);
+            }
+        }
+    }
+    check_node_networks(nodes, &inner, report);
+    if let Some(registry) = registry {
+        check_registry(registry, nodes, &inner, report);
+    }
+}
+
+fn inner_networks(
+    key: &'static str,
+    default: &str,
+    config: &Map<String, Value>,
+    report: &mut Report<'_>,
+) -> Vec<Inner> {
+    let Some(value) = config.get(key) else {
+        let cidr = default.parse().expect("k3s' defaults are networks");
+        return vec![Inner { key, cidr, path: None }];
+    };
+    let path = Path::root().key("k3s").key("config").key(key);
+    let texts: Vec<&str> = match value {
+        Value::String(text) => text.split(',').map(str::trim).collect(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
+    };
+    let networks = texts.into_iter().filter_map(|text| report.parse(&path, Some(text)));
+    networks.map(|cidr| Inner { key, cidr, path: Some(path.clone()) }).collect()
+}
+
+fn check_node_networks(nodes: &[Draft], inner: &[Inner], report: &mut Report<'_>) {
+    let mut networks: BTreeSet<Cidr> = BTreeSet::new();
+    for node in nodes {
+        let Some(address) = node.address else { continue };
+        let network = address.network();
+        if networks.contains(&network) {
+            continue;
+        }
+        let path = node.path.key("address");
+        if let Some(other) = networks.iter().find(|other| other.overlaps(&network)) {
+            let message =
+                format!("the node's network {network} overlaps {other}, the network of another node");
+            report.warning(&path, message, "give the nodes of one network the same prefix");
+        }
+        for Inner { key, cidr, path: set } in inner {
+            if cidr.overlaps(&network) {
+                let whose = if set.is_some() { "" } else { ", k3s' default" };
+                let message = format!("the node's network {network} overlaps {key} {cidr}{whose}");
+                let hint = format!("set k3s.config.{key} to a network that is free");
+                report.error_with_hint(&path, message, hint);
+            }
+        }
+        networks.insert(network);
+    }
+}
+
+fn check_registry(registry: &RegistryHost, nodes: &[Draft], inner: &[Inner], report: &mut Report<'_>) {
+    let path = Path::root().key("registry").key("address");
+    let address = match registry.host() {
+        Host::Name(name) if name == "localhost" => IpAddr::from([127, 0, 0, 1]),
+        Host::Name(_) => return,
+        Host::Ip(address) => *address,
+    };
+    if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
+        let message = format!("`{}` is no address that nodes can reach", registry.host());
+        report.error_with_hint(&path, message, "write the address by which the nodes reach the registry");
+        return;
+    }
+    if let Some(Inner { key, cidr, .. }) = inner.iter().find(|inner| inner.cidr.contains(address)) {
+        let message = format!("`{address}` lies in {key} {cidr}: the nodes look for it inside the cluster");
+        report.error_with_hint(&path, message, format!("set k3s.config.{key} to a network that is free"));
+    }
+    for node in nodes {
+        let Some(own) = node.address else { continue };
+        if own.address() == address {
+            let message = format!("`{address}` is the registry's address too");
+            report.warning(
+                &node.path.key("address"),
+                message,
+                "that is right only if this node runs the registry",
+            );
+        } else if !own.contains(address) && node.gateway.is_none() {
+            let message =
+                format!("the registry {address} is not in the node's network, and there is no gateway to it");
+            report.warning(&node.path.key("address"), message, "add gateway");
+        }
+    }
+}

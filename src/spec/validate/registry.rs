@@ -1,0 +1,130 @@
+//! The registry that the nodes pull from.
+
+use crate::spec::model::{Auth, PasswordFrom, Registry};
+use crate::spec::net::{Host, RegistryHost};
+use crate::spec::raw::{RawAuth, RawLifetime, RawPasswordFrom, RawRegistry};
+use crate::spec::report::Report;
+use crate::yaml::Path;
+
+/// A registry as far as it could be read.
+pub(super) struct Draft {
+    pub(super) address: Option<RegistryHost>,
+    sans: Vec<Host>,
+    mirrors: Option<Vec<RegistryHost>>,
+    /// `None` without one; an inner `None` for one that could not be read.
+    auth: Option<Option<Auth>>,
+    ca_days: u32,
+    server_days: u32,
+}
+
+impl Draft {
+    /// Returns the registry if nothing of it is missing.
+    pub(super) fn finish(self) -> Option<Registry> {
+        let Self { address, sans, mirrors, auth, ca_days, server_days } = self;
+        let auth = match auth {
+            None => None,
+            Some(auth) => Some(auth?),
+        };
+        Some(Registry { address: address?, sans, mirrors, auth, ca_days, server_days })
+    }
+}
+
+pub(super) fn registry(raw: RawRegistry, report: &mut Report<'_>) -> Draft {
+    let RawRegistry { address, sans, mirrors, auth, lifetime } = raw;
+    let path = Path::root().key("registry");
+    let address = address.and_then(|text| host(&path.key("address"), &text, report));
+    let sans: Vec<Host> =
+        list(sans.unwrap_or_default(), &path.key("sans"), |path, text| report.parse(path, Some(text)));
+    let mirrors =
+        mirrors.map(|mirrors| list(mirrors, &path.key("mirrors"), |path, text| host(path, text, report)));
+    let auth = auth.map(|auth| self::auth(auth, &path.key("auth"), report));
+    let RawLifetime { ca_days, server_days } = lifetime.unwrap_or_default();
+    let ca_days = ca_days.unwrap_or(3650);
+    let server_days = server_days.unwrap_or(825.min(ca_days));
+    if server_days > ca_days {
+        let message = format!("the certificate's {server_days} days outlast the authority's {ca_days}");
+        report.error(&path.key("lifetime").key("serverDays"), message);
+    }
+    Draft { address, sans, mirrors, auth, ca_days, server_days }
+}
+
+fn list<T>(texts: Vec<String>, path: &Path, mut read: impl FnMut(&Path, &str) -> Option<T>) -> Vec<T> {
+    texts.iter().enumerate().filter_map(|(index, text)| read(&path.index(index), text)).collect()
+}
+
+/// Reads the name of a registry; what people put around it is named in the hint.
+pub(super) fn host(path: &Path, text: &str, report: &mut Report<'_>) -> Option<RegistryHost> {
+    match text.parse::<RegistryHost>() {
+        Ok(host) => Some(canonical(host)),
+        Err(error) => {
+            let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+            let bare = bare.split('/').next().unwrap_or(bare);
+            match bare.parse::<RegistryHost>() {
+                Ok(host) => report.error_with_hint(path, error.to_string(), format!("write {host}")),
+                Err(_) => report.error(path, error.to_string()),
+            }
+            None
+        }
+    }
+}
+
+/// Docker Hub has several hosts and one name.
+fn canonical(host: RegistryHost) -> RegistryHost {
+    match host.to_string().as_str() {
+        "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => {
+            crate::oci::DOCKER_HUB.parse().expect("Docker Hub's name is a host")
+        }
+        _ => host,
+    }
+}
+
+fn auth(raw: RawAuth, path: &Path, report: &mut Report<'_>) -> Option<Auth> {
+    let RawAuth { username, password_from } = raw;
+    if let Some(name) = &username
+        && (name.is_empty() || name.contains(':') || name.chars().any(char::is_control))
+    {
+        let message = "a user name is not empty and has neither `:` nor control characters";
+        report.error(&path.key("username"), message);
+    }
+    let password = password_from.and_then(|from| password(from, &path.key("passwordFrom"), report));
+    Some(Auth { username: username?, password: password? })
+}
+
+fn password(raw: RawPasswordFrom, path: &Path, report: &mut Report<'_>) -> Option<PasswordFrom> {
+    let RawPasswordFrom { env, secret } = raw;
+    match (env, secret) {
+        (Some(name), None) => {
+            let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if !is_name {
+                let hint = "this is the variable's name, not its value";
+                report.error_with_hint(
+                    &path.key("env"),
+                    "this is not the name of an environment variable",
+                    hint,
+                );
+            }
+            Some(PasswordFrom::Environment(name))
+        }
+        (None, Some(name)) => {
+            let is_plain = !name.starts_with('.')
+                && !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+            if !is_plain {
+                let hint =
+                    "use letters, digits, `.`, `_` and `-`; the file lies in the secrets folder itself";
+                report.error_with_hint(&path.key("secret"), "this is not the name of a secrets file", hint);
+            }
+            Some(PasswordFrom::Secret(name))
+        }
+        (None, None) if report.is_refused(path) => None,
+        (None, None) | (Some(_), Some(_)) => {
+            report.error_with_hint(
+                path,
+                "exactly one of env and secret is needed",
+                "write {env: NAME} or {secret: FILE}",
+            );
+            None
+        }
+    }
+}

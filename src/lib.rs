@@ -9,6 +9,7 @@ pub mod secrets;
 pub mod store;
 pub mod tree;
 
+pub mod template;
 pub mod yaml;
 
 pub mod oci;

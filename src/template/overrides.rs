@@ -1,0 +1,99 @@
+//! A folder of the user's, whose files replace templates of the same name.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use walkdir::WalkDir;
+
+use super::{BUILTIN, TemplateError, Templates};
+
+/// A template larger than this is a mistake, such as a payload put into the wrong folder.
+const LARGEST_TEMPLATE: u64 = 256 * 1024;
+
+/// Says why a folder of templates cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OverrideError {
+    /// The folder or a file in it cannot be read.
+    #[error("cannot read the templates in `{}`", folder.display())]
+    Read {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file replaces nothing.
+    #[error("`{name}` in `{}` replaces no template; there are {known}", folder.display())]
+    Unknown {
+        /// The file's path inside the folder.
+        name: String,
+        /// The folder.
+        folder: PathBuf,
+        /// The names that could be replaced.
+        known: String,
+    },
+    /// A file is not a regular file inside the folder.
+    #[error("template `{}` is not a regular file inside its folder", path.display())]
+    Outside {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is too large.
+    #[error("template `{}` is larger than {LARGEST_TEMPLATE} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is not a template.
+    #[error("`{}` cannot replace the template", path.display())]
+    Template {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: TemplateError,
+    },
+}
+
+impl Templates {
+    /// Returns the compiled-in templates, each replaced by the file of its name in `folder` where there is one.
+    ///
+    /// Every file must replace something: a misspelt name would otherwise change nothing, silently.
+    pub fn with_overrides(folder: &Path) -> Result<Self, OverrideError> {
+        let unreadable = |source: io::Error| OverrideError::Read { folder: folder.to_owned(), source };
+        let root = fs::canonicalize(folder).map_err(unreadable)?;
+        let mut sources = Self::builtin().sources;
+        for entry in WalkDir::new(&root).min_depth(1).max_depth(8).sort_by_file_name() {
+            let entry = entry.map_err(|error| unreadable(error.into()))?;
+            if entry.file_type().is_dir() {
+                continue;
+            }
+            let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());
+            let name = relative.to_string_lossy().into_owned();
+            let Some(source) = sources.get_mut(&name) else {
+                let known =
+                    BUILTIN.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                return Err(OverrideError::Unknown { name, folder: folder.to_owned(), known });
+            };
+            *source = read(&root, entry.path(), folder)?;
+        }
+        Self::new(sources).map_err(|source| OverrideError::Template { path: folder.to_owned(), source })
+    }
+}
+
+/// Reads one file, which may be a link, though not to a place outside of `root`.
+fn read(root: &Path, path: &Path, folder: &Path) -> Result<String, OverrideError> {
+    let unreadable = |source: io::Error| OverrideError::Read { folder: folder.to_owned(), source };
+    let target = fs::canonicalize(path).map_err(unreadable)?;
+    if !target.starts_with(root) || !fs::metadata(&target).map_err(unreadable)?.is_file() {
+        return Err(OverrideError::Outside { path: path.to_owned() });
+    }
+    if fs::metadata(&target).map_err(unreadable)?.len() > LARGEST_TEMPLATE {
+        return Err(OverrideError::TooLarge { path: path.to_owned() });
+    }
+    let mut text = String::new();
+    // Bounded once more: a file may grow after it was looked at.
+    fs::File::open(&target)
+        .and_then(|file| file.take(LARGEST_TEMPLATE).read_to_string(&mut text))
+        .map_err(unreadable)?;
+    Ok(text)
+}

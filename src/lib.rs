@@ -17,6 +17,7 @@ pub mod ssh;
 
 pub mod cluster;
 pub mod lockfile;
+pub mod pki;
 pub mod spec;
 
 pub mod verify;

@@ -9,6 +9,7 @@ pub mod secrets;
 pub mod store;
 pub mod tree;
 
+pub mod archive;
 pub mod template;
 pub mod yaml;
 

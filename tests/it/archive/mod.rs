@@ -2,6 +2,7 @@
 
 mod iso9660;
 mod iso9660_large;
+mod tar;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};

@@ -1,5 +1,6 @@
 //! Archives, judged by the programs that people read them with.
 
+mod compress;
 mod iso9660;
 mod iso9660_large;
 mod tar;

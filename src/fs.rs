@@ -107,6 +107,16 @@ fn remove_temporaries(folder: &Path, prefix: &str, is_free: impl Fn(&Path) -> bo
     Ok(())
 }
 
+/// Lets everybody read a finished file that was begun as a temporary one, whatever the umask is.
+pub fn make_readable(file: &std::fs::File) -> io::Result<()> {
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+/// Asks the kernel to drop a file's cached pages, so that reading it again asks the disk. Only advice.
+pub fn forget_cached(file: &std::fs::File) {
+    let _advice_only = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
 /// Makes the entries of `folder` durable: renames before this call survive a power cut.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()

@@ -164,6 +164,7 @@ mod tests {
         Lockfile {
             epoch: Epoch::try_from(1_763_683_200).unwrap(),
             platforms: vec![platform.clone()],
+            image_size: 4,
             files: vec![LockedFile {
                 role: FileRole::File("/opt/a \"quoted\" name\\한글".to_owned()),
                 source: "a\tb".to_owned(),

@@ -8,7 +8,7 @@
 //!
 //! # Grammar
 //!
-//! TOML with the keys `version`, `epoch`, `platforms`, then `[[file]]` and `[[image]]` tables, each with all of
+//! TOML with the keys `version`, `epoch`, `platforms`, `image-size`, then `[[file]]` and `[[image]]` tables, each with all of
 //! its keys in a fixed order. Unknown keys are refused: a newer seedkit may mean something by them.
 
 mod drift;
@@ -38,6 +38,8 @@ pub struct Lockfile {
     pub epoch: Epoch,
     /// The platforms, sorted.
     pub platforms: Vec<Platform>,
+    /// The bytes of all images, layers that they share counted once.
+    pub image_size: u64,
     /// The files, sorted by role.
     pub files: Vec<LockedFile>,
     /// The images, sorted by reference.
@@ -192,6 +194,6 @@ impl Lockfile {
 
     /// Returns whether both locks pin the same content; the epoch does not matter.
     pub fn pins_same_content(&self, other: &Self) -> bool {
-        (&self.platforms, &self.files, &self.images) == (&other.platforms, &other.files, &other.images)
+        Self { epoch: other.epoch, ..self.clone() } == *other
     }
 }

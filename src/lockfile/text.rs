@@ -26,6 +26,8 @@ struct Document {
     _version: u32,
     epoch: Epoch,
     platforms: Vec<Platform>,
+    #[serde(rename = "image-size")]
+    image_size: u64,
     #[serde(default, rename = "file")]
     files: Vec<LockedFile>,
     #[serde(default, rename = "image")]
@@ -44,7 +46,7 @@ impl FromStr for Lockfile {
             Some(found) => return Err(LockfileError::Version { found }),
             None => return Err(LockfileError::Malformed("it does not state its `version`".to_owned())),
         }
-        let Document { epoch, mut platforms, mut files, mut images, .. } =
+        let Document { epoch, mut platforms, image_size, mut files, mut images, .. } =
             toml::from_str(text).map_err(malformed)?;
         platforms.sort();
         files.sort_by(|one, other| one.role.cmp(&other.role));
@@ -56,7 +58,7 @@ impl FromStr for Lockfile {
         if let Some(pair) = images.windows(2).find(|pair| pair[0].reference == pair[1].reference) {
             return twice(pair[0].reference.to_string());
         }
-        Ok(Self { epoch, platforms, files, images })
+        Ok(Self { epoch, platforms, image_size, files, images })
     }
 }
 
@@ -73,11 +75,11 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
 impl fmt::Display for Lockfile {
     /// Writes the canonical text.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { epoch, platforms, files, images } = self;
+        let Self { epoch, platforms, image_size, files, images } = self;
         let listed: Vec<String> = platforms.iter().map(|platform| quote(&platform.to_string())).collect();
         write!(formatter, "{HEADER}\nversion = {VERSION}\n")?;
         writeln!(formatter, "epoch = {} # {epoch}", epoch.seconds())?;
-        writeln!(formatter, "platforms = [{}]", listed.join(", "))?;
+        writeln!(formatter, "platforms = [{}]\nimage-size = {image_size}", listed.join(", "))?;
         files.iter().try_for_each(|file| write_file(formatter, file))?;
         images.iter().try_for_each(|image| write_image(formatter, image))
     }

@@ -97,10 +97,14 @@ impl Graph {
         whole.flat_map(|node| node.manifest.blobs()).map(|blob| (&blob.digest, blob)).collect()
     }
 
-    /// Returns the bytes of all manifests and blobs together.
+    /// Returns all manifests, and the configurations and layers that belong to the graph, each once.
+    pub fn contents(&self) -> impl Iterator<Item = &Descriptor> {
+        self.nodes.iter().map(|node| &node.descriptor).chain(self.blobs().into_values())
+    }
+
+    /// Returns the bytes of all contents together.
     pub fn total_size(&self) -> u64 {
-        let manifests: u64 = self.nodes.iter().map(|node| node.descriptor.size).sum();
-        manifests + self.blobs().values().map(|blob| blob.size).sum::<u64>()
+        self.contents().map(|content| content.size).sum()
     }
 
     /// Returns the runnable image for `platform`, with what it says.

@@ -70,6 +70,11 @@ impl DiskStore {
         Ok(Self { root: root.to_owned() })
     }
 
+    /// Returns the folder that holds everything.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Returns where the blob is, or will be.
     pub fn path(&self, digest: &Digest) -> PathBuf {
         self.root.join(digest.algorithm().name()).join(digest.hex())

@@ -132,4 +132,5 @@ pub(super) const SERVER: &[&str] = &[
     "write-kubeconfig",
     "write-kubeconfig-group",
     "write-kubeconfig-mode",
+    "write-kubeconfig-name",
 ];

@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 pub use model::{
-    Auth, Checksum, FilePath, FileSource, ImageListFile, Images, K3s, K3sVersion, Node, NodeFile, Origin,
-    PasswordFrom, Place, Registry, Seed, Source, Spec, Ssh,
+    Auth, Checksum, FileSource, ImageListFile, Images, K3s, K3sVersion, Node, NodeFile, Origin, PasswordFrom,
+    Place, Registry, Seed, Source, Spec, Ssh,
 };
 pub use net::{Cidr, DnsLabel, Host, Invalid, MacAddress, RegistryHost};
 pub use raw::{Compression, Flavour, Payload, Role};
@@ -43,13 +43,20 @@ pub enum SpecError {
         source: io::Error,
     },
     /// The file is wrong; printed with all findings, one or two lines each.
-    #[error("{}", Listing::of(.file, .findings))]
+    #[error("the spec has {}:\n{}", count_errors(.findings), Listing::of(.file, .findings))]
     Invalid {
         /// The file.
         file: PathBuf,
         /// What is wrong, in the order of the text; at least one error.
         findings: Vec<Finding>,
     },
+}
+
+fn count_errors(findings: &[Finding]) -> String {
+    match findings.iter().filter(|finding| finding.is_error()).count() {
+        1 => "an error".to_owned(),
+        count => format!("{count} errors"),
+    }
 }
 
 /// Prints findings as `file:line:column: path: message`, each with its hint indented below it.

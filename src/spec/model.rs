@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::oci::{Platform, Reference};
 use crate::ssh::AuthorizedKey;
 
-/// What the user declares, checked.
+/// What the user declares, checked. Relative paths in it begin with its folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
     /// The folder that holds the spec, the secrets and the lock.
@@ -41,11 +41,11 @@ pub struct Spec {
     /// How image tarballs are compressed.
     pub compression: Compression,
     /// A folder of templates that replace built-in ones.
-    pub templates: Option<FilePath>,
+    pub templates: Option<PathBuf>,
     /// How the seed ISOs are made.
     pub seed: Seed,
     /// A folder that finished seeds are copied to.
-    pub deliver: Option<FilePath>,
+    pub deliver: Option<PathBuf>,
 }
 
 impl Spec {
@@ -143,28 +143,18 @@ pub struct FileSource {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// On this machine.
-    Path(FilePath),
+    Path(PathBuf),
     /// To be downloaded; `http` or `https`, without credentials.
     Url(Url),
 }
 
-/// Prints a path as it was written, so that a lock does not depend on where the spec lies.
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Path(FilePath { written, .. }) => formatter.write_str(written),
+            Self::Path(path) => path.display().fmt(formatter),
             Self::Url(url) => url.fmt(formatter),
         }
     }
-}
-
-/// A file of this machine that the spec names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FilePath {
-    /// As the spec says it, relative to the spec's folder.
-    pub written: String,
-    /// As this process opens it.
-    pub path: PathBuf,
 }
 
 /// What vouches for a file's content.
@@ -231,7 +221,7 @@ pub struct Images {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageListFile {
     /// The file.
-    pub path: FilePath,
+    pub path: PathBuf,
     /// The groups to take; empty for all.
     pub groups: Vec<String>,
 }
@@ -242,7 +232,7 @@ pub struct Source {
     /// The place.
     pub from: Origin,
     /// The certificate authority to trust beside the system's.
-    pub ca_file: Option<FilePath>,
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A place that images are pulled from.
@@ -251,11 +241,11 @@ pub enum Origin {
     /// A registry; `http` only where the spec allows it; a path is put before the repositories.
     Registry(Url),
     /// A folder that is an OCI image layout.
-    Layout(FilePath),
+    Layout(PathBuf),
     /// An OCI image layout in a tarball.
-    LayoutArchive(FilePath),
+    LayoutArchive(PathBuf),
     /// A tarball as `docker save` writes it.
-    DockerArchive(FilePath),
+    DockerArchive(PathBuf),
 }
 
 /// A file to place on nodes.

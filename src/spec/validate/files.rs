@@ -94,7 +94,7 @@ fn checksum_list(
         );
     }
     let name = match place? {
-        Place::Path(file) => file.path.file_name().and_then(|name| name.to_str()).map(str::to_owned),
+        Place::Path(file) => file.file_name().and_then(|name| name.to_str()).map(str::to_owned),
         Place::Url(url) => url.path_segments().and_then(|mut parts| parts.next_back()).map(str::to_owned),
     };
     match name.filter(|name| !name.is_empty()) {

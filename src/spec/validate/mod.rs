@@ -10,9 +10,9 @@ mod network;
 mod nodes;
 mod registry;
 
-use std::path::Path as Folder;
+use std::path::{Path as Folder, PathBuf};
 
-use super::model::{FilePath, Seed, Spec, Ssh};
+use super::model::{Seed, Spec, Ssh};
 use super::raw::{ApiVersion, Flavour, Payload, RawPack, RawSeed, RawSpec, RawSsh};
 use super::report::Report;
 use crate::oci::Platform;
@@ -160,12 +160,12 @@ fn seed(raw: RawSeed, report: &mut Report<'_>) -> Seed {
 }
 
 /// Reads a path, which is relative to where the spec was found.
-fn file_path(text: &str, folder: &Folder, path: &Path, report: &mut Report<'_>) -> Option<FilePath> {
+fn file_path(text: &str, folder: &Folder, path: &Path, report: &mut Report<'_>) -> Option<PathBuf> {
     if text.is_empty() || text.contains('\0') {
         report.error(path, "this is not a path");
         return None;
     }
-    Some(FilePath { written: text.to_owned(), path: folder.join(text) })
+    Some(folder.join(text))
 }
 
 fn optional_path(
@@ -173,6 +173,6 @@ fn optional_path(
     folder: &Folder,
     path: &Path,
     report: &mut Report<'_>,
-) -> Option<FilePath> {
+) -> Option<PathBuf> {
     text.and_then(|text| file_path(&text, folder, path, report))
 }

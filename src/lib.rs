@@ -7,6 +7,7 @@ pub mod artifact;
 pub mod progress;
 pub mod secrets;
 pub mod store;
+pub mod text;
 pub mod tree;
 
 pub mod archive;

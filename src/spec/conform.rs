@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::suggest;
-use crate::yaml::{Finding, Location, Node, Path, Value as Yaml};
+use crate::text::{Finding, Location, Path};
+use crate::yaml::{Node, Value as Yaml};
 
 /// What remains of a document after everything that does not fit the schema was cut out.
 #[derive(Debug)]

@@ -14,7 +14,6 @@ pub mod schema;
 mod suggest;
 mod validate;
 
-use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -27,8 +26,8 @@ pub use model::{
 pub use net::{Cidr, DnsLabel, Host, Invalid, MacAddress, RegistryHost};
 pub use raw::{Compression, Flavour, Payload, Role};
 
+pub use crate::text::{Finding, Listing, Location, Severity};
 use crate::yaml::{self, Value};
-pub use crate::yaml::{Finding, Location, Severity};
 
 /// Says why there is no spec.
 #[derive(Debug, thiserror::Error)]
@@ -59,31 +58,6 @@ fn count_errors(findings: &[Finding]) -> String {
     }
 }
 
-/// Prints findings as `file:line:column: path: message`, each with its hint indented below it.
-#[derive(Debug, Clone, Copy)]
-pub struct Listing<'a> {
-    file: &'a Path,
-    findings: &'a [Finding],
-}
-
-impl<'a> Listing<'a> {
-    /// Returns the listing of `findings` about `file`.
-    pub fn of(file: &'a Path, findings: &'a [Finding]) -> Self {
-        Self { file, findings }
-    }
-}
-
-impl fmt::Display for Listing<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, finding) in self.findings.iter().enumerate() {
-            let line_end = if index == 0 { "" } else { "\n" };
-            write!(formatter, "{line_end}{}:{finding}", self.file.display())?;
-            finding.hint.iter().try_for_each(|hint| write!(formatter, "\n  hint: {hint}"))?;
-        }
-        Ok(())
-    }
-}
-
 /// Reads a spec; returns it with the warnings about it.
 ///
 /// # Errors
@@ -108,7 +82,7 @@ fn read(file: &Path) -> io::Result<Vec<u8>> {
 pub fn parse(bytes: &[u8], folder: &Path) -> Result<(Spec, Vec<Finding>), Vec<Finding>> {
     let document = yaml::parse(bytes).map_err(|finding| vec![finding])?;
     if document.root.value == Value::Null {
-        let finding = Finding::error(document.root.location, yaml::Path::root(), "the spec is empty");
+        let finding = Finding::error(document.root.location, crate::text::Path::root(), "the spec is empty");
         return Err(vec![finding.with_hint("`seedkit init` writes one to start from")]);
     }
     let schema = schema::value();
@@ -118,7 +92,7 @@ pub fn parse(bytes: &[u8], folder: &Path) -> Result<(Spec, Vec<Finding>), Vec<Fi
     let spec = match serde_json::from_value(conformed.json) {
         Ok(raw) => validate::spec(raw, folder, &mut report),
         Err(error) => {
-            report.error(&yaml::Path::root(), format!("the spec does not fit its schema: {error}"));
+            report.error(&crate::text::Path::root(), format!("the spec does not fit its schema: {error}"));
             None
         }
     };

@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::conform;
-use crate::yaml::{Finding, Node, Path};
+use crate::text::{Finding, Path};
+use crate::yaml::Node;
 
 /// The findings so far, and the document that gives them their places.
 pub(super) struct Report<'document> {

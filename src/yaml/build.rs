@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::scalar::{self, Plain};
-use super::{Document, Finding, Key, Location, Node, Path, Value};
+use super::{Document, Key, Node, Value};
+use crate::text::{self, Finding, Location, Path};
 
 /// The longest document that is read, in bytes.
 pub const MAXIMUM_SIZE: usize = 1024 * 1024;
@@ -18,42 +19,12 @@ pub const MAXIMUM_DEPTH: usize = 64;
 /// # Errors
 /// The finding after which no tree can be built, such as a syntax error or an alias.
 pub fn parse(bytes: &[u8]) -> Result<Document, Finding> {
-    let text = decode(bytes)?;
+    let text = text::decode(bytes, MAXIMUM_SIZE)?;
     let mut builder = Builder { parser: Parser::new_from_str(text), findings: Vec::new() };
     let root = builder.document()?;
     let mut findings = builder.findings;
     findings.sort_by_key(|finding| finding.location);
     Ok(Document { root, findings })
-}
-
-const START: Location = Location { line: 1, column: 1 };
-
-fn decode(bytes: &[u8]) -> Result<&str, Finding> {
-    if bytes.len() > MAXIMUM_SIZE {
-        let message = format!("the file has {} bytes, more than {MAXIMUM_SIZE}", bytes.len());
-        return Err(fatal(START, message));
-    }
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(fatal(START, "the file is UTF-16").with_hint("save it as UTF-8"));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-        fatal(end_of(&before), "the file is not UTF-8 from here on").with_hint("save it as UTF-8")
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // The parser takes NUL for the end of the text; other control characters are no YAML either (section 5.1).
-    match text
-        .find(|character: char| character.is_control() && !matches!(character, '\t' | '\n' | '\r' | '\u{85}'))
-    {
-        None => Ok(text),
-        Some(position) => Err(fatal(end_of(&text[..position]), "there is a control character here")),
-    }
-}
-
-/// Returns the location of the character after `text`.
-fn end_of(text: &str) -> Location {
-    let last = text.rsplit('\n').next().unwrap_or(text);
-    Location { line: text.matches('\n').count() + 1, column: last.chars().count() + 1 }
 }
 
 fn fatal(location: Location, message: impl Into<String>) -> Finding {
@@ -87,7 +58,8 @@ impl<'text> Builder<'text> {
                     root = Some(self.node(first, &Path::root())?);
                 }
                 Event::StreamEnd => {
-                    let empty = Node { value: Value::Null, location: START, written: String::new() };
+                    let empty =
+                        Node { value: Value::Null, location: Location::START, written: String::new() };
                     return Ok(root.unwrap_or(empty));
                 }
                 Event::Alias(_)
@@ -104,7 +76,7 @@ impl<'text> Builder<'text> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => Err(syntax(&error)),
-            None => Err(fatal(START, "the document ends too early")),
+            None => Err(fatal(Location::START, "the document ends too early")),
         }
     }
 

@@ -7,28 +7,11 @@
 //! # Why
 //! A deserializer stops at the first error and knows only that one's place; a user wants all of them at once.
 mod build;
-mod finding;
 mod scalar;
 
-use std::fmt;
-
 pub use build::{MAXIMUM_DEPTH, MAXIMUM_SIZE, parse};
-pub use finding::{Finding, Path, Severity, Step};
 
-/// A place in a text; both numbers start at 1, columns count characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Location {
-    /// The line.
-    pub line: usize,
-    /// The column.
-    pub column: usize,
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.line, self.column)
-    }
-}
+use crate::text::{Finding, Location, Path, Step};
 
 /// A document that could be read, with what was wrong in it nevertheless.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,7 +12,7 @@ use crate::spec::net::DnsLabel;
 use crate::spec::raw::{RawChecksums, RawFileSource, RawNodeFile};
 use crate::spec::report::Report;
 use crate::spec::suggest;
-use crate::yaml::Path;
+use crate::text::Path;
 
 pub(super) fn file_source(
     raw: RawFileSource,

@@ -12,7 +12,7 @@ use crate::spec::model::{ImageListFile, Images, Origin, Source};
 use crate::spec::net::RegistryHost;
 use crate::spec::raw::{RawImageList, RawImages, RawSource};
 use crate::spec::report::Report;
-use crate::yaml::Path;
+use crate::text::Path;
 
 pub(super) fn images(raw: Option<RawImages>, folder: &Folder, report: &mut Report<'_>) -> Images {
     let RawImages { k3s, lists, inline } = raw.unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::spec::model::{FileSource, K3s, K3sVersion};
 use crate::spec::raw::{RawFileSource, RawK3s, Role};
 use crate::spec::report::Report;
 use crate::spec::suggest;
-use crate::yaml::Path;
+use crate::text::Path;
 
 /// A k3s release as far as it could be read.
 pub(super) struct Draft {

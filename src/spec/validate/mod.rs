@@ -16,7 +16,7 @@ use super::model::{Seed, Spec, Ssh};
 use super::raw::{ApiVersion, Flavour, Payload, RawPack, RawSeed, RawSpec, RawSsh};
 use super::report::Report;
 use crate::oci::Platform;
-use crate::yaml::Path;
+use crate::text::Path;
 
 /// Returns what the spec means; `None` only if there are errors in the report.
 pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Option<Spec> {

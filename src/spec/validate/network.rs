@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::nodes::Draft;
 use crate::spec::net::{Cidr, Host, RegistryHost};
 use crate::spec::report::Report;
-use crate::yaml::Path;
+use crate::text::Path;
 
 /// A network inside the cluster.
 struct Inner {

@@ -13,7 +13,7 @@ use crate::spec::model::Node;
 use crate::spec::net::{Cidr, DnsLabel, MacAddress};
 use crate::spec::raw::{RawNode, Role};
 use crate::spec::report::Report;
-use crate::yaml::Path;
+use crate::text::Path;
 
 /// A node as far as it could be read.
 pub(super) struct Draft {

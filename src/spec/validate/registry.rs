@@ -4,7 +4,7 @@ use crate::spec::model::{Auth, PasswordFrom, Registry};
 use crate::spec::net::{Host, RegistryHost};
 use crate::spec::raw::{RawAuth, RawLifetime, RawPasswordFrom, RawRegistry};
 use crate::spec::report::Report;
-use crate::yaml::Path;
+use crate::text::Path;
 
 /// A registry as far as it could be read.
 pub(super) struct Draft {

@@ -1,8 +1,9 @@
 //! What is wrong with a document, where, and what to do about it.
 
 use std::fmt;
+use std::path::Path as FilePath;
 
-use super::Location;
+use super::{Location, Path};
 
 /// Whether a finding stops the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,6 +12,8 @@ pub enum Severity {
     Error,
     /// The document can be used, and probably does not do what its author meant.
     Warning,
+    /// The document can be used and means what it says; something was done about it silently.
+    Note,
 }
 
 /// One thing that is wrong at one place of a document.
@@ -37,6 +40,11 @@ impl Finding {
     /// Returns a warning without a hint.
     pub fn warning(location: Location, path: Path, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(location, path, message) }
+    }
+
+    /// Returns a note.
+    pub fn note(location: Location, path: Path, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(location, path, message) }
     }
 
     /// Adds what to do about it.
@@ -70,13 +78,14 @@ fn printable(text: &str) -> String {
     printable
 }
 
-/// `12:5: nodes[1].address: message`, `warning:` before the path of a warning; the hint is not part of it.
+/// `12:5: nodes[1].address: message`, `warning:` or `note:` before the path of one; the hint is not part of it.
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: ", self.location)?;
         match self.severity {
             Severity::Error => {}
             Severity::Warning => formatter.write_str("warning: ")?,
+            Severity::Note => formatter.write_str("note: ")?,
         }
         if !self.path.steps().is_empty() {
             write!(formatter, "{}: ", self.path)?;
@@ -85,68 +94,27 @@ impl fmt::Display for Finding {
     }
 }
 
-/// One step from a value to a part of it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// To the entry of a mapping.
-    Key(String),
-    /// To an item of a list, counted from 0.
-    Index(usize),
+/// Prints findings as `file:line:column: path: message`, each with its hint indented below it.
+#[derive(Debug, Clone, Copy)]
+pub struct Listing<'a> {
+    file: &'a FilePath,
+    findings: &'a [Finding],
 }
 
-/// The way from the outermost value to a part of it; prints as `nodes[1].address`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Path(Vec<Step>);
-
-impl Path {
-    /// Returns the path of the outermost value.
-    pub fn root() -> Self {
-        Self::default()
-    }
-
-    /// Returns the path of an entry of this mapping.
-    pub fn key(&self, name: &str) -> Self {
-        self.with(Step::Key(name.to_owned()))
-    }
-
-    /// Returns the path of an item of this list.
-    pub fn index(&self, index: usize) -> Self {
-        self.with(Step::Index(index))
-    }
-
-    /// Returns the steps, outermost first.
-    pub fn steps(&self) -> &[Step] {
-        &self.0
-    }
-
-    fn with(&self, step: Step) -> Self {
-        let mut steps = self.0.clone();
-        steps.push(step);
-        Self(steps)
+impl<'a> Listing<'a> {
+    /// Returns the listing of `findings` about `file`.
+    pub fn of(file: &'a FilePath, findings: &'a [Finding]) -> Self {
+        Self { file, findings }
     }
 }
 
-impl FromIterator<Step> for Path {
-    fn from_iter<T: IntoIterator<Item = Step>>(steps: T) -> Self {
-        Self(steps.into_iter().collect())
-    }
-}
-
-impl fmt::Display for Path {
+impl fmt::Display for Listing<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, step) in self.0.iter().enumerate() {
-            match step {
-                Step::Index(index) => write!(formatter, "[{index}]")?,
-                Step::Key(name) if !is_word(name) => write!(formatter, "[{name:?}]")?,
-                Step::Key(name) if position == 0 => formatter.write_str(name)?,
-                Step::Key(name) => write!(formatter, ".{name}")?,
-            }
+        for (index, finding) in self.findings.iter().enumerate() {
+            let line_end = if index == 0 { "" } else { "\n" };
+            write!(formatter, "{line_end}{}:{finding}", self.file.display())?;
+            finding.hint.iter().try_for_each(|hint| write!(formatter, "\n  hint: {hint}"))?;
         }
         Ok(())
     }
-}
-
-/// Returns whether a name needs no quotes within a path.
-fn is_word(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }

@@ -18,6 +18,7 @@ pub mod oci;
 pub mod ssh;
 
 pub mod cluster;
+pub mod imagelist;
 pub mod lockfile;
 pub mod pki;
 pub mod spec;

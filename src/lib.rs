@@ -21,6 +21,7 @@ pub mod cluster;
 pub mod imagelist;
 pub mod lockfile;
 pub mod pki;
+pub mod seed;
 pub mod spec;
 
 pub mod verify;

@@ -31,17 +31,17 @@ pub use overrides::OverrideError;
 
 /// The templates that are compiled in: their name in a folder of overrides, and their source.
 const BUILTIN: &[(&str, &str)] = &[
-    ("cloud-image/meta-data.tera", include_str!("../templates/cloud-image/meta-data.tera")),
-    ("cloud-image/network-config.tera", include_str!("../templates/cloud-image/network-config.tera")),
-    ("cloud-image/user-data.tera", include_str!("../templates/cloud-image/user-data.tera")),
-    ("node/config.yaml.tera", include_str!("../templates/node/config.yaml.tera")),
-    ("node/hosts.tera", include_str!("../templates/node/hosts.tera")),
-    ("node/k3s.service.tera", include_str!("../templates/node/k3s.service.tera")),
-    ("node/modules-load.conf.tera", include_str!("../templates/node/modules-load.conf.tera")),
-    ("node/registries.yaml.tera", include_str!("../templates/node/registries.yaml.tera")),
-    ("node/stage.service.tera", include_str!("../templates/node/stage.service.tera")),
-    ("node/stage.sh.tera", include_str!("../templates/node/stage.sh.tera")),
-    ("node/sysctl.conf.tera", include_str!("../templates/node/sysctl.conf.tera")),
+    ("cloud-image/meta-data.tera", include_str!("../../templates/cloud-image/meta-data.tera")),
+    ("cloud-image/network-config.tera", include_str!("../../templates/cloud-image/network-config.tera")),
+    ("cloud-image/user-data.tera", include_str!("../../templates/cloud-image/user-data.tera")),
+    ("node/config.yaml.tera", include_str!("../../templates/node/config.yaml.tera")),
+    ("node/hosts.tera", include_str!("../../templates/node/hosts.tera")),
+    ("node/k3s.service.tera", include_str!("../../templates/node/k3s.service.tera")),
+    ("node/modules-load.conf.tera", include_str!("../../templates/node/modules-load.conf.tera")),
+    ("node/registries.yaml.tera", include_str!("../../templates/node/registries.yaml.tera")),
+    ("node/stage.service.tera", include_str!("../../templates/node/stage.service.tera")),
+    ("node/stage.sh.tera", include_str!("../../templates/node/stage.sh.tera")),
+    ("node/sysctl.conf.tera", include_str!("../../templates/node/sysctl.conf.tera")),
 ];
 
 /// A rendered file larger than this is a template gone wild: cloud-init keeps user-data in memory several times.

@@ -1,0 +1,196 @@
+//! What a seed is made of: plain values, filled in by whoever knows the spec, the lock and the secrets.
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
+
+use crate::digest::Digest;
+use crate::epoch::Epoch;
+use crate::secrets::SecretText;
+use crate::ssh::AuthorizedKey;
+use crate::tree::Content;
+
+/// Everything one node's seed says.
+#[derive(Debug, Clone)]
+pub struct NodeSeed {
+    /// The name of the cluster.
+    pub cluster: String,
+    /// What boots from the seed.
+    pub flavour: Flavour,
+    /// The node itself.
+    pub node: Node,
+    /// All nodes of the cluster, this one included; they go to `/etc/hosts` in this order.
+    pub nodes: Vec<Peer>,
+    /// Who may log in.
+    pub ssh: Ssh,
+    /// A name of the time zone database, such as `Asia/Seoul`.
+    pub timezone: String,
+    /// How k3s is set up.
+    pub k3s: K3s,
+    /// Where images that are not on the node come from.
+    pub registry: Registry,
+    /// What lies beside the rendered files: the k3s binary, image tarballs, the user's own files.
+    pub payload: Vec<PayloadFile>,
+    /// The time of the build.
+    pub epoch: Epoch,
+}
+
+/// What boots from a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavour {
+    /// A Debian or Ubuntu cloud image, whose cloud-init reads the seed directly.
+    CloudImage,
+}
+
+impl Flavour {
+    /// Returns the folder of its templates, which is also its name in the spec.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CloudImage => "cloud-image",
+        }
+    }
+}
+
+/// One machine.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its host name: a lower-case DNS label.
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// The length of its network's prefix.
+    pub prefix: u8,
+    /// The way out of its network; k3s wants one, even if it leads nowhere.
+    pub gateway: Option<IpAddr>,
+    /// The addresses of its name servers.
+    pub nameservers: Vec<IpAddr>,
+    /// The hardware address of its network card, such as `52:54:00:12:34:56`; with none, `interface` finds it.
+    pub mac: Option<String>,
+    /// The name of its interface: given to the card of that hardware address, or looked for without one.
+    pub interface: Option<String>,
+    /// The user's own values for the templates, as `node.values`.
+    pub values: Map<String, Value>,
+}
+
+/// A node as the others know it.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its host name.
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+}
+
+/// Who may log in to a node.
+#[derive(Debug, Clone)]
+pub struct Ssh {
+    /// The user that is made, with all rights.
+    pub user: String,
+    /// The keys that open the account; no password does.
+    pub authorized_keys: Vec<AuthorizedKey>,
+}
+
+/// How k3s is set up on a node.
+#[derive(Debug, Clone)]
+pub struct K3s {
+    /// What the node is to its cluster.
+    pub membership: Membership,
+    /// Further keys of `config.yaml`, passed through in their order and types.
+    pub config: Map<String, Value>,
+    /// What the node proves its identity with when it joins again under the same name.
+    pub node_password: SecretText,
+}
+
+/// What a node is to its cluster, with exactly the secrets that this takes.
+#[derive(Debug, Clone)]
+pub enum Membership {
+    /// The server that starts the cluster.
+    FirstServer {
+        /// What servers join with: whoever holds it is an administrator.
+        token: SecretText,
+        /// What agents join with.
+        agent_token: SecretText,
+        /// Whether it starts an embedded etcd, which further servers can join.
+        cluster_init: bool,
+    },
+    /// A further server.
+    Server {
+        /// The first server, such as `https://192.168.6.10:6443`.
+        server_url: String,
+        /// What servers join with.
+        token: SecretText,
+        /// What agents join with.
+        agent_token: SecretText,
+    },
+    /// A node that only runs pods. It has no place for the servers' token.
+    Agent {
+        /// A server, such as `https://192.168.6.10:6443`.
+        server_url: String,
+        /// What agents join with.
+        agent_token: SecretText,
+    },
+}
+
+impl Membership {
+    /// Returns `server` or `agent`: the subcommand of k3s.
+    pub fn role(&self) -> &'static str {
+        match self {
+            Self::FirstServer { .. } | Self::Server { .. } => "server",
+            Self::Agent { .. } => "agent",
+        }
+    }
+
+    /// Returns the name of the systemd unit, as k3s' own installer names it.
+    pub fn unit(&self) -> &'static str {
+        match self {
+            Self::FirstServer { .. } | Self::Server { .. } => "k3s",
+            Self::Agent { .. } => "k3s-agent",
+        }
+    }
+}
+
+/// The registry that nodes pull from.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    /// Host and port, as in its certificate.
+    pub address: String,
+    /// The registries it stands in for.
+    pub mirrors: Vec<Mirror>,
+    /// The certificate of its authority, PEM.
+    pub ca_pem: String,
+    /// What the node logs in with.
+    pub auth: Option<RegistryAuth>,
+    /// Whether this k3s knows `disable-default-registry-endpoint`, without which it dials out for every missing image.
+    pub disable_default_endpoint: bool,
+}
+
+/// A registry that another one stands in for.
+#[derive(Debug, Clone)]
+pub struct Mirror {
+    /// Its host, such as `docker.io`.
+    pub host: String,
+    /// Pairs of a Go regular expression for repositories and what replaces them.
+    pub rewrite: Vec<(String, String)>,
+}
+
+/// What a node logs in to the registry with.
+#[derive(Debug, Clone)]
+pub struct RegistryAuth {
+    /// The user's name.
+    pub username: String,
+    /// The password.
+    pub password: SecretText,
+}
+
+/// A file that the node's staging unit checks and places.
+#[derive(Debug, Clone)]
+pub struct PayloadFile {
+    /// Where it goes: absolute and normalised.
+    pub destination: String,
+    /// Permission bits, at most 0o7777.
+    pub mode: u32,
+    /// Its bytes.
+    pub content: Content,
+    /// Their SHA-256 digest.
+    pub digest: Digest,
+}

@@ -1,0 +1,117 @@
+//! The payload: files that lie on the disc as they are, checked and placed by the node's staging unit.
+//!
+//! ```text
+//! payload/seed-id       the name of the seed
+//! payload/SHA256SUMS    as `sha256sum --check` reads it: every other file of the payload
+//! payload/FILES         one line for each file: its mode, a space, its absolute path
+//! payload/root/…        the files, each at its path
+//! ```
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+use std::io::Read;
+
+use super::{PayloadFile, SeedError};
+use crate::digest::{Algorithm, Digest};
+use crate::tree::{FileTree, TreePath};
+
+/// Folders whose content does not survive a boot, or is none.
+const VOLATILE: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
+const LONGEST_DESTINATION: usize = 1024;
+/// A line `#!…` longer than this is refused by Linux anyway.
+const LONGEST_INTERPRETER: u64 = 256;
+
+/// The files of a payload by their destination.
+#[derive(Debug)]
+pub(super) struct Payload {
+    files: BTreeMap<String, PayloadFile>,
+}
+
+impl Payload {
+    /// Checks each file and that no two have one destination; `written` are destinations taken otherwise.
+    pub(super) fn new(files: Vec<PayloadFile>, written: &[String]) -> Result<Self, SeedError> {
+        let mut by_destination = BTreeMap::new();
+        for file in files {
+            check(&file)?;
+            let is_taken = written.contains(&file.destination);
+            match by_destination.entry(file.destination.clone()) {
+                Slot::Vacant(slot) if !is_taken => slot.insert(file),
+                Slot::Vacant(_) | Slot::Occupied(_) => return Err(refuse(&file, "another file goes there")),
+            };
+        }
+        Ok(Self { files: by_destination })
+    }
+
+    /// Returns path in the seed, mode and digest of every file, in the order of their paths.
+    pub(super) fn identity(&self) -> impl Iterator<Item = (String, u32, &Digest)> {
+        self.files.values().map(|file| (format!("payload/root{}", file.destination), file.mode, &file.digest))
+    }
+
+    /// Adds the payload of the seed named `id` to `tree`.
+    pub(super) fn add_to(self, tree: &mut FileTree, id: &str) -> Result<(), SeedError> {
+        let list: String =
+            self.files.values().map(|file| format!("{:04o} {}\n", file.mode, file.destination)).collect();
+        let id = format!("{id}\n");
+        let mut sums = String::new();
+        for (name, content) in [("FILES", &list), ("seed-id", &id)] {
+            sums.push_str(&format!("{}  {name}\n", Digest::sha256(content.as_bytes()).hex()));
+        }
+        for PayloadFile { destination, mode, content, digest } in self.files.into_values() {
+            sums.push_str(&format!("{}  root{destination}\n", digest.hex()));
+            tree.insert_file(&format!("payload/root{destination}"), mode, content)?;
+        }
+        for (name, content) in [("FILES", list), ("seed-id", id), ("SHA256SUMS", sums)] {
+            tree.insert_file(&format!("payload/{name}"), 0o644, content)?;
+        }
+        Ok(())
+    }
+}
+
+fn refuse(file: &PayloadFile, reason: &'static str) -> SeedError {
+    SeedError::Destination { destination: file.destination.chars().take(300).collect(), reason }
+}
+
+/// Refuses what the staging script could not place, or what would not work where it is placed.
+fn check(file: &PayloadFile) -> Result<(), SeedError> {
+    let PayloadFile { destination, mode, digest, .. } = file;
+    if destination.len() > LONGEST_DESTINATION {
+        return Err(refuse(file, "the path is too long"));
+    }
+    let Some(Ok(path)) = destination.strip_prefix('/').map(str::parse::<TreePath>) else {
+        return Err(refuse(file, "the path is not absolute and normalised"));
+    };
+    // The list of files has one to a line; `read` trims blanks, and sha256sum escapes a backslash.
+    if destination.contains(|character: char| character.is_control() || character == '\\')
+        || destination.trim() != destination
+    {
+        return Err(refuse(file, "the path has a control character, a backslash, or a blank at its end"));
+    }
+    if path.components().next().is_some_and(|first| VOLATILE.contains(&first)) {
+        return Err(refuse(file, "nothing there survives a boot"));
+    }
+    if *mode > 0o7777 {
+        return Err(refuse(file, "its mode has more than permission bits"));
+    }
+    if digest.algorithm() != Algorithm::Sha256 {
+        return Err(refuse(file, "its digest is not SHA-256"));
+    }
+    if has_unusable_interpreter(file)? {
+        return Err(refuse(
+            file,
+            "its first line, `#!…`, ends in a carriage return: no such interpreter exists",
+        ));
+    }
+    Ok(())
+}
+
+/// Holds for a script with the line ends of Windows.
+fn has_unusable_interpreter(file: &PayloadFile) -> Result<bool, SeedError> {
+    let mut start = Vec::new();
+    let read = |source| SeedError::Read { destination: file.destination.clone(), source };
+    file.content
+        .open()
+        .and_then(|reader| reader.take(LONGEST_INTERPRETER).read_to_end(&mut start))
+        .map_err(read)?;
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(line.starts_with(b"#!") && line.ends_with(b"\r"))
+}

@@ -1,0 +1,111 @@
+//! The variables that templates see.
+
+use serde_json::{Map, Value, json};
+
+use super::{Membership, Mirror, NodeSeed, Registry, SeedError};
+
+/// Where the node keeps the certificate of the registry's authority.
+pub(super) const REGISTRY_CA: &str = "/etc/rancher/k3s/registry-ca.crt";
+
+/// Keys of `config.yaml`, and their short forms, that follow from the rest of the seed.
+const RESERVED: [&str; 16] = [
+    "agent-token",
+    "agent-token-file",
+    "c",
+    "cluster-init",
+    "config",
+    "d",
+    "data-dir",
+    "disable-default-registry-endpoint",
+    "node-ip",
+    "node-name",
+    "private-registry",
+    "s",
+    "server",
+    "t",
+    "token",
+    "token-file",
+];
+
+/// Returns all variables but `files` and `seed.instance_id`, which are known later.
+pub(super) fn of(seed: &NodeSeed) -> Result<Value, SeedError> {
+    let NodeSeed { cluster, flavour, node, nodes, ssh, timezone, k3s, registry, payload: _, epoch } = seed;
+    let default_route = if node.address.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+    let keys: Vec<_> = ssh.authorized_keys.iter().map(|key| key.as_str()).collect();
+    Ok(json!({
+        "cluster": {"name": cluster},
+        "flavour": flavour.name(),
+        "node": {
+            "name": node.name,
+            "role": k3s.membership.role(),
+            "address": node.address,
+            "cidr": format!("{}/{}", node.address, node.prefix),
+            "gateway": node.gateway,
+            "default_route": default_route,
+            "nameservers": node.nameservers,
+            "mac": node.mac,
+            "interface": node.interface,
+            "values": node.values,
+        },
+        "nodes": nodes.iter().map(|peer| json!({"name": peer.name, "address": peer.address})).collect::<Vec<_>>(),
+        "ssh": {"user": ssh.user, "authorized_keys": keys},
+        "timezone": timezone,
+        "k3s": {"unit": k3s.membership.unit(), "config": configuration(seed)?},
+        "registry": registry_variables(registry),
+        "seed": {"epoch": epoch.seconds(), "date": epoch.to_string()},
+    }))
+}
+
+fn registry_variables(registry: &Registry) -> Value {
+    let Registry { address, mirrors, ca_pem: _, auth, disable_default_endpoint: _ } = registry;
+    let mirror = |Mirror { host, rewrite }: &Mirror| {
+        let rewrite: Map<_, _> = rewrite.iter().map(|(from, to)| (from.clone(), json!(to))).collect();
+        json!({"host": host, "rewrite": rewrite})
+    };
+    let auth =
+        auth.as_ref().map(|auth| json!({"username": auth.username, "password": auth.password.expose_line()}));
+    json!({
+        "address": address,
+        "endpoint": format!("https://{address}"),
+        "ca_file": REGISTRY_CA,
+        "mirrors": mirrors.iter().map(mirror).collect::<Vec<_>>(),
+        "auth": auth,
+    })
+}
+
+/// Returns the content of `config.yaml`: our keys first, then the user's in their order.
+fn configuration(seed: &NodeSeed) -> Result<Map<String, Value>, SeedError> {
+    let mut configuration = Map::new();
+    let mut set = |key: &str, value: Value| configuration.insert(key.to_owned(), value);
+    set("node-name", json!(seed.node.name));
+    set("node-ip", json!(seed.node.address));
+    match &seed.k3s.membership {
+        Membership::FirstServer { token, agent_token, cluster_init } => {
+            set("token", json!(token.expose_line()));
+            set("agent-token", json!(agent_token.expose_line()));
+            if *cluster_init {
+                set("cluster-init", json!(true));
+            }
+        }
+        Membership::Server { server_url, token, agent_token } => {
+            set("server", json!(server_url));
+            set("token", json!(token.expose_line()));
+            set("agent-token", json!(agent_token.expose_line()));
+        }
+        Membership::Agent { server_url, agent_token } => {
+            set("server", json!(server_url));
+            set("token", json!(agent_token.expose_line()));
+        }
+    }
+    if seed.registry.disable_default_endpoint {
+        set("disable-default-registry-endpoint", json!(true));
+    }
+    for (key, value) in &seed.k3s.config {
+        // `key+` appends to what a key has.
+        if RESERVED.contains(&key.trim_end_matches('+')) {
+            return Err(SeedError::ReservedKey { node: seed.node.name.clone(), key: key.clone() });
+        }
+        configuration.insert(key.clone(), value.clone());
+    }
+    Ok(configuration)
+}

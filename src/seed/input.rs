@@ -143,8 +143,8 @@ impl Membership {
     /// Returns the name of the systemd unit, as k3s' own installer names it.
     pub fn unit(&self) -> &'static str {
         match self {
-            Self::FirstServer { .. } | Self::Server { .. } => "k3s",
-            Self::Agent { .. } => "k3s-agent",
+            Self::FirstServer { .. } | Self::Server { .. } => "k3s.service",
+            Self::Agent { .. } => "k3s-agent.service",
         }
     }
 }

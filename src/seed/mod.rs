@@ -189,7 +189,7 @@ impl Renderer<'_> {
     }
 
     fn written_files(&self) -> Result<Vec<WrittenFile>, SeedError> {
-        let unit = format!("/etc/systemd/system/{}.service", self.seed.k3s.membership.unit());
+        let unit = format!("/etc/systemd/system/{}", self.seed.k3s.membership.unit());
         let unit = ("node/k3s.service.tera", unit.as_str(), 0o644);
         WRITTEN
             .into_iter()

@@ -4,6 +4,8 @@
 mod architecture;
 mod archive;
 mod pki;
+mod seed;
 mod spec;
 mod ssh;
 mod support;
+mod template;

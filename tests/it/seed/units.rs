@@ -1,0 +1,107 @@
+//! The units of a node, judged by systemd among the units of a Debian system with cloud-init.
+
+use std::path::Path;
+use std::process::Output;
+
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
+
+use super::{built, lab, write, written_files};
+use crate::support::oracle;
+use seedkit::tree::FileTree;
+
+/// Makes a root with the distribution's units and the programs that ours start.
+fn distribution(root: &Path) {
+    fs::create_dir_all(root.join("usr/lib/systemd")).unwrap();
+    oracle::run(
+        "cp",
+        ["-a".as_ref(), "/usr/lib/systemd/system".as_ref(), root.join("usr/lib/systemd").as_os_str()],
+    );
+    fs::create_dir_all(root.join("etc/systemd/system/multi-user.target.wants")).unwrap();
+    fs::create_dir_all(root.join("etc/systemd/system/cloud-init.target.wants")).unwrap();
+    symlink("usr/lib", root.join("lib")).unwrap();
+    symlink("usr/sbin", root.join("sbin")).unwrap();
+    for (target, unit) in [
+        ("cloud-init.target", "cloud-init-local.service"),
+        ("cloud-init.target", "cloud-init.service"),
+        ("cloud-init.target", "cloud-config.service"),
+        ("cloud-init.target", "cloud-final.service"),
+        ("multi-user.target", "cloud-init.target"),
+    ] {
+        enable(root, unit, target);
+    }
+    let mut programs = FileTree::new();
+    for program in ["usr/sbin/modprobe", "usr/sbin/sysctl", "usr/local/bin/k3s"] {
+        programs.insert_file(program, 0o755, "#!/bin/sh\n").unwrap();
+    }
+    write(&programs, root);
+}
+
+fn enable(root: &Path, unit: &str, target: &str) {
+    let folder = root.join("etc/systemd/system").join(format!("{target}.wants"));
+    let place = if root.join("etc/systemd/system").join(unit).exists() { "/etc" } else { "/usr/lib" };
+    symlink(format!("{place}/systemd/system/{unit}"), folder.join(unit)).unwrap();
+}
+
+/// Has systemd build the transaction of a whole boot.
+fn verify(root: &Path) -> Output {
+    let root = format!("--root={}", root.display());
+    oracle::command("systemd-analyze")
+        .args(["verify", "--man=no", &root, "multi-user.target"])
+        .output()
+        .unwrap()
+}
+
+/// Returns what systemd says of our units, or of a cycle.
+fn complaints(output: &Output) -> Vec<String> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let is_ours = |line: &&str| ["k3s", "seedkit", "cycle"].iter().any(|word| line.contains(word));
+    said.lines().filter(is_ours).map(str::to_owned).collect()
+}
+
+fn install_units(root: &Path, tree: &FileTree, change: impl Fn(&str) -> String) {
+    for (path, mode, content) in written_files(tree) {
+        let mut file = FileTree::new();
+        file.insert_file(path.trim_start_matches('/'), mode, change(&content)).unwrap();
+        write(&file, root);
+        if let Some(unit) = path.strip_prefix("/etc/systemd/system/") {
+            enable(root, unit, "multi-user.target");
+        }
+    }
+}
+
+#[test]
+fn systemd_finds_no_cycle_and_no_mistake_in_any_role() {
+    for seed in lab() {
+        let root = tempfile::tempdir().unwrap();
+        distribution(root.path());
+        install_units(root.path(), &built(&seed), str::to_owned);
+        assert_eq!(complaints(&verify(root.path())), Vec::<String>::new(), "{}", seed.node.name);
+    }
+}
+
+#[test]
+fn the_oracle_does_see_the_cycle_that_this_order_avoids() {
+    let root = tempfile::tempdir().unwrap();
+    distribution(root.path());
+    install_units(root.path(), &built(&lab()[0]), |content| {
+        content
+            .replace("After=local-fs.target cloud-config.target", "After=local-fs.target cloud-final.service")
+    });
+    let complaints = complaints(&verify(root.path())).join("\n");
+    assert!(complaints.contains("ordering cycle"), "{complaints}");
+}
+
+#[test]
+fn only_systemd_starts_k3s_and_user_data_does_not_wait_for_it() {
+    for seed in lab() {
+        let unit = seed.k3s.membership.unit();
+        let user_data = super::values::parsed(&super::text(&built(&seed), "user-data"));
+        let expected = serde_json::json!([
+            ["systemctl", "daemon-reload"],
+            ["systemctl", "enable", "seedkit-stage.service", unit],
+            ["systemctl", "start", "--no-block", unit],
+        ]);
+        assert_eq!(user_data["runcmd"], expected);
+    }
+}

@@ -112,6 +112,11 @@ pub fn make_readable(file: &std::fs::File) -> io::Result<()> {
     file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
+/// Keeps a finished file to its owner, because it holds secrets.
+pub fn make_readable_by_owner(file: &std::fs::File) -> io::Result<()> {
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
+}
+
 /// Asks the kernel to drop a file's cached pages, so that reading it again asks the disk. Only advice.
 pub fn forget_cached(file: &std::fs::File) {
     let _advice_only = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);

@@ -1,4 +1,44 @@
-//! seedkit prepares, on a connected machine, everything an air-gapped k3s cluster needs.
+//! seedkit prepares, on a connected machine, everything an air-gapped k3s cluster needs, and proves that it
+//! is complete before any VM boots.
+//!
+//! A build is a pure function:
+//!
+//! ```text
+//! seedkit.yaml + seedkit.lock + templates + secrets + epoch  ->  kit/
+//! ```
+//!
+//! # The words
+//!
+//! *spec* is what the user declares; *lock* what it resolved to; *store* the cache of contents by digest that all
+//! builds share; *secrets* the keys and tokens that were made once and are inputs ever after; *kit* the finished
+//! folder; *artifact* one file of it; *seed* one node's ISO.
+//!
+//! # The layers
+//!
+//! The modules below are declared in blocks, lowest first. A module uses modules of earlier blocks only, never
+//! a sibling; `tests/it/architecture.rs` reads this very file and fails otherwise.
+//!
+//! 1. Primitives: digests, the one time of a build, files that appear whole or not at all.
+//! 2. Content: what work says ([`progress`]), blobs by digest ([`store`]), files that do not exist yet
+//!    ([`tree`]), secrets, findings with a place in a text.
+//! 3. Encodings: archives, strict templates, located YAML. Functions of their arguments alone: the same tree
+//!    and epoch give the same bytes.
+//! 4. Formats: images ([`oci`]), SSH keys.
+//! 5. Domain: what a spec means, what a lock pins, how registries are asked, certificates, tokens, seeds.
+//!    Siblings do not know each other; [`ops`] joins them.
+//! 6. Proof: reads finished kits and never uses what wrote them.
+//! 7. Operations: options in, outcome out; the only place where the domain's parts meet.
+//! 8. Interface: the only layer that prints, or reads arguments, environment, clock and home.
+//!
+//! # A build, traced
+//!
+//! `cli::build` turns arguments and environment into [`ops::build::Options`]. [`spec::load`] reads the spec:
+//! below it nothing is a string that has a type. [`ops::lock::check`] compares the lock with what the spec wants
+//! and is the only way to a [`lockfile::Locked`], which the steps take: an unlocked build does not compile.
+//! After the disk pre-flight, files and the blobs of all images stream into the store, hashed as they come, each
+//! once; the layout gives them second names. Tarballs, certificates and seeds follow; everything is listed,
+//! read back and verified, and one rename publishes the kit.
+
 pub mod digest;
 pub mod epoch;
 pub mod fs;
@@ -25,3 +65,7 @@ pub mod seed;
 pub mod spec;
 
 pub mod verify;
+
+pub mod ops;
+
+pub mod cli;

@@ -72,7 +72,9 @@ impl ImportArchive {
                 continue;
             }
             let manifests = image.graph.nodes.iter().map(|node| &node.descriptor);
-            archive.blobs.extend(manifests.chain(manifest.blobs()).map(|blob| (blob.digest.clone(), blob.size)));
+            archive
+                .blobs
+                .extend(manifests.chain(manifest.blobs()).map(|blob| (blob.digest.clone(), blob.size)));
             let name = image.reference.tagged_name();
             archive.docker.push(DockerImage {
                 config: manifest.config.iter().map(|config| blob_path(&config.descriptor.digest)).collect(),

@@ -4,6 +4,7 @@
 //! *looked into* through [`Manifest`]. Nothing here opens a connection.
 
 pub mod graph;
+pub mod import;
 pub mod layout;
 mod layout_source;
 mod manifest;

@@ -1,0 +1,112 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cli::diagnostics::Color;
+use crate::cli::progress::Display;
+use crate::cli::{build, ca, init, iso, lock, mirror, pack, schema, verify};
+
+const AFTER_HELP: &str = "\
+Start here:
+  seedkit init lab          write a commented lab/seedkit.yaml that builds
+  cd lab && seedkit build   make kit/: images, registry CA, airgap tarball, one seed ISO per node
+  seedkit verify kit        later, elsewhere: is every byte still right?
+
+Flags win over SEEDKIT_* variables, these over the spec, the spec over defaults.
+Exit codes: 0 yes, 1 the answer is no, 2 could not do it, 130 interrupted.";
+
+/// Prepares everything an air-gapped k3s cluster needs, and proves that it is complete before any VM boots.
+#[derive(Debug, Parser)]
+#[command(name = "seedkit", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(super) struct Arguments {
+    /// What all commands take.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What all commands take.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// The spec.
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "SEEDKIT_FILE",
+        default_value = "seedkit.yaml",
+        value_name = "FILE"
+    )]
+    pub file: PathBuf,
+    /// The folder of keys and tokens [default: `secrets` beside the spec].
+    #[arg(long, global = true, env = "SEEDKIT_SECRETS", value_name = "DIR")]
+    pub secrets: Option<PathBuf>,
+    /// The store shared by all builds [default: $XDG_CACHE_HOME/seedkit].
+    #[arg(long, global = true, env = "SEEDKIT_CACHE_DIR", value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// How many transfers and hashes run at once.
+    #[arg(short, long, global = true, env = "SEEDKIT_JOBS", default_value_t = 8, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: u16,
+    /// Print the result as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Show no progress, only warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Name each image, file and artifact when it is done.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// How progress is shown.
+    #[arg(long, global = true, env = "SEEDKIT_PROGRESS", value_enum, default_value_t, value_name = "HOW")]
+    pub progress: Display,
+    /// Whether errors are coloured.
+    #[arg(long, global = true, env = "SEEDKIT_COLOR", value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// Refuse to resolve anything anew: the lock must be there and fit the spec.
+    #[arg(long, global = true, env = "SEEDKIT_LOCKED")]
+    pub locked: bool,
+    /// Refuse the network: everything must be local or in the store.
+    #[arg(long, global = true, env = "SEEDKIT_OFFLINE")]
+    pub offline: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Write a commented seedkit.yaml, an image list and .gitignore to start from.
+    #[command(after_help = init::EXAMPLES)]
+    Init(init::InitArguments),
+    /// Resolve tags, digests and files; write seedkit.lock.
+    #[command(after_help = lock::EXAMPLES)]
+    Lock(lock::LockArguments),
+    /// Fetch the locked images into an OCI image layout.
+    #[command(after_help = mirror::EXAMPLES)]
+    Mirror(mirror::MirrorArguments),
+    /// Make, show or renew the registry's certificates.
+    #[command(after_help = ca::EXAMPLES)]
+    Ca(ca::CaArguments),
+    /// Pack airgap tarballs.
+    #[command(after_help = pack::EXAMPLES)]
+    Pack(pack::PackArguments),
+    /// Write the seed ISO of each node.
+    #[command(after_help = iso::EXAMPLES)]
+    Iso(iso::IsoArguments),
+    /// Do all of the above in order, verify it, publish the kit.
+    #[command(after_help = build::EXAMPLES)]
+    Build(build::BuildArguments),
+    /// Is every byte of a kit what the kit says it is?
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::VerifyArguments),
+    /// Print the JSON schema of seedkit.yaml, for editors.
+    Schema,
+    /// Print completions for a shell.
+    #[command(after_help = schema::COMPLETION_EXAMPLES)]
+    Completions(schema::CompletionArguments),
+    /// Print the manual page.
+    Man,
+}

@@ -1,0 +1,69 @@
+//! `seedkit build`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::session::{Session, Workplace};
+use crate::cli::{Answer, interrupt, ui};
+use crate::fs::parent;
+use crate::ops::build::{self, Outcome};
+use crate::spec::Spec;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  seedkit build                              seedkit.yaml -> kit/
+  seedkit build -f lab/seedkit.yaml -o out   another spec, another folder
+  seedkit build --locked --offline           in a pipeline: what is locked and stored, or an error
+  seedkit build --deliver /mnt/c/vm/seeds    copy the seeds, and only them, to a Windows drive";
+
+/// Arguments of `seedkit build`.
+#[derive(Debug, Args)]
+pub(super) struct BuildArguments {
+    /// The kit's folder; an existing kit is replaced when the new one is whole.
+    #[arg(short, long, env = "SEEDKIT_OUTPUT", default_value = "kit", value_name = "DIR")]
+    output: PathBuf,
+    /// Also copy the seeds, and only them, to this folder, and read them back.
+    #[arg(long, env = "SEEDKIT_DELIVER", value_name = "DIR")]
+    deliver: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: BuildArguments, session: &Session) -> anyhow::Result<Answer> {
+    let BuildArguments { output, deliver } = arguments;
+    let workplace = session.workplace()?;
+    let locked = session.locked(&workplace)?;
+    let Workplace { spec, sources, store } = &workplace;
+    let secrets = session.secrets(spec)?;
+    interrupt::clean(parent(&output).to_owned());
+    let options = build::Options {
+        spec,
+        locked: &locked,
+        sources,
+        secrets: &secrets,
+        output: &output,
+        deliver: deliver.as_deref().or(spec.deliver.as_deref()),
+    };
+    let outcome = build::run(&options, &session.equipment(store))?;
+    session.console.print_step_table();
+    if session.global.json {
+        return ui::print_json("build", &outcome);
+    }
+    ui::print(&text(&outcome, spec))
+}
+
+/// Lists the kit, and says what to do with it.
+fn text(outcome: &Outcome, spec: &Spec) -> String {
+    let kit = outcome.kit.display();
+    let mut text = format!("{kit}/  ({} images, {} nodes)\n", outcome.images, spec.nodes.len());
+    for (path, artifact) in outcome.artifacts.iter() {
+        text.push_str(&format!("  {path:<60} {:>12}\n", ui::bytes(artifact.size)));
+    }
+    for seed in &outcome.delivered {
+        text.push_str(&format!("delivered {}\n", seed.display()));
+    }
+    text.push_str(&format!(
+        "next: attach {kit}/seeds/seed-NODE.iso to each VM as a CD-ROM and boot it;\n      \
+         check the kit wherever it went with `seedkit verify {kit}` or `sha256sum -c SHA256SUMS`\n"
+    ));
+    text
+}

@@ -1,0 +1,98 @@
+//! `seedkit ca`
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::cli::session::Session;
+use crate::cli::{Answer, environment, ui};
+use crate::epoch::Epoch;
+use crate::ops::ca::{self, Certificates};
+use crate::pki::CertificateView;
+use crate::spec::Spec;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  seedkit ca           make the authority and the registry's certificate, or check that they fit the spec
+  seedkit ca show      what they say, and how many days they have left
+  seedkit ca renew     a new certificate for the registry under the same authority: nodes need nothing new";
+
+/// Arguments of `seedkit ca`.
+#[derive(Debug, Args)]
+pub(super) struct CaArguments {
+    /// What to do [default: make what is missing].
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Action {
+    /// Show subject, names, days left and fingerprint.
+    Show,
+    /// Renew the registry's certificate under the same authority.
+    Renew,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CertificateResult {
+    subject: String,
+    issuer: String,
+    names: Vec<String>,
+    not_before: i64,
+    not_after: i64,
+    days_left: i64,
+    fingerprint: String,
+}
+
+#[derive(Serialize)]
+struct CaResult {
+    authority: CertificateResult,
+    server: CertificateResult,
+}
+
+pub(super) fn run(arguments: CaArguments, session: &Session) -> anyhow::Result<Answer> {
+    let CaArguments { action } = arguments;
+    let spec = session.spec()?;
+    let epoch = environment::epoch()?;
+    let certificates = match action {
+        None | Some(Action::Show) => load(session, &spec, epoch)?,
+        Some(Action::Renew) => ca::renew(&spec, &session.secrets(&spec)?, epoch)?,
+    };
+    print(session, &certificates)
+}
+
+fn load(session: &Session, spec: &Spec, epoch: Epoch) -> anyhow::Result<Certificates> {
+    // The lock's time, where there is one: the same certificates as a build would make.
+    let epoch = session.lockfile()?.map_or(epoch, |lockfile| lockfile.epoch);
+    Ok(ca::load_or_create(spec, &session.secrets(spec)?, epoch)?)
+}
+
+fn print(session: &Session, certificates: &Certificates) -> anyhow::Result<Answer> {
+    let authority = describe(certificates.authority.view());
+    let server = describe(&certificates.server);
+    if session.global.json {
+        return ui::print_json("ca", CaResult { authority, server });
+    }
+    ui::print(&format!("{}\n{}", text(&authority), text(&server)))
+}
+
+fn describe(view: &CertificateView) -> CertificateResult {
+    CertificateResult {
+        subject: view.subject().to_owned(),
+        issuer: view.issuer().to_owned(),
+        names: view.names().iter().map(ToString::to_string).collect(),
+        not_before: view.not_before(),
+        not_after: view.not_after(),
+        days_left: view.days_left(environment::now()),
+        fingerprint: view.fingerprint(),
+    }
+}
+
+fn text(certificate: &CertificateResult) -> String {
+    let CertificateResult { subject, issuer, names, days_left, fingerprint, .. } = certificate;
+    let names =
+        if names.is_empty() { String::new() } else { format!("  names:       {}\n", names.join(", ")) };
+    format!(
+        "{subject}\n  issuer:      {issuer}\n{names}  days left:   {days_left}\n  fingerprint: SHA-256 {fingerprint}\n"
+    )
+}

@@ -1,0 +1,184 @@
+//! Errors as the user sees them: what was being done, why it failed, what to do.
+//!
+//! A hint is never part of an error: it is chosen here, from the types in the error's chain.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, IsTerminal};
+
+use crate::cli::progress::write_error;
+use crate::oci::graph::GraphError;
+use crate::oci::{SourceError, SourceErrorKind};
+use crate::ops::lock::{CheckError, ImageFailure, LockError};
+use crate::spec::SpecError;
+
+/// Whether errors are coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How errors look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style {
+    is_coloured: bool,
+}
+
+impl Style {
+    pub(super) fn new(color: Color) -> Self {
+        let is_coloured = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                std::io::stderr().is_terminal() && crate::cli::environment::variable("NO_COLOR").is_none()
+            }
+        };
+        Self { is_coloured }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.is_coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// Returns 1 where the answer is no, 2 where there is no answer.
+pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<CheckError>() {
+        Some(CheckError::Stale(_)) => 1,
+        Some(CheckError::Wanted(_)) | None => 2,
+    }
+}
+
+/// Prints an error with its causes, the things it lists, and hints.
+pub(super) fn print(error: &anyhow::Error, style: Style) {
+    let mut text = String::new();
+    let mut line = |line: String| writeln!(text, "{line}").expect("a String takes all");
+    line(format!("{} {error}", style.paint("1;31", "error:")));
+    let mut last = error.to_string();
+    for cause in error.chain().skip(1) {
+        let message = cause.to_string();
+        // A transparent layer says the same again.
+        if message != last {
+            line(format!("  because: {message}"));
+        }
+        last = message;
+    }
+    for item in items(error) {
+        line(format!("  - {item}"));
+    }
+    for hint in hints(error) {
+        line(format!("  {} {hint}", style.paint("1;36", "hint:")));
+    }
+    write_error(&text);
+}
+
+/// Returns the single things that an error is about, where it is about several.
+fn items(error: &anyhow::Error) -> Vec<String> {
+    let mut items = Vec::new();
+    for cause in error.chain() {
+        if let Some(CheckError::Stale(drift)) = cause.downcast_ref() {
+            items.extend(drift.iter().map(ToString::to_string));
+        }
+        if let Some(LockError::Images { failures, .. }) = cause.downcast_ref() {
+            items.extend(failures.iter().map(one_line));
+        }
+    }
+    items
+}
+
+fn one_line(failure: &ImageFailure) -> String {
+    let mut text = failure.to_string();
+    let mut cause: Option<&dyn std::error::Error> = Some(&failure.source);
+    let mut last = String::new();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if message != last {
+            write!(text, ": {message}").expect("a String takes all");
+        }
+        last = message;
+        cause = error.source();
+    }
+    text
+}
+
+fn hints(error: &anyhow::Error) -> Vec<String> {
+    let mut hints = Vec::new();
+    for cause in error.chain() {
+        hints.extend(hint_of(cause));
+        if let Some(LockError::Images { failures, .. }) = cause.downcast_ref() {
+            hints.extend(failures.iter().flat_map(|failure| hint_of_graph(&failure.source)));
+        }
+    }
+    let mut unique = Vec::new();
+    for hint in hints {
+        if !unique.contains(&hint) {
+            unique.push(hint);
+        }
+    }
+    unique
+}
+
+fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(CheckError::Stale(_)) = cause.downcast_ref() {
+        return Some("run `seedkit lock`, review the difference, and commit it".to_owned());
+    }
+    if let Some(LockError::UnknownRelease { .. }) = cause.downcast_ref() {
+        return Some(
+            "give the release's own list as `k3s.images` (a path or URL of its k3s-images.txt), or set \
+             `images.k3s: false`"
+                .to_owned(),
+        );
+    }
+    if let Some(SpecError::Read { .. }) = cause.downcast_ref() {
+        return Some("name the spec with --file, or make one with `seedkit init`".to_owned());
+    }
+    if let Some(error) = cause.downcast_ref::<GraphError>() {
+        return hint_of_graph(error);
+    }
+    if let Some(error) = cause.downcast_ref::<SourceError>() {
+        return Some(hint_of_source(error.kind).to_owned());
+    }
+    let io_error = cause.downcast_ref::<std::io::Error>()?;
+    let kind = io_error.kind();
+    if kind == ErrorKind::StorageFull {
+        return Some("free some space, or put the store elsewhere with --cache-dir".to_owned());
+    }
+    let is_refused = kind == ErrorKind::ReadOnlyFilesystem || kind == ErrorKind::PermissionDenied;
+    is_refused.then(|| "choose a place that you may write to with --output or --cache-dir".to_owned())
+}
+
+fn hint_of_graph(error: &GraphError) -> Option<String> {
+    match error {
+        GraphError::Source(source) => Some(hint_of_source(source.kind).to_owned()),
+        GraphError::NoSuchPlatform { .. } => {
+            Some("take the platform out of `platforms`, or choose an image that has it".to_owned())
+        }
+        GraphError::Manifest { .. } | GraphError::SizesDiffer { .. } | GraphError::TooLarge { .. } => None,
+    }
+}
+
+fn hint_of_source(kind: SourceErrorKind) -> &'static str {
+    match kind {
+        SourceErrorKind::NotFound => {
+            "check the image's name and tag; a registry also says \"not found\" for what you may not see: log in \
+             with `docker login HOST` or `skopeo login HOST`"
+        }
+        SourceErrorKind::Denied => "log in with `docker login HOST`, or set REGISTRY_AUTH_FILE",
+        SourceErrorKind::RateLimited => {
+            "wait and run the same command again: what is whole is kept; logging in raises the limit"
+        }
+        SourceErrorKind::Connection => {
+            "check name, route and proxy (HTTPS_PROXY, NO_PROXY); for a private certificate authority set \
+             `sources.HOST.caFile`; for a registry without TLS `sources.HOST.plainHttp: true`"
+        }
+        SourceErrorKind::Invalid => {
+            "something between here and the registry changes its answers, or it is broken"
+        }
+        SourceErrorKind::Local => "check the paths under `sources` in the spec",
+    }
+}

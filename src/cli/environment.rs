@@ -1,0 +1,65 @@
+//! The environment, the clock, the home folder and the current folder: read here, and nowhere else.
+#![expect(clippy::disallowed_methods, reason = "this is the one module that reads them for all others")]
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::epoch::Epoch;
+
+/// Returns the value of a variable; `None` if it is unset, empty or not UTF-8.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Returns the first of the variables that is set, each also in lower case, as proxies are written.
+pub(super) fn first_of(names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| variable(name).or_else(|| variable(&name.to_ascii_lowercase())))
+}
+
+/// Returns seconds since 1970.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Returns the time as a log line begins with it, in UTC.
+pub(super) fn now_text() -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
+    OffsetDateTime::now_utc().format(&format).unwrap_or_default()
+}
+
+/// Returns `SOURCE_DATE_EPOCH`, else the clock's time.
+pub(super) fn epoch() -> anyhow::Result<Epoch> {
+    match variable("SOURCE_DATE_EPOCH") {
+        Some(text) => {
+            text.parse().map_err(|error| anyhow::Error::new(error).context("cannot use SOURCE_DATE_EPOCH"))
+        }
+        None => {
+            let seconds = u64::try_from(now()).unwrap_or(0);
+            Epoch::try_from(seconds)
+                .map_err(|error| anyhow::Error::new(error).context("cannot use the clock's time"))
+        }
+    }
+}
+
+/// Returns the cache folder that the user's settings imply.
+pub(super) fn default_cache_folder() -> PathBuf {
+    let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || variable("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    cache.or_else(home).unwrap_or_else(|| PathBuf::from(".cache")).join("seedkit")
+}
+
+/// Returns the files that may hold registry credentials, in the order in which they are asked.
+///
+/// `REGISTRY_AUTH_FILE`, then Docker's configuration, then Podman's.
+pub(super) fn credential_files() -> Vec<PathBuf> {
+    let docker = variable("DOCKER_CONFIG")
+        .map(PathBuf::from)
+        .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".docker")))
+        .map(|folder| folder.join("config.json"));
+    let podman = variable("XDG_RUNTIME_DIR").map(|folder| PathBuf::from(folder).join("containers/auth.json"));
+    variable("REGISTRY_AUTH_FILE").map(PathBuf::from).into_iter().chain(docker).chain(podman).collect()
+}

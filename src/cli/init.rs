@@ -1,0 +1,33 @@
+//! `seedkit init`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::session::Session;
+use crate::cli::{Answer, ui};
+use crate::ops::init;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  seedkit init             into the current folder
+  seedkit init lab         into ./lab, which is made";
+
+/// Arguments of `seedkit init`.
+#[derive(Debug, Args)]
+pub(super) struct InitArguments {
+    /// The folder.
+    #[arg(default_value = ".", value_name = "DIR")]
+    folder: PathBuf,
+}
+
+pub(super) fn run(arguments: InitArguments, session: &Session) -> anyhow::Result<Answer> {
+    let InitArguments { folder } = arguments;
+    let written = init::run(&folder)?;
+    if session.global.json {
+        return ui::print_json("init", serde_json::json!({ "files": written }));
+    }
+    let mut text: String = written.iter().map(|path| format!("wrote {}\n", path.display())).collect();
+    text.push_str("next: edit addresses and MACs in seedkit.yaml, then run `seedkit build`\n");
+    ui::print(&text)
+}

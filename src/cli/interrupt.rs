@@ -1,0 +1,47 @@
+//! Ctrl-C and `kill`: nothing half-written stays, the exit code is 130.
+//!
+//! Work in progress lives in folders of temporary names; the old kit is untouched until the new one is whole.
+//! So stopping means removing what was begun, and ending.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::cli::progress::write_error;
+
+/// The folders where work in progress may be.
+static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Makes sure that temporary files in `folder` are removed when the process is interrupted.
+pub(super) fn clean(folder: PathBuf) {
+    FOLDERS.lock().expect("no thread panics while it holds the lock").push(folder);
+}
+
+/// Begins to listen for signals.
+pub(super) fn listen() -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if signals.forever().next().is_some() {
+            stop();
+        }
+    })?;
+    Ok(())
+}
+
+#[expect(clippy::exit, reason = "an interrupted process ends here, whatever its threads are doing")]
+fn stop() {
+    write_error("\ninterrupted: what was begun is removed, what is whole stays\n");
+    let folders = std::mem::take(&mut *FOLDERS.lock().expect("no thread panics while it holds the lock"));
+    // Threads still write; a folder is gone only when nothing was added to it while it was removed.
+    for _ in 0..20 {
+        let is_clean = folders.iter().all(|folder| crate::fs::remove_own(folder).is_ok());
+        if is_clean {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::process::exit(130);
+}

@@ -1,0 +1,74 @@
+//! `seedkit lock`
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::session::Session;
+use crate::cli::{Answer, ui};
+use crate::lockfile::Lockfile;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  seedkit lock                 resolve everything anew and write seedkit.lock
+  seedkit lock --check         say whether seedkit.lock still fits seedkit.yaml (exit 1 if not)
+  SOURCE_DATE_EPOCH=1763683200 seedkit lock
+                               choose the time that everything built will carry";
+
+/// Arguments of `seedkit lock`.
+#[derive(Debug, Args)]
+pub(super) struct LockArguments {
+    /// Write nothing; only say whether the lock fits the spec.
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LockResult {
+    path: String,
+    epoch: u64,
+    images: usize,
+    files: usize,
+    bytes: u64,
+    is_changed: bool,
+}
+
+pub(super) fn run(arguments: LockArguments, session: &Session) -> anyhow::Result<Answer> {
+    let LockArguments { check } = arguments;
+    let workplace = session.workplace()?;
+    let path = session.lock_path();
+    let previous = session.lockfile()?;
+    if check || session.global.locked {
+        let Some(previous) = previous else {
+            anyhow::bail!("there is no `{}`", path.display());
+        };
+        let locked = crate::ops::lock::check(&workplace.spec, previous, &workplace.sources)?;
+        return print(session, locked.lockfile(), false);
+    }
+    let lockfile = session.make_lock(&workplace, previous.as_ref())?;
+    print(session, &lockfile, previous.as_ref() != Some(&lockfile))
+}
+
+fn print(session: &Session, lockfile: &Lockfile, is_changed: bool) -> anyhow::Result<Answer> {
+    let files: u64 = lockfile.files.iter().map(|file| file.size).sum();
+    let images: u64 = lockfile.images.iter().map(|image| image.total_size).sum();
+    let result = LockResult {
+        path: session.lock_path().display().to_string(),
+        epoch: lockfile.epoch.seconds(),
+        images: lockfile.images.len(),
+        files: lockfile.files.len(),
+        bytes: files + images,
+        is_changed,
+    };
+    if session.global.json {
+        return ui::print_json("lock", result);
+    }
+    let what = if is_changed { "written" } else { "up to date" };
+    ui::print(&format!(
+        "{}: {what}; {} images, {} files, at most {}\n",
+        result.path,
+        result.images,
+        result.files,
+        ui::bytes(result.bytes)
+    ))
+}

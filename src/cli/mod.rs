@@ -1,0 +1,68 @@
+//! The command line: the only layer that reads arguments, environment and clock, and the only one that prints.
+//!
+//! Standard output carries results and nothing else; progress, warnings and errors go to standard error. Exit
+//! codes: 0 yes; 1 the answer is no; 2 it could not be done; 130 interrupted.
+
+mod arguments;
+mod build;
+mod ca;
+mod diagnostics;
+mod environment;
+mod init;
+mod interrupt;
+mod iso;
+mod lock;
+mod mirror;
+mod pack;
+mod progress;
+mod schema;
+mod session;
+mod ui;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use session::Session;
+
+/// What a command found out, when it could find out something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Yes,
+    No,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let style = diagnostics::Style::new(arguments.global.color);
+    let answer = interrupt::listen().and_then(|()| run(arguments));
+    match answer {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(error) => {
+            diagnostics::print(&error, style);
+            ExitCode::from(diagnostics::exit_code(&error))
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<Answer> {
+    let Arguments { global, command } = arguments;
+    let session = Session::new(global);
+    match command {
+        Command::Init(arguments) => init::run(arguments, &session),
+        Command::Lock(arguments) => lock::run(arguments, &session),
+        Command::Mirror(arguments) => mirror::run(arguments, &session),
+        Command::Ca(arguments) => ca::run(arguments, &session),
+        Command::Pack(arguments) => pack::run(arguments, &session),
+        Command::Iso(arguments) => iso::run(arguments, &session),
+        Command::Build(arguments) => build::run(arguments, &session),
+        Command::Verify(arguments) => verify::run(arguments, &session),
+        Command::Schema => schema::run(),
+        Command::Completions(arguments) => schema::completions(arguments),
+        Command::Man => schema::man(),
+    }
+}

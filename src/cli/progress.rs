@@ -1,0 +1,217 @@
+//! What the user sees while work runs: bars on a terminal, timestamped lines elsewhere; a table at the end.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::environment;
+use crate::progress::{Event, Reporter};
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(super) enum Display {
+    /// Bars on a terminal, lines elsewhere.
+    #[default]
+    Auto,
+    /// One timestamped line for each thing that happens.
+    Plain,
+    /// Nothing but warnings.
+    None,
+}
+
+/// Lines that say a long step is alive come at most this often.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// A step that ended well.
+#[derive(Debug, Clone)]
+pub(super) struct FinishedStep {
+    /// Its name.
+    pub name: String,
+    /// How long it took.
+    pub duration: Duration,
+    /// What it achieved.
+    pub summary: String,
+}
+
+struct Running {
+    name: String,
+    since: Instant,
+    last_line: Instant,
+    bytes: u64,
+    planned_bytes: u64,
+    items: u64,
+    planned_items: u64,
+    bar: Option<ProgressBar>,
+}
+
+#[derive(Default)]
+struct State {
+    running: Option<Running>,
+    finished: Vec<FinishedStep>,
+}
+
+/// Shows progress on standard error.
+pub(super) struct Console {
+    display: Display,
+    is_verbose: bool,
+    has_bars: bool,
+    state: Mutex<State>,
+}
+
+impl std::fmt::Debug for Console {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Console").field("display", &self.display).finish_non_exhaustive()
+    }
+}
+
+impl Console {
+    /// Returns a reporter that shows what `display` asks for; `is_verbose` adds a line for every item.
+    pub(super) fn new(display: Display, is_verbose: bool) -> Self {
+        let has_bars = display == Display::Auto && std::io::stderr().is_terminal();
+        Self { display, is_verbose, has_bars, state: Mutex::default() }
+    }
+
+    /// Returns the steps that ended well, in order.
+    pub(super) fn finished_steps(&self) -> Vec<FinishedStep> {
+        self.lock().finished.clone()
+    }
+
+    /// Prints the table of steps with their durations.
+    pub(super) fn print_step_table(&self) {
+        let steps = self.finished_steps();
+        if self.display == Display::None || steps.is_empty() {
+            return;
+        }
+        let total: Duration = steps.iter().map(|step| step.duration).sum();
+        let width = steps.iter().map(|step| step.name.chars().count()).max().unwrap_or(0).max("total".len());
+        let mut table = String::new();
+        for FinishedStep { name, duration, summary } in &steps {
+            writeln!(table, "  {name:<width$}  {:>8}  {summary}", seconds(*duration))
+                .expect("a String takes all");
+        }
+        writeln!(table, "  {:<width$}  {:>8}", "total", seconds(total)).expect("a String takes all");
+        write_error(&table);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no reporter panics while it holds the lock")
+    }
+
+    /// Prints one line: above the bar if there is one, with the time if there is none.
+    fn line(&self, state: &State, text: &str) {
+        match state.running.as_ref().and_then(|running| running.bar.as_ref()) {
+            Some(bar) => bar.suspend(|| write_error(&format!("{text}\n"))),
+            None if self.has_bars => write_error(&format!("{text}\n")),
+            None => write_error(&format!("{} {text}\n", environment::now_text())),
+        }
+    }
+
+    fn start(&self, state: &mut State, name: String) {
+        let now = Instant::now();
+        let bar = self.has_bars.then(|| new_bar(&name));
+        if !self.has_bars && self.display != Display::None {
+            self.line(state, &name);
+        }
+        state.running = Some(Running {
+            name,
+            since: now,
+            last_line: now,
+            bytes: 0,
+            planned_bytes: 0,
+            items: 0,
+            planned_items: 0,
+            bar,
+        });
+    }
+
+    fn finish(&self, state: &mut State, summary: String) {
+        let Some(running) = state.running.take() else { return };
+        let duration = running.since.elapsed();
+        if let Some(bar) = running.bar {
+            bar.finish_and_clear();
+        }
+        if self.display != Display::None {
+            self.line(state, &format!("{}: {summary} ({})", running.name, seconds(duration)));
+        }
+        state.finished.push(FinishedStep { name: running.name, duration, summary });
+    }
+
+    fn update(&self, state: &mut State, change: impl FnOnce(&mut Running)) {
+        let Some(running) = &mut state.running else { return };
+        change(running);
+        if let Some(bar) = &running.bar {
+            bar.set_length(running.planned_bytes.max(running.bytes));
+            bar.set_position(running.bytes);
+            return;
+        }
+        if running.last_line.elapsed() >= HEARTBEAT && self.display != Display::None {
+            running.last_line = Instant::now();
+            let text = heartbeat(running);
+            self.line(state, &text);
+        }
+    }
+}
+
+impl Reporter for Console {
+    fn report(&self, event: Event) {
+        let mut state = self.lock();
+        match event {
+            Event::StepStarted { step } => self.start(&mut state, step),
+            Event::StepFinished { summary } => self.finish(&mut state, summary),
+            Event::Planned { bytes, items } => self.update(&mut state, |running| {
+                running.planned_bytes += bytes;
+                running.planned_items += items;
+            }),
+            Event::Advanced { bytes } => self.update(&mut state, |running| running.bytes += bytes),
+            Event::ItemFinished { name } => {
+                self.update(&mut state, |running| running.items += 1);
+                if self.is_verbose && self.display != Display::None {
+                    self.line(&state, &format!("  {name}"));
+                }
+            }
+            Event::Note { text } if self.display != Display::None => self.line(&state, &text),
+            Event::Note { .. } => {}
+            Event::Warning { text } => self.line(&state, &format!("warning: {text}")),
+        }
+    }
+}
+
+fn new_bar(name: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let template = "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    // The template is a constant; should indicatif ever refuse it, its own default is good enough.
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message(name.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// What a line says of a step that goes on: how much is done, how fast, how long it will take.
+fn heartbeat(running: &Running) -> String {
+    let elapsed = running.since.elapsed();
+    let rate = running.bytes as f64 / elapsed.as_secs_f64().max(0.001);
+    let mut text = format!("{}: ", running.name);
+    if running.planned_items > 0 {
+        write!(text, "{} of {} items, ", running.items, running.planned_items).expect("a String takes all");
+    }
+    let (done, planned) = (HumanBytes(running.bytes), HumanBytes(running.planned_bytes));
+    write!(text, "{done} of {planned}, {}/s", HumanBytes(rate as u64)).expect("a String takes all");
+    let left = running.planned_bytes.saturating_sub(running.bytes);
+    if rate > 1.0 && left > 0 {
+        let eta = Duration::from_secs_f64(left as f64 / rate);
+        write!(text, ", {} left", HumanDuration(eta)).expect("a String takes all");
+    }
+    text
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
+}
+
+/// Writes to standard error; a closed one is no reason to stop the work.
+pub(super) fn write_error(text: &str) {
+    let _closed_is_fine = std::io::stderr().lock().write_all(text.as_bytes());
+}

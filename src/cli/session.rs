@@ -1,0 +1,154 @@
+//! What the commands share: the spec, the store, the sources, the lock.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use fs_err as fs;
+
+use crate::cli::arguments::Global;
+use crate::cli::progress::{Console, Display};
+use crate::cli::{environment, interrupt};
+use crate::lockfile::{FILE_NAME, Locked, Lockfile};
+use crate::ops::sources::{Network, Sources};
+use crate::ops::{Equipment, lock};
+use crate::progress::{Event, Reporter};
+use crate::secrets::Secrets;
+use crate::spec::{self, Spec};
+use crate::store::DiskStore;
+
+/// One run of the program.
+pub(super) struct Session {
+    pub(super) global: Global,
+    pub(super) console: Console,
+}
+
+/// What most commands need, opened.
+pub(super) struct Workplace {
+    pub(super) spec: Spec,
+    pub(super) sources: Sources,
+    pub(super) store: DiskStore,
+}
+
+impl Session {
+    pub(super) fn new(global: Global) -> Self {
+        let display = if global.quiet { Display::None } else { global.progress };
+        let console = Console::new(display, global.verbose);
+        Self { global, console }
+    }
+
+    /// Reads the spec; its warnings are shown.
+    pub(super) fn spec(&self) -> anyhow::Result<Spec> {
+        let (spec, warnings) = spec::load(&self.global.file)?;
+        for warning in warnings {
+            let text = format!("{}:{warning}", self.global.file.display());
+            self.console.report(Event::Warning { text });
+        }
+        Ok(spec)
+    }
+
+    /// Opens the store.
+    pub(super) fn store(&self) -> anyhow::Result<DiskStore> {
+        let folder = self.global.cache_dir.clone().unwrap_or_else(environment::default_cache_folder);
+        for algorithm in ["sha256", "sha512"] {
+            interrupt::clean(folder.join(algorithm));
+        }
+        DiskStore::open(&folder).with_context(|| format!("cannot open the store `{}`", folder.display()))
+    }
+
+    /// Opens everything that most commands need.
+    pub(super) fn workplace(&self) -> anyhow::Result<Workplace> {
+        let spec = self.spec()?;
+        let store = self.store()?;
+        let sources = Sources::new(&spec, &store, self.network())?;
+        Ok(Workplace { spec, sources, store })
+    }
+
+    /// Returns what operations work with.
+    pub(super) fn equipment<'a>(&'a self, store: &'a DiskStore) -> Equipment<'a> {
+        Equipment {
+            store,
+            jobs: usize::from(self.global.jobs),
+            reporter: &self.console,
+            variable: &environment::variable,
+        }
+    }
+
+    /// Opens the secrets folder, which is made if it is missing.
+    pub(super) fn secrets(&self, spec: &Spec) -> anyhow::Result<Secrets> {
+        let folder = self.global.secrets.clone().unwrap_or_else(|| spec.folder.join("secrets"));
+        Ok(Secrets::open(&folder)?)
+    }
+
+    /// Returns where the lock is, or will be.
+    pub(super) fn lock_path(&self) -> PathBuf {
+        self.global.file.with_file_name(FILE_NAME)
+    }
+
+    /// Reads the lock; `None` if there is none.
+    pub(super) fn lockfile(&self) -> anyhow::Result<Option<Lockfile>> {
+        let path = self.lock_path();
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            text => text?,
+        };
+        let lockfile = text.parse().with_context(|| format!("cannot use `{}`", path.display()))?;
+        Ok(Some(lockfile))
+    }
+
+    /// Returns the lock that fits the spec; makes one if there is none, and says so.
+    pub(super) fn locked(&self, workplace: &Workplace) -> anyhow::Result<Locked> {
+        let lockfile = match self.lockfile()? {
+            Some(lockfile) => lockfile,
+            None if self.global.locked => {
+                let path = self.lock_path();
+                anyhow::bail!("there is no `{}`, and --locked forbids to make one", path.display());
+            }
+            None => {
+                let text = format!("there is no {FILE_NAME}: making one; review it and commit it");
+                self.console.report(Event::Note { text });
+                self.make_lock(workplace, None)?
+            }
+        };
+        Ok(lock::check(&workplace.spec, lockfile, &workplace.sources)?)
+    }
+
+    /// Resolves everything and writes the lock.
+    pub(super) fn make_lock(
+        &self,
+        workplace: &Workplace,
+        previous: Option<&Lockfile>,
+    ) -> anyhow::Result<Lockfile> {
+        let Workplace { spec, sources, store } = workplace;
+        let equipment = self.equipment(store);
+        let epoch = environment::epoch()?;
+        let lockfile = crate::progress::step(&self.console, "lock", || {
+            let lockfile = lock::run(spec, sources, epoch, previous, &equipment)?;
+            let summary = format!("{} images, {} files", lockfile.images.len(), lockfile.files.len());
+            anyhow::Ok((lockfile, summary))
+        })?;
+        write_lock(&self.lock_path(), &lockfile)?;
+        Ok(lockfile)
+    }
+
+    fn network(&self) -> Network {
+        if self.global.offline {
+            return Network::Forbidden;
+        }
+        Network::Allowed {
+            credential_files: environment::credential_files(),
+            https_proxy: environment::first_of(&["HTTPS_PROXY", "ALL_PROXY"]),
+            http_proxy: environment::first_of(&["HTTP_PROXY", "ALL_PROXY"]),
+            no_proxy: environment::first_of(&["NO_PROXY"]),
+            certificate_file: environment::variable("SSL_CERT_FILE").map(PathBuf::from),
+        }
+    }
+}
+
+fn write_lock(path: &Path, lockfile: &Lockfile) -> anyhow::Result<()> {
+    let text = lockfile.to_string();
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    Ok(crate::fs::write_atomic(path, text.as_bytes(), 0o644)?)
+}

@@ -1,0 +1,45 @@
+//! `seedkit verify`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::session::Session;
+use crate::cli::{Answer, ui};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  seedkit verify kit                    after a disk went through a door
+  (cd kit && sha256sum -c SHA256SUMS)   the same without seedkit, but for files that nobody listed";
+
+/// Arguments of `seedkit verify`.
+#[derive(Debug, Args)]
+pub(super) struct VerifyArguments {
+    /// The kit.
+    #[arg(default_value = "kit")]
+    kit: PathBuf,
+}
+
+pub(super) fn run(arguments: VerifyArguments, session: &Session) -> anyhow::Result<Answer> {
+    let VerifyArguments { kit } = arguments;
+    let jobs = usize::from(session.global.jobs);
+    let report = crate::progress::step(&session.console, "verify", || {
+        let report = crate::verify::kit(&kit, jobs, &session.console)?;
+        let summary = format!("{} files, {}", report.files, ui::bytes(report.bytes));
+        anyhow::Ok((report, summary))
+    })?;
+    let answer = if report.findings.is_empty() { Answer::Yes } else { Answer::No };
+    if session.global.json {
+        ui::print_json("verify", &report)?;
+        return Ok(answer);
+    }
+    let findings: String = report.findings.iter().map(|finding| format!("{finding}\n")).collect();
+    let verdict = match answer {
+        Answer::Yes => {
+            format!("{}: all {} files are what the kit says they are\n", kit.display(), report.files)
+        }
+        Answer::No => format!("{}: {} findings\n", kit.display(), report.findings.len()),
+    };
+    ui::print(&(findings + &verdict))?;
+    Ok(answer)
+}

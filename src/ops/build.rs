@@ -1,0 +1,339 @@
+//! `seedkit build`: everything in order, verified, published by one rename.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::artifact::{Artifact, ArtifactList};
+use crate::digest::Digest;
+use crate::fs::{Staging, create_folder, write_atomic};
+use crate::lockfile::{FILE_NAME, Locked};
+use crate::ops::Equipment;
+use crate::ops::ca::{self, CaError, Certificates};
+use crate::ops::files::{self, FileError};
+use crate::ops::iso::{self, IsoError};
+use crate::ops::kit::{self, Origins};
+use crate::ops::mirror::{self, MirrorError, Mirrored};
+use crate::ops::pack::{self, PackError, Packed};
+use crate::ops::preflight::{self, PreflightError};
+use crate::ops::sources::Sources;
+use crate::progress::{Event, step};
+use crate::secrets::Secrets;
+use crate::spec::{Node, Spec};
+use crate::verify::{self, Finding, SUMS, VerifyError};
+
+/// What a build is made from, and where it goes.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// The spec.
+    pub spec: &'a Spec,
+    /// The lock that fits it.
+    pub locked: &'a Locked,
+    /// Where images and files come from.
+    pub sources: &'a Sources,
+    /// Keys and tokens.
+    pub secrets: &'a Secrets,
+    /// The kit's final place; what is there is replaced when the new kit is whole.
+    pub output: &'a Path,
+    /// A folder that the finished seeds are copied to.
+    pub deliver: Option<&'a Path>,
+}
+
+/// A finished kit.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// The kit's folder.
+    pub kit: PathBuf,
+    /// Everything in it, without the blobs of its image layout.
+    pub artifacts: ArtifactList,
+    /// How many images it has.
+    pub images: usize,
+    /// How many blobs were fetched for it.
+    pub fetched: u64,
+    /// The seeds that were copied elsewhere.
+    pub delivered: Vec<PathBuf>,
+}
+
+/// Why there is no new kit. The old one, if there is one, is untouched.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// There is not enough space.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    /// A file cannot be had.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// An image cannot be had.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    /// The certificates do not fit.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// A tarball cannot be written.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// A seed cannot be made.
+    #[error(transparent)]
+    Iso(#[from] IsoError),
+    /// The kit's folder refuses.
+    #[error("cannot write the kit `{}`", .kit.display())]
+    Write {
+        /// The kit.
+        kit: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kit cannot be read back.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// What was written is not what was meant; wrong blobs were taken out of the store.
+    #[error("the kit is not what it should be: {}", .findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Unsound {
+        /// All that is wrong.
+        findings: Vec<Finding>,
+    },
+    /// The seeds could not be copied; the kit itself is whole and published.
+    #[error(transparent)]
+    Deliver(#[from] kit::DeliverError),
+}
+
+/// Builds the kit.
+pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, BuildError> {
+    let Options { spec, locked, output, .. } = options;
+    let write_error = |source| BuildError::Write { kit: output.to_path_buf(), source };
+    preflight::check(spec, locked, output, equipment)?;
+    let staging = Staging::beside(output).map_err(write_error)?;
+    let build = Build { options, equipment, folder: staging.path() };
+    let mut contents = Contents::default();
+    build.fetch_files()?;
+    let mirrored = build.mirror(&mut contents)?;
+    let certificates = build.certificates()?;
+    let tarballs = build.pack(&mirrored, &mut contents)?;
+    build.seeds(&certificates, &tarballs, &mut contents)?;
+    let artifacts = build.seal(contents)?;
+    staging.publish().map_err(write_error)?;
+    Ok(Outcome {
+        kit: output.to_path_buf(),
+        artifacts,
+        images: mirrored.images.len(),
+        fetched: mirrored.fetched,
+        delivered: deliver(options, equipment)?,
+    })
+}
+
+/// Makes the seeds of some nodes, and nothing else, in the folder [`Options::output`].
+pub fn seeds(
+    options: &Options<'_>,
+    nodes: &[&Node],
+    equipment: &Equipment<'_>,
+) -> Result<Vec<(String, Artifact)>, BuildError> {
+    let Options { spec, locked, output, secrets, .. } = *options;
+    let build = Build { options, equipment, folder: output };
+    create_folder(output, 0o755).map_err(|source| build.write_error(source))?;
+    // The tarballs are needed only until they are in the seeds.
+    let scratch = Staging::beside(&output.join("payload")).map_err(|source| build.write_error(source))?;
+    let build = Build { folder: scratch.path(), ..build };
+    build.fetch_files()?;
+    let mirrored = build.step("mirror images", || {
+        let mirrored = mirror::fetch(locked, options.sources, equipment)?;
+        let summary = mirrored.summary();
+        Ok((mirrored, summary))
+    })?;
+    let certificates = build.certificates()?;
+    let tarballs = build.pack(&mirrored, &mut Contents::default())?;
+    let material = iso::Material {
+        spec,
+        locked,
+        certificates: &certificates,
+        tarballs: &tarballs,
+        folder: scratch.path(),
+    };
+    build.step("write seeds", || {
+        let planned = iso::plan(&material, nodes.iter().copied(), secrets, equipment)?;
+        let seeds = iso::write(&planned, output, &material, equipment)?;
+        let summary = format!("{} seeds", seeds.len());
+        let path = |node: &str| output.join(kit::seed_file_name(node)).display().to_string();
+        Ok((seeds.into_iter().map(|seed| (path(&seed.node), seed.artifact)).collect(), summary))
+    })
+}
+
+/// What is in the kit so far, and what it was made from.
+#[derive(Default)]
+struct Contents {
+    artifacts: ArtifactList,
+    origins: Origins,
+}
+
+/// A build under way: each method is one step.
+struct Build<'a> {
+    options: &'a Options<'a>,
+    equipment: &'a Equipment<'a>,
+    folder: &'a Path,
+}
+
+impl Build<'_> {
+    fn step<T>(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> Result<(T, String), BuildError>,
+    ) -> Result<T, BuildError> {
+        step(self.equipment.reporter, name, work)
+    }
+
+    fn fetch_files(&self) -> Result<(), BuildError> {
+        let Options { spec, locked, sources, .. } = self.options;
+        self.step("fetch files", || {
+            files::fetch(locked, spec, sources, self.equipment)?;
+            Ok(((), format!("{} files", locked.lockfile().files.len())))
+        })
+    }
+
+    fn mirror(&self, contents: &mut Contents) -> Result<Mirrored, BuildError> {
+        let Options { locked, sources, .. } = self.options;
+        contents.origins.insert(format!("{}/index.json", kit::IMAGES), vec![FILE_NAME.to_owned()]);
+        self.step("mirror images", || {
+            let mirrored = mirror::fetch(locked, sources, self.equipment)?;
+            mirror::write_layout(&mirrored, &self.folder.join(kit::IMAGES), self.equipment)?;
+            let summary = mirrored.summary();
+            Ok((mirrored, summary))
+        })
+    }
+
+    fn certificates(&self) -> Result<Certificates, BuildError> {
+        let Options { spec, locked, secrets, .. } = self.options;
+        self.step("certificates", || {
+            let certificates = ca::load_or_create(spec, secrets, locked.epoch())?;
+            let what = if certificates.is_new { "made" } else { "loaded" };
+            Ok((certificates, format!("{what}; the registry is {}", spec.registry.address)))
+        })
+    }
+
+    fn pack(&self, mirrored: &Mirrored, contents: &mut Contents) -> Result<Vec<Packed>, BuildError> {
+        let Options { spec, locked, .. } = self.options;
+        let mut tarballs = Vec::new();
+        for platform in &locked.lockfile().platforms {
+            let options = pack::Options {
+                platform,
+                compression: spec.compression.into(),
+                epoch: locked.epoch(),
+                folder: self.folder,
+            };
+            let packed = self.step(&format!("pack images for {platform}"), || {
+                let packed = pack::images(mirrored, &options, self.equipment)?;
+                let summary = format!("{} images, {} bytes", packed.names.len(), packed.artifact.size);
+                Ok((packed, summary))
+            })?;
+            for reference in &packed.foreign {
+                let text = format!("`{reference}` stays out of the tarball: a layer of it is in no registry");
+                self.equipment.reporter.report(Event::Warning { text });
+            }
+            contents.artifacts.insert(packed.file_name.clone(), packed.artifact.clone());
+            contents.origins.insert(packed.file_name.clone(), packed.names.clone());
+            tarballs.push(packed);
+        }
+        Ok(tarballs)
+    }
+
+    /// Writes what the registry's machine needs: certificate, key, and the nodes' view of it.
+    fn registry(
+        &self,
+        certificates: &Certificates,
+        registries: &[u8],
+        contents: &mut Contents,
+    ) -> Result<(), BuildError> {
+        let Certificates { authority, server_pem, server_key, .. } = certificates;
+        let folder = self.folder.join(kit::REGISTRY);
+        let files = [
+            (ca::names::AUTHORITY, authority.pem().as_bytes(), 0o644, ca::names::AUTHORITY),
+            (ca::names::SERVER, server_pem.as_bytes(), 0o644, ca::names::SERVER),
+            (ca::names::SERVER_KEY, server_key.expose().as_bytes(), 0o600, ca::names::SERVER_KEY),
+            // It may hold the password that the nodes log in with.
+            ("registries.yaml", registries, 0o600, "seedkit.yaml"),
+        ];
+        create_folder(&folder, 0o755).map_err(|source| self.write_error(source))?;
+        for (name, bytes, mode, origin) in files {
+            write_atomic(&folder.join(name), bytes, mode).map_err(|source| self.write_error(source))?;
+            contents.origins.insert(format!("{}/{name}", kit::REGISTRY), vec![origin.to_owned()]);
+        }
+        Ok(())
+    }
+
+    fn seeds(
+        &self,
+        certificates: &Certificates,
+        tarballs: &[Packed],
+        contents: &mut Contents,
+    ) -> Result<(), BuildError> {
+        let Options { spec, locked, secrets, .. } = *self.options;
+        let material = iso::Material { spec, locked, certificates, tarballs, folder: self.folder };
+        let folder = self.folder.join(kit::SEEDS);
+        self.step("write seeds", || {
+            let planned = iso::plan(&material, &spec.nodes, secrets, self.equipment)?;
+            let registries = iso::registries_yaml(&planned).unwrap_or_default();
+            self.registry(certificates, registries, contents)?;
+            create_folder(&folder, 0o755).map_err(|source| self.write_error(source))?;
+            let seeds = iso::write(&planned, &folder, &material, self.equipment)?;
+            let bytes: u64 = seeds.iter().map(|seed| seed.artifact.size).sum();
+            let summary = format!("{} seeds, {bytes} bytes", seeds.len());
+            for (seed, planned) in seeds.into_iter().zip(planned) {
+                let path = kit::seed_path(&seed.node);
+                contents.artifacts.insert(path.clone(), seed.artifact);
+                contents.origins.insert(path, planned.made_from);
+            }
+            Ok(((), summary))
+        })
+    }
+
+    /// Lists everything, writes the bill and the sums, and reads it all back.
+    fn seal(&self, contents: Contents) -> Result<ArtifactList, BuildError> {
+        let Options { spec, locked, .. } = self.options;
+        let write = |name: &str, bytes: &[u8]| {
+            write_atomic(&self.folder.join(name), bytes, 0o644).map_err(|source| self.write_error(source))
+        };
+        let list = |known: &ArtifactList| {
+            kit::list(self.folder, known, self.equipment).map_err(|source| self.write_error(source))
+        };
+        self.step("verify", || {
+            let mut all = list(&contents.artifacts)?;
+            let bill = kit::bill(spec, locked.lockfile(), &all, &contents.origins);
+            write(kit::BILL, &bill)?;
+            let artifact = Artifact { digest: Digest::sha256(&bill), size: bill.len() as u64 };
+            all.insert(kit::BILL, artifact);
+            write(SUMS, all.to_sums().as_bytes())?;
+            let report = verify::kit(self.folder, self.equipment.jobs, self.equipment.reporter)?;
+            if !report.findings.is_empty() {
+                self.evict_wrong_blobs(&report.findings);
+                return Err(BuildError::Unsound { findings: report.findings });
+            }
+            let summary = format!("{} files, {} bytes", report.files, report.bytes);
+            Ok((kit::without_blobs(all), summary))
+        })
+    }
+
+    /// A blob that rotted in the store must not spoil the next build as well.
+    fn evict_wrong_blobs(&self, findings: &[Finding]) {
+        for finding in findings {
+            let Finding::Bad { path, .. } = finding else { continue };
+            if let Some(digest) = kit::blob_digest(path) {
+                // Failing to remove it leaves the error that is about to be reported anyway.
+                let _reported_by_the_caller = self.equipment.store.evict(&digest);
+            }
+        }
+    }
+
+    fn write_error(&self, source: std::io::Error) -> BuildError {
+        BuildError::Write { kit: self.options.output.to_owned(), source }
+    }
+}
+
+fn deliver(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Vec<PathBuf>, BuildError> {
+    let Options { output, deliver, .. } = options;
+    let Some(target) = deliver else { return Ok(Vec::new()) };
+    step(equipment.reporter, "deliver", || {
+        let delivered = kit::deliver(output, target)?;
+        let summary = format!("{} seeds to `{}`", delivered.len(), target.display());
+        Ok((delivered, summary))
+    })
+}

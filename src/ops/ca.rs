@@ -1,0 +1,173 @@
+//! `seedkit ca`: the registry's authority and certificate, made once, loaded ever after.
+
+use crate::epoch::Epoch;
+use crate::pki::{
+    Authority, CertificateView, InvalidCertificate, InvalidKey, InvalidName, PkiError, PrivateKey,
+    SubjectName,
+};
+use crate::secrets::{SecretText, Secrets, SecretsError};
+use crate::spec::Spec;
+
+/// The names that keys and certificates have in the secrets folder.
+pub mod names {
+    /// The authority's private key.
+    pub const AUTHORITY_KEY: &str = "ca.key";
+    /// The authority's certificate.
+    pub const AUTHORITY: &str = "ca.crt";
+    /// The registry's private key.
+    pub const SERVER_KEY: &str = "registry.key";
+    /// The registry's certificate.
+    pub const SERVER: &str = "registry.crt";
+}
+
+/// Why there are no certificates that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// The secrets folder cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// A private key is unusable.
+    #[error("the private key `{name}` in the secrets folder cannot be used")]
+    Key {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: InvalidKey,
+    },
+    /// A certificate is unusable.
+    #[error("the certificate `{name}` in the secrets folder cannot be used")]
+    Certificate {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: InvalidCertificate,
+    },
+    /// A name of the registry cannot stand in a certificate.
+    #[error("the registry's name cannot stand in its certificate")]
+    Name(#[source] InvalidName),
+    /// A certificate cannot be made or does not belong to its key.
+    #[error("cannot use the registry's certificate authority")]
+    Pki(#[source] PkiError),
+    /// The certificate is not for this registry.
+    #[error("the registry's certificate does not cover `{missing}`; it covers {covered}")]
+    NotCovered {
+        /// The address or name that nodes connect to.
+        missing: String,
+        /// What the certificate covers.
+        covered: String,
+    },
+    /// The certificate is another authority's, or not that of its key.
+    #[error("the registry's certificate {0}")]
+    Foreign(&'static str),
+    /// The certificate was not valid at the build's time.
+    #[error("`{name}` is not valid at the build's time {epoch}")]
+    NotValid {
+        /// Its name.
+        name: &'static str,
+        /// The build's time.
+        epoch: Epoch,
+    },
+}
+
+/// The registry's certificates, checked to fit each other and the spec.
+#[derive(Debug)]
+pub struct Certificates {
+    /// The authority that the nodes trust.
+    pub authority: Authority,
+    /// The registry's certificate, in PEM.
+    pub server_pem: String,
+    /// What it says.
+    pub server: CertificateView,
+    /// The registry's private key, in PEM.
+    pub server_key: SecretText,
+    /// Whether any of them was made now.
+    pub is_new: bool,
+}
+
+/// Loads the certificates, making those that do not exist; what exists is never overwritten.
+///
+/// Certificates that do not fit (address not covered, another authority, not valid at `epoch`) are an error.
+pub fn load_or_create(spec: &Spec, secrets: &Secrets, epoch: Epoch) -> Result<Certificates, CaError> {
+    let (authority, is_authority_new) = authority(spec, secrets, epoch)?;
+    let (server_key, key_pem) = private_key(secrets, names::SERVER_KEY)?;
+    let wanted = server_names(spec)?;
+    let certificate = secrets.load_or_create::<CaError>(names::SERVER, || {
+        let made =
+            authority.generate_server_certificate(&server_key, &wanted, epoch, spec.registry.server_days);
+        Ok(made.map_err(CaError::Pki)?.pem().to_owned().into())
+    })?;
+    let is_new = is_authority_new || certificate.is_new;
+    let server_pem = certificate.text.expose().to_owned();
+    let server = CertificateView::from_pem(&server_pem)
+        .map_err(|source| CaError::Certificate { name: names::SERVER, source })?;
+    let certificates = Certificates { authority, server_pem, server, server_key: key_pem, is_new };
+    certificates.check(&wanted, &server_key, epoch)?;
+    Ok(certificates)
+}
+
+/// Makes a new certificate for the registry under the same authority and with the same key.
+pub fn renew(spec: &Spec, secrets: &Secrets, epoch: Epoch) -> Result<Certificates, CaError> {
+    let (authority, _) = authority(spec, secrets, epoch)?;
+    let (server_key, key_pem) = private_key(secrets, names::SERVER_KEY)?;
+    let wanted = server_names(spec)?;
+    let made = authority
+        .generate_server_certificate(&server_key, &wanted, epoch, spec.registry.server_days)
+        .map_err(CaError::Pki)?;
+    secrets.replace(names::SERVER, &made.pem().to_owned().into())?;
+    let (server_pem, server) = (made.pem().to_owned(), made.view().clone());
+    let certificates = Certificates { authority, server_pem, server, server_key: key_pem, is_new: true };
+    certificates.check(&wanted, &server_key, epoch)?;
+    Ok(certificates)
+}
+
+impl Certificates {
+    fn check(&self, wanted: &[SubjectName], key: &PrivateKey, epoch: Epoch) -> Result<(), CaError> {
+        let view = &self.server;
+        if let Some(missing) = wanted.iter().find(|name| !view.covers(name)) {
+            let covered: Vec<String> = view.names().iter().map(ToString::to_string).collect();
+            return Err(CaError::NotCovered { missing: missing.to_string(), covered: covered.join(", ") });
+        }
+        if !view.is_signed_by(self.authority.view()) {
+            return Err(CaError::Foreign("is signed by another authority than `ca.crt`"));
+        }
+        if view.public_key() != key.public_key() {
+            return Err(CaError::Foreign("does not belong to `registry.key`"));
+        }
+        let now = i64::try_from(epoch.seconds()).unwrap_or(i64::MAX);
+        for (name, view) in [(names::AUTHORITY, self.authority.view()), (names::SERVER, view)] {
+            if !view.is_valid_at(now) {
+                return Err(CaError::NotValid { name, epoch });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn authority(spec: &Spec, secrets: &Secrets, epoch: Epoch) -> Result<(Authority, bool), CaError> {
+    let (key, key_pem) = private_key(secrets, names::AUTHORITY_KEY)?;
+    let subject = format!("{} registry CA", spec.name);
+    let certificate = secrets.load_or_create::<CaError>(names::AUTHORITY, || {
+        let made = Authority::generate_self_signed(key, &subject, epoch, spec.registry.ca_days);
+        Ok(made.map_err(CaError::Pki)?.pem().to_owned().into())
+    })?;
+    let key = PrivateKey::from_pem(&key_pem)
+        .map_err(|source| CaError::Key { name: names::AUTHORITY_KEY, source })?;
+    let authority = Authority::from_pem(certificate.text.expose(), key).map_err(CaError::Pki)?;
+    Ok((authority, certificate.is_new))
+}
+
+fn private_key(secrets: &Secrets, name: &'static str) -> Result<(PrivateKey, SecretText), CaError> {
+    let key_error = |source| CaError::Key { name, source };
+    let secret = secrets
+        .load_or_create::<CaError>(name, || Ok(PrivateKey::generate_p256().map_err(key_error)?.to_pem()))?;
+    Ok((PrivateKey::from_pem(&secret.text).map_err(key_error)?, secret.text))
+}
+
+/// Returns the address that nodes connect to, and all further names of the spec.
+fn server_names(spec: &Spec) -> Result<Vec<SubjectName>, CaError> {
+    let registry = &spec.registry;
+    let hosts = std::iter::once(registry.address.host()).chain(&registry.sans);
+    hosts.map(|host| host.to_string().parse().map_err(CaError::Name)).collect()
+}

@@ -1,0 +1,268 @@
+//! Files of the kit: hashed or downloaded into the store, and looked up in checksum lists.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::digest::{Digest, Hasher};
+use crate::lockfile::{FileRole, Locked, LockedFile, WantedFile};
+use crate::oci::{SourceError, SourceErrorKind};
+use crate::ops::sources::Sources;
+use crate::ops::{Equipment, parallel};
+use crate::progress::Event;
+use crate::spec::{Checksum, FileSource, Place, Spec};
+use crate::store::{Descriptor, StoreError};
+
+/// The most bytes one file may have.
+const FILE_LIMIT: u64 = 64 * 1024 * 1024 * 1024;
+/// The most bytes a list of checksums or images may have.
+const LIST_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// Why a file is not in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is on this machine and cannot be read.
+    #[error("cannot read {role} from `{}`", .path.display())]
+    Read {
+        /// What it is for.
+        role: FileRole,
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It cannot be downloaded.
+    #[error("cannot download {role}")]
+    Download {
+        /// What it is for.
+        role: FileRole,
+        /// Why.
+        #[source]
+        source: SourceError,
+    },
+    /// Its content is not what it should be, or cannot be kept.
+    #[error("cannot store {role} from `{place}`")]
+    Store {
+        /// What it is for.
+        role: FileRole,
+        /// Where it came from.
+        place: String,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// Its list of checksums cannot be had.
+    #[error("cannot read the checksums of {role} from `{place}`")]
+    Checksums {
+        /// What it is for.
+        role: FileRole,
+        /// Where the list is.
+        place: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Its list of checksums does not name it.
+    #[error("`{place}` has no checksum of `{name}`, needed for {role}")]
+    NoChecksum {
+        /// What it is for.
+        role: FileRole,
+        /// Where the list is.
+        place: String,
+        /// The name looked for.
+        name: String,
+    },
+}
+
+/// One file that a spec asks for, with all that is known of it before it is read.
+#[derive(Debug, Clone)]
+pub struct SpecFile<'a> {
+    /// What it is for.
+    pub role: FileRole,
+    /// Where it comes from.
+    pub source: &'a FileSource,
+}
+
+impl SpecFile<'_> {
+    /// Returns the source as the lock writes it: a path relative to the spec's folder where it can be, or a URL.
+    pub fn source_text(&self, folder: &Path) -> String {
+        match &self.source.place {
+            Place::Path(path) => path.strip_prefix(folder).unwrap_or(path).display().to_string(),
+            Place::Url(url) => url.to_string(),
+        }
+    }
+
+    /// Returns the file as the lock compares it.
+    pub fn wanted(&self, spec: &Spec) -> WantedFile {
+        let stated = match &self.source.checksum {
+            Some(Checksum::Sha256(digest)) => Some(digest.clone()),
+            Some(Checksum::List { .. }) | None => None,
+        };
+        WantedFile { role: self.role.clone(), source: self.source_text(&spec.folder), sha256: stated }
+    }
+}
+
+/// Returns every file that the spec asks for: the one list of what a build needs.
+pub fn of_spec(spec: &Spec) -> Vec<SpecFile<'_>> {
+    let k3s = &spec.k3s;
+    let binaries =
+        k3s.binary.iter().map(|(platform, source)| (FileRole::K3sBinary(platform.clone()), source));
+    let tarballs =
+        k3s.airgap.iter().map(|(platform, source)| (FileRole::K3sAirgap(platform.clone()), source));
+    let list = k3s.images.iter().map(|source| (FileRole::K3sImages, source));
+    let users = spec.files.iter().map(|file| (FileRole::File(file.destination.clone()), &file.source));
+    binaries
+        .chain(tarballs)
+        .chain(list)
+        .chain(users)
+        .map(|(role, source)| SpecFile { role, source })
+        .collect()
+}
+
+/// Brings a file into the store as it is now, checked against what vouches for it.
+pub fn resolve(
+    file: &SpecFile<'_>,
+    spec: &Spec,
+    sources: &Sources,
+    equipment: &Equipment<'_>,
+) -> Result<LockedFile, FileError> {
+    let expected = match &file.source.checksum {
+        None => None,
+        Some(Checksum::Sha256(digest)) => Some(digest.clone()),
+        Some(Checksum::List { place, name }) => Some(look_up(&file.role, place, name, sources)?),
+    };
+    let (sha256, size) = store(&file.role, &file.source.place, expected.as_ref(), sources, equipment)?;
+    Ok(LockedFile { role: file.role.clone(), source: file.source_text(&spec.folder), sha256, size })
+}
+
+/// Makes sure that every locked file is in the store; what is missing is read or downloaded again.
+pub fn fetch(
+    locked: &Locked,
+    spec: &Spec,
+    sources: &Sources,
+    equipment: &Equipment<'_>,
+) -> Result<(), FileError> {
+    let missing = |file: &SpecFile<'_>| {
+        let locked = locked.file(&file.role)?;
+        let descriptor = descriptor_of(locked);
+        (!equipment.store.contains(&descriptor)).then(|| locked.clone())
+    };
+    let files: Vec<(SpecFile<'_>, LockedFile)> =
+        of_spec(spec).into_iter().filter_map(|file| missing(&file).map(|locked| (file, locked))).collect();
+    let bytes = files.iter().map(|(_, locked)| locked.size).sum();
+    equipment.reporter.report(Event::Planned { bytes, items: files.len() as u64 });
+    let results = parallel::map(&files, equipment.jobs, |(file, locked)| {
+        let place = &file.source.place;
+        store(&file.role, place, Some(&locked.sha256), sources, equipment).map(|_| {
+            equipment.reporter.report(Event::ItemFinished { name: file.role.to_string() });
+        })
+    });
+    results.into_iter().collect()
+}
+
+/// Returns the digest of a local file as it is now; `None` for downloads and for files that are gone.
+pub fn digest_now(file: &SpecFile<'_>) -> Option<Digest> {
+    let Place::Path(path) = &file.source.place else { return None };
+    let mut opened = fs::File::open(path).ok()?.into_parts().0;
+    Hasher::sha256_of(&mut opened).ok().map(|(digest, _)| digest)
+}
+
+/// Reads a small document whole, wherever it is.
+pub fn read_document(
+    role: &FileRole,
+    place: &Place,
+    sources: &Sources,
+) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let reader: Box<dyn Read> = match place {
+        Place::Path(path) => Box::new(fs::File::open(path)?),
+        Place::Url(url) => Box::new(sources.download(url.as_str())?),
+    };
+    let mut text = String::new();
+    reader.take(LIST_LIMIT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LIST_LIMIT {
+        let message = format!("{role}: a list of more than {LIST_LIMIT} bytes is no list");
+        return Err(SourceError::new(SourceErrorKind::Invalid, message).into());
+    }
+    Ok(text)
+}
+
+/// Returns how the store knows a locked file.
+pub fn descriptor_of(file: &LockedFile) -> Descriptor {
+    Descriptor {
+        media_type: "application/octet-stream".to_owned(),
+        digest: file.sha256.clone(),
+        size: file.size,
+    }
+}
+
+fn store(
+    role: &FileRole,
+    place: &Place,
+    expected: Option<&Digest>,
+    sources: &Sources,
+    equipment: &Equipment<'_>,
+) -> Result<(Digest, u64), FileError> {
+    let reader: Box<dyn Read> = match place {
+        Place::Path(path) => {
+            let read_error = |source| FileError::Read { role: role.clone(), path: path.clone(), source };
+            if !fs::metadata(path).map_err(read_error)?.is_file() {
+                let source = std::io::Error::other("it is not a regular file");
+                return Err(FileError::Read { role: role.clone(), path: path.clone(), source });
+            }
+            Box::new(fs::File::open(path).map_err(read_error)?)
+        }
+        Place::Url(url) => Box::new(
+            sources
+                .download(url.as_str())
+                .map_err(|source| FileError::Download { role: role.clone(), source })?,
+        ),
+    };
+    equipment
+        .store
+        .push_undescribed(expected, FILE_LIMIT, reader, |bytes| {
+            equipment.reporter.report(Event::Advanced { bytes });
+        })
+        .map_err(|source| FileError::Store { role: role.clone(), place: place.to_string(), source })
+}
+
+fn look_up(role: &FileRole, place: &Place, name: &str, sources: &Sources) -> Result<Digest, FileError> {
+    let text = read_document(role, place, sources).map_err(|source| FileError::Checksums {
+        role: role.clone(),
+        place: place.to_string(),
+        source,
+    })?;
+    checksum_in(&text, name).ok_or_else(|| FileError::NoChecksum {
+        role: role.clone(),
+        place: place.to_string(),
+        name: name.to_owned(),
+    })
+}
+
+/// Finds a name in the output of `sha256sum`: `<hex>  name`, or `<hex> *name` for binary mode.
+fn checksum_in(text: &str, name: &str) -> Option<Digest> {
+    text.lines().find_map(|line| {
+        let (hex, rest) = line.trim_end().split_once(' ')?;
+        let listed = rest.strip_prefix([' ', '*']).unwrap_or(rest);
+        let listed = listed.rsplit('/').next().unwrap_or(listed);
+        if listed != name {
+            return None;
+        }
+        format!("sha256:{hex}").parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_found_by_their_whole_name() {
+        let hex = "a".repeat(64);
+        let text = format!("{}  k3s-arm64\n{hex} *./k3s\r\nnonsense\n", "b".repeat(64));
+        assert_eq!(checksum_in(&text, "k3s"), Some(format!("sha256:{hex}").parse().unwrap()));
+        assert_eq!(checksum_in(&text, "k3"), None);
+        assert_eq!(checksum_in("xyz  k3s", "k3s"), None);
+    }
+}

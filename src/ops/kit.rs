@@ -1,0 +1,210 @@
+//! The finished folder: what its parts are called, its bill of materials, how its seeds are handed on.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde::Serialize;
+
+use crate::artifact::{Artifact, ArtifactList};
+use crate::digest::{Algorithm, Digest, Hasher};
+use crate::lockfile::{LockedFile, LockedImage, Lockfile};
+use crate::ops::{Equipment, parallel};
+use crate::spec::{Node, Role, Spec};
+use crate::verify::SUMS;
+
+/// The folder of the image layout.
+pub const IMAGES: &str = "images";
+/// The folder of the registry's certificates and configuration.
+pub const REGISTRY: &str = "registry";
+/// The folder of the seed ISOs.
+pub const SEEDS: &str = "seeds";
+/// The bill of materials.
+pub const BILL: &str = "kit.json";
+/// The version of the bill's shape.
+const BILL_VERSION: u32 = 1;
+
+/// What each artifact was made from, by its path in the kit.
+pub type Origins = BTreeMap<String, Vec<String>>;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Bill<'a> {
+    version: u32,
+    name: String,
+    made_by: &'static str,
+    epoch: u64,
+    k3s: &'a str,
+    registry: String,
+    platforms: Vec<String>,
+    nodes: Vec<BillNode>,
+    files: &'a [LockedFile],
+    images: &'a [LockedImage],
+    artifacts: BTreeMap<&'a str, BillArtifact<'a>>,
+}
+
+#[derive(Serialize)]
+struct BillNode {
+    name: String,
+    role: &'static str,
+    address: String,
+    seed: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BillArtifact<'a> {
+    digest: &'a Digest,
+    size: u64,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    made_from: &'a [String],
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Server => "server",
+        Role::Agent => "agent",
+    }
+}
+
+/// Returns the path of a node's seed within a kit.
+pub fn seed_path(node: &str) -> String {
+    format!("{SEEDS}/{}", seed_file_name(node))
+}
+
+/// Returns the file name of a node's seed.
+pub fn seed_file_name(node: &str) -> String {
+    format!("seed-{node}.iso")
+}
+
+/// Returns the bill of materials as JSON. Blobs of the layout are not listed: the images name them.
+pub fn bill(spec: &Spec, lockfile: &Lockfile, artifacts: &ArtifactList, origins: &Origins) -> Vec<u8> {
+    let node = |node: &Node| BillNode {
+        name: node.name.to_string(),
+        role: role_name(node.role),
+        address: node.address.to_string(),
+        seed: seed_path(node.name.as_str()),
+    };
+    let artifacts = without_blobs(artifacts.clone());
+    let listed = artifacts.iter().map(|(path, Artifact { digest, size })| {
+        let made_from = origins.get(path).map(Vec::as_slice).unwrap_or_default();
+        (path, BillArtifact { digest, size: *size, made_from })
+    });
+    let bill = Bill {
+        version: BILL_VERSION,
+        name: spec.name.to_string(),
+        made_by: concat!("seedkit ", env!("CARGO_PKG_VERSION")),
+        epoch: lockfile.epoch.seconds(),
+        k3s: spec.k3s.version.as_str(),
+        registry: spec.registry.address.to_string(),
+        platforms: lockfile.platforms.iter().map(ToString::to_string).collect(),
+        nodes: spec.nodes.iter().map(node).collect(),
+        files: &lockfile.files,
+        images: &lockfile.images,
+        artifacts: listed.collect(),
+    };
+    let mut json = serde_json::to_vec_pretty(&bill).expect("strings and numbers always become JSON");
+    json.push(b'\n');
+    json
+}
+
+/// Lists everything in `folder`: digests in `known` and in the names of blobs are taken, the rest is hashed.
+pub fn list(folder: &Path, known: &ArtifactList, equipment: &Equipment<'_>) -> std::io::Result<ArtifactList> {
+    let mut paths = Vec::new();
+    for entry in walkdir::WalkDir::new(folder) {
+        let entry = entry.map_err(std::io::Error::from)?;
+        let relative = entry.path().strip_prefix(folder).expect("the walk stays below its root");
+        if entry.file_type().is_file() && relative != Path::new(SUMS) {
+            paths.push((relative.to_string_lossy().into_owned(), entry.metadata()?.len()));
+        }
+    }
+    let results = parallel::map(&paths, equipment.jobs, |(path, size)| {
+        if let Some(artifact) = known.get(path) {
+            return Ok((path.clone(), artifact.clone()));
+        }
+        let digest = match blob_digest(path) {
+            Some(digest) => digest,
+            None => Hasher::sha256_of(&mut fs::File::open(folder.join(path))?.into_parts().0)?.0,
+        };
+        Ok((path.clone(), Artifact { digest, size: *size }))
+    });
+    let mut list = ArtifactList::default();
+    for result in results {
+        let (path, artifact) = result.map_err(|error: std::io::Error| error)?;
+        list.insert(path, artifact);
+    }
+    Ok(list)
+}
+
+/// Leaves out the blobs of the layout, which are many and named by the images.
+pub fn without_blobs(all: ArtifactList) -> ArtifactList {
+    let mut few = ArtifactList::default();
+    for (path, artifact) in all.iter().filter(|(path, _)| !path.starts_with("images/blobs/")) {
+        few.insert(path, artifact.clone());
+    }
+    few
+}
+
+/// Returns the digest that a blob's path states, if it is one that `SHA256SUMS` can hold.
+pub fn blob_digest(path: &str) -> Option<Digest> {
+    let hex = path.strip_prefix("images/blobs/sha256/")?;
+    let digest: Digest = format!("sha256:{hex}").parse().ok()?;
+    (digest.algorithm() == Algorithm::Sha256).then_some(digest)
+}
+
+/// Why the seeds are not where they were to be copied.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// Reading or writing failed.
+    #[error("cannot copy `{}` to `{}`", .seed.display(), .target.display())]
+    Copy {
+        /// The seed.
+        seed: PathBuf,
+        /// Its copy.
+        target: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The copy reads back as something else.
+    #[error("`{}` reads back with other content than was written", .target.display())]
+    ReadsBackWrong {
+        /// The copy.
+        target: PathBuf,
+    },
+}
+
+/// Copies the seeds of a kit, and nothing else, into `target`, and reads back what it wrote.
+///
+/// Each copy gets its name when it is whole. Other files in `target` are left alone.
+pub fn deliver(kit: &Path, target: &Path) -> Result<Vec<PathBuf>, DeliverError> {
+    let folder = kit.join(SEEDS);
+    let fail = |source| DeliverError::Copy { seed: folder.clone(), target: target.to_owned(), source };
+    fs::create_dir_all(target).map_err(fail)?;
+    crate::fs::remove_abandoned(target).map_err(fail)?;
+    let mut seeds: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(fail)? {
+        seeds.push(entry.map_err(fail)?.path());
+    }
+    seeds.sort();
+    seeds.into_iter().map(|seed| deliver_one(&seed, target)).collect()
+}
+
+fn deliver_one(seed: &Path, folder: &Path) -> Result<PathBuf, DeliverError> {
+    let target = folder.join(seed.file_name().unwrap_or_default());
+    let fail = |source| DeliverError::Copy { seed: seed.to_owned(), target: target.clone(), source };
+    let hash = |path: &Path| Hasher::sha256_of(&mut fs::File::open(path)?.into_parts().0);
+    let expected = hash(seed).map_err(fail)?;
+    let mut temporary = crate::fs::named_temporary(folder).map_err(fail)?;
+    let mut input = fs::File::open(seed).map_err(fail)?.into_parts().0;
+    std::io::copy(&mut input, temporary.as_file_mut()).map_err(fail)?;
+    crate::fs::make_readable_by_owner(temporary.as_file()).map_err(fail)?;
+    temporary.as_file().sync_all().map_err(fail)?;
+    // What was just written is in memory still; the disk is to answer.
+    crate::fs::forget_cached(temporary.as_file());
+    if hash(temporary.path()).map_err(fail)? != expected {
+        return Err(DeliverError::ReadsBackWrong { target });
+    }
+    temporary.persist(&target).map_err(|error| fail(error.error))?;
+    Ok(target)
+}

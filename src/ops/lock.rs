@@ -1,0 +1,290 @@
+//! `seedkit lock`: every tag to its digest, every file to its hash, and one time for all.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use fs_err as fs;
+
+use crate::digest::Digest;
+use crate::epoch::Epoch;
+use crate::imagelist::{self, ImageList, ImageListError};
+use crate::lockfile::{Drift, FileRole, Locked, LockedFile, LockedImage, Lockfile, Wanted, WantedImage};
+use crate::oci::graph::{self, GraphError};
+use crate::oci::{ImageSource, Platform, Reference, SourceError, SourceErrorKind};
+use crate::ops::files::{self, FileError, SpecFile};
+use crate::ops::sources::Sources;
+use crate::ops::{Equipment, parallel};
+use crate::progress::Event;
+use crate::spec::Spec;
+
+/// Why a spec cannot be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// An image list cannot be read.
+    #[error("cannot read the image list `{}`", .path.display())]
+    ReadList {
+        /// The list.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Image lists say something that means nothing: all that is wrong with all of them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Lists(Vec<ImageListError>),
+    /// seedkit does not know what images the release needs.
+    #[error("there is no built-in image list for k3s `{version}`")]
+    UnknownRelease {
+        /// The release.
+        version: String,
+    },
+    /// Two images would have one name in a container runtime.
+    #[error("`{first}` and `{second}` would both be `{name}` on the nodes")]
+    SameName {
+        /// One image.
+        first: Reference,
+        /// The other.
+        second: Reference,
+        /// The name.
+        name: String,
+    },
+    /// A file cannot be had.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Images cannot be resolved: all of them that were tried.
+    #[error("{} of {total} images cannot be resolved", .failures.len())]
+    Images {
+        /// How many images there are.
+        total: usize,
+        /// Which failed, and why; the first is the error's source.
+        failures: Vec<ImageFailure>,
+    },
+}
+
+/// One image that cannot be resolved.
+#[derive(Debug, thiserror::Error)]
+#[error("`{reference}` ({origin})")]
+pub struct ImageFailure {
+    /// The image.
+    pub reference: Reference,
+    /// Who names it.
+    pub origin: String,
+    /// Why.
+    #[source]
+    pub source: GraphError,
+}
+
+/// Why a lock cannot be used for a build.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// What the spec wants cannot be said.
+    #[error(transparent)]
+    Wanted(Box<LockError>),
+    /// The lock does not fit the spec any more.
+    #[error("the lock does not fit the spec: {} differences", .0.len())]
+    Stale(Vec<Drift>),
+}
+
+/// Says which images, files and platforms a build of the spec needs: computed here, and nowhere else.
+pub fn wanted(spec: &Spec, sources: &Sources) -> Result<Wanted, LockError> {
+    wanted_of(spec, read_lists(spec, sources)?)
+}
+
+fn wanted_of(spec: &Spec, list: ImageList) -> Result<Wanted, LockError> {
+    let files = files::of_spec(spec).iter().map(|file| file.wanted(spec)).collect();
+    Ok(Wanted { platforms: spec.platforms.clone(), images: wanted_images(list)?, files })
+}
+
+/// Resolves everything anew. An unchanged result keeps the epoch of `previous`, so that locking twice is no change.
+pub fn run(
+    spec: &Spec,
+    sources: &Sources,
+    epoch: Epoch,
+    previous: Option<&Lockfile>,
+    equipment: &Equipment<'_>,
+) -> Result<Lockfile, LockError> {
+    let list = read_lists(spec, sources)?;
+    for (file, finding) in list.warnings() {
+        equipment.reporter.report(Event::Warning { text: format!("{file}:{finding}") });
+    }
+    let wanted = wanted_of(spec, list)?;
+    let spec_files = files::of_spec(spec);
+    let items = (wanted.images.len() + spec_files.len()) as u64;
+    equipment.reporter.report(Event::Planned { bytes: 0, items });
+    let files = resolve_files(&spec_files, spec, sources, equipment)?;
+    let resolved = resolve_images(&wanted.images, &spec.platforms, sources, equipment)?;
+    let contents: BTreeMap<Digest, u64> =
+        resolved.iter().flat_map(|(_, contents)| contents.iter().cloned()).collect();
+    let images = resolved.into_iter().map(|(image, _)| image).collect();
+    let mut platforms = spec.platforms.clone();
+    platforms.sort();
+    let image_size = contents.into_values().sum();
+    let mut lockfile = Lockfile { epoch, platforms, image_size, files, images };
+    lockfile.files.sort_by(|one, other| one.role.cmp(&other.role));
+    lockfile.images.sort_by(|one, other| one.reference.cmp(&other.reference));
+    if let Some(previous) = previous.filter(|previous| previous.pins_same_content(&lockfile)) {
+        lockfile.epoch = previous.epoch;
+    }
+    Ok(lockfile)
+}
+
+/// An image, and the digests and sizes of all that it consists of.
+type Resolved = (LockedImage, Vec<(Digest, u64)>);
+
+/// Compares a lock with what the spec wants now, and with the local files as they are now.
+pub fn check(spec: &Spec, lockfile: Lockfile, sources: &Sources) -> Result<Locked, CheckError> {
+    let mut wanted = wanted(spec, sources).map_err(|error| CheckError::Wanted(Box::new(error)))?;
+    for (file, wanted) in files::of_spec(spec).iter().zip(&mut wanted.files) {
+        // A local file that was changed after locking must not be replaced by the old one from the store.
+        if let Some(now) = files::digest_now(file) {
+            wanted.sha256 = Some(now);
+        }
+    }
+    lockfile.check(&wanted).map_err(CheckError::Stale)
+}
+
+/// Reads all image lists of the spec; what is wrong with any of them is reported together.
+fn read_lists(spec: &Spec, sources: &Sources) -> Result<ImageList, LockError> {
+    let mut list = ImageList::default();
+    let mut errors = Vec::new();
+    if spec.images.k3s {
+        let (name, text) = k3s_list(spec, sources)?;
+        errors.extend(list.add_text(&name, &text, &[]).err());
+    }
+    for file in &spec.images.lists {
+        let name = file.path.strip_prefix(&spec.folder).unwrap_or(&file.path).display().to_string();
+        let text = fs::read_to_string(&file.path)
+            .map_err(|source| LockError::ReadList { path: file.path.clone(), source: source.into() })?;
+        errors.extend(list.add_text(&name, &text, &file.groups).err());
+    }
+    for reference in &spec.images.inline {
+        list.add(reference.clone(), "seedkit.yaml");
+    }
+    if errors.is_empty() { Ok(list) } else { Err(LockError::Lists(errors)) }
+}
+
+fn wanted_images(list: ImageList) -> Result<Vec<WantedImage>, LockError> {
+    let images: Vec<WantedImage> = list
+        .into_images()
+        .into_iter()
+        .map(|image| WantedImage {
+            origin: image.origin(),
+            destination: image.destination,
+            reference: image.reference,
+        })
+        .collect();
+    refuse_same_names(&images)?;
+    Ok(images)
+}
+
+fn k3s_list(spec: &Spec, sources: &Sources) -> Result<(String, String), LockError> {
+    let version = spec.k3s.version.as_str();
+    let Some(source) = &spec.k3s.images else {
+        let text = imagelist::builtin_k3s(version)
+            .ok_or_else(|| LockError::UnknownRelease { version: version.to_owned() })?;
+        return Ok((format!("built-in list of k3s {version}"), text.to_owned()));
+    };
+    let name = SpecFile { role: FileRole::K3sImages, source }.source_text(&spec.folder);
+    let text = files::read_document(&FileRole::K3sImages, &source.place, sources)
+        .map_err(|source| LockError::ReadList { path: name.clone().into(), source })?;
+    Ok((name, text))
+}
+
+/// `a:1` and `a:1@sha256:…` are two images with one name on a node; which one a pod gets would be chance.
+fn refuse_same_names(images: &[WantedImage]) -> Result<(), LockError> {
+    let mut names: BTreeMap<String, &Reference> = BTreeMap::new();
+    for WantedImage { reference, .. } in images {
+        let name = reference.tagged_name();
+        if let Some(first) = names.insert(name.clone(), reference) {
+            return Err(LockError::SameName { first: first.clone(), second: reference.clone(), name });
+        }
+    }
+    Ok(())
+}
+
+fn resolve_files(
+    spec_files: &[SpecFile<'_>],
+    spec: &Spec,
+    sources: &Sources,
+    equipment: &Equipment<'_>,
+) -> Result<Vec<LockedFile>, LockError> {
+    let results = parallel::map(spec_files, equipment.jobs, |file| {
+        let locked = files::resolve(file, spec, sources, equipment)?;
+        equipment.reporter.report(Event::ItemFinished { name: file.role.to_string() });
+        Ok(locked)
+    });
+    results.into_iter().collect::<Result<_, FileError>>().map_err(LockError::File)
+}
+
+fn resolve_images(
+    wanted: &[WantedImage],
+    platforms: &[Platform],
+    sources: &Sources,
+    equipment: &Equipment<'_>,
+) -> Result<Vec<Resolved>, LockError> {
+    // A typo fails alone; a registry that is down or refuses would only fail again for each image.
+    let is_hopeless = std::sync::atomic::AtomicBool::new(false);
+    let results = parallel::map(wanted, equipment.jobs, |image| {
+        if is_hopeless.load(std::sync::atomic::Ordering::Relaxed) {
+            return None;
+        }
+        let result = resolve_image(image, platforms, sources);
+        match &result {
+            Ok(_) => {
+                equipment.reporter.report(Event::ItemFinished { name: image.reference.to_string() });
+            }
+            Err(error) if concerns_all(error) => {
+                is_hopeless.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+            Err(_) => {}
+        }
+        Some(result)
+    });
+    let mut locked = Vec::with_capacity(wanted.len());
+    let mut failures = Vec::new();
+    for (image, result) in wanted.iter().zip(results) {
+        match result {
+            Some(Ok(image)) => locked.push(image),
+            Some(Err(source)) => {
+                let (reference, origin) = (image.reference.clone(), image.origin.clone());
+                failures.push(ImageFailure { reference, origin, source });
+            }
+            None => {}
+        }
+    }
+    if failures.is_empty() { Ok(locked) } else { Err(LockError::Images { total: wanted.len(), failures }) }
+}
+
+fn concerns_all(error: &GraphError) -> bool {
+    match error {
+        GraphError::Source(SourceError { kind, .. }) => {
+            matches!(kind, SourceErrorKind::Connection | SourceErrorKind::RateLimited)
+        }
+        GraphError::Manifest { .. }
+        | GraphError::NoSuchPlatform { .. }
+        | GraphError::SizesDiffer { .. }
+        | GraphError::TooLarge { .. } => false,
+    }
+}
+
+fn resolve_image(
+    image: &WantedImage,
+    platforms: &[Platform],
+    sources: &Sources,
+) -> Result<Resolved, GraphError> {
+    let reference = &image.reference;
+    let root = sources.resolve(reference).map_err(GraphError::Source)?;
+    let graph = graph::read(sources, reference, &root, platforms)?;
+    let root = &graph.root().descriptor;
+    let contents = graph.contents().map(|content| (content.digest.clone(), content.size)).collect();
+    let locked = LockedImage {
+        reference: reference.clone(),
+        destination: image.destination.clone(),
+        media_type: root.media_type.clone(),
+        digest: root.digest.clone(),
+        size: root.size,
+        total_size: graph.total_size(),
+        platforms: graph.platforms,
+    };
+    Ok((locked, contents))
+}

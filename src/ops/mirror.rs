@@ -1,0 +1,98 @@
+//! `seedkit mirror`: locked images -> store -> OCI layout.
+
+use std::path::{Path, PathBuf};
+
+use crate::lockfile::{Locked, LockedImage};
+use crate::oci::layout::{LayoutIndex, LayoutWriter};
+use crate::oci::{Graph, Reference};
+use crate::ops::Equipment;
+use crate::ops::sources::Sources;
+use crate::ops::transfer::{self, Image, TransferError};
+use crate::progress::Event;
+use crate::store::Descriptor;
+
+/// Why a layout was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum MirrorError {
+    /// An image is not in the store.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    /// A locked image's platforms are not what the lock says: the source changed under one digest, or lies.
+    #[error("`{reference}` has other images for its platforms than the lock says")]
+    PlatformsDiffer {
+        /// The image.
+        reference: Reference,
+    },
+    /// The layout cannot be written.
+    #[error("cannot write the layout `{}`", .folder.display())]
+    Layout {
+        /// The layout's folder.
+        folder: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The locked images, whole in the store.
+#[derive(Debug)]
+pub struct Mirrored {
+    /// Each image with its graph, in the lock's order.
+    pub images: Vec<(LockedImage, Graph)>,
+    /// Blobs that were fetched now.
+    pub fetched: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Blobs that were in the store already.
+    pub present: u64,
+}
+
+/// Brings all locked images into the store.
+pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> Result<Mirrored, MirrorError> {
+    let lockfile = locked.lockfile();
+    let image = |image: &LockedImage| Image {
+        reference: image.reference.clone(),
+        root: Descriptor {
+            media_type: image.media_type.clone(),
+            digest: image.digest.clone(),
+            size: image.size,
+        },
+    };
+    let images: Vec<Image> = lockfile.images.iter().map(image).collect();
+    equipment.reporter.report(Event::Planned { bytes: 0, items: images.len() as u64 });
+    let done = transfer::run(&images, &lockfile.platforms, sources, equipment)?;
+    let mut pairs = Vec::with_capacity(images.len());
+    for (image, graph) in lockfile.images.iter().zip(done.graphs) {
+        if graph.platforms != image.platforms {
+            return Err(MirrorError::PlatformsDiffer { reference: image.reference.clone() });
+        }
+        pairs.push((image.clone(), graph));
+    }
+    Ok(Mirrored { images: pairs, fetched: done.fetched, bytes: done.bytes, present: done.present })
+}
+
+/// Writes the images as an OCI layout into `folder`, by giving the store's files a second name.
+pub fn write_layout(
+    mirrored: &Mirrored,
+    folder: &Path,
+    equipment: &Equipment<'_>,
+) -> Result<(), MirrorError> {
+    let fail = |source| MirrorError::Layout { folder: folder.to_owned(), source };
+    let writer = LayoutWriter::create(folder).map_err(fail)?;
+    for (_, graph) in &mirrored.images {
+        for Descriptor { digest, .. } in graph.contents() {
+            writer.link_blob(digest, &equipment.store.path(digest)).map_err(fail)?;
+        }
+    }
+    let roots = mirrored.images.iter().map(|(image, graph)| (&image.reference, &graph.root().descriptor));
+    writer.finish(&LayoutIndex::of(roots, Reference::to_string)).map_err(fail)
+}
+
+impl Mirrored {
+    /// Says in one line what was done.
+    pub fn summary(&self) -> String {
+        let Self { images, fetched, bytes, present } = self;
+        let fetched = format!("{fetched} blobs fetched ({bytes} bytes)");
+        format!("{} images, {fetched}, {present} there already", images.len())
+    }
+}

@@ -1,0 +1,41 @@
+//! The operations: what each command does, without arguments, terminal or clock.
+//!
+//! Options in, outcome out. This is the only layer where the parts of the domain meet; `cli` has one file of the
+//! same name for each.
+
+pub mod parallel;
+pub mod sources;
+pub mod transfer;
+
+pub mod build;
+pub mod ca;
+pub mod files;
+pub mod init;
+pub mod iso;
+pub mod kit;
+pub mod lock;
+pub mod mirror;
+pub mod pack;
+pub mod preflight;
+
+use crate::progress::Reporter;
+use crate::store::DiskStore;
+
+/// What all operations work with.
+#[derive(Clone, Copy)]
+pub struct Equipment<'a> {
+    /// The store of all contents, shared by all builds of a user.
+    pub store: &'a DiskStore,
+    /// How many things may be done at once.
+    pub jobs: usize,
+    /// Who listens.
+    pub reporter: &'a dyn Reporter,
+    /// The value of an environment variable; `cli` alone reads the real ones.
+    pub variable: &'a (dyn Fn(&str) -> Option<String> + Sync),
+}
+
+impl std::fmt::Debug for Equipment<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Equipment").field("store", self.store).field("jobs", &self.jobs).finish()
+    }
+}

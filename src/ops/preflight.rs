@@ -1,0 +1,93 @@
+//! Is there room? Asked before the first byte is fetched.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::lockfile::{FileRole, Locked};
+use crate::ops::Equipment;
+use crate::ops::files::descriptor_of;
+use crate::spec::Spec;
+
+/// Room for everything small: manifests, certificates, ISO metadata, the bill.
+const SMALL_CHANGE: u64 = 16 * 1024 * 1024;
+
+/// Why a build is not begun.
+#[derive(Debug, thiserror::Error)]
+pub enum PreflightError {
+    /// There is not enough space.
+    #[error("`{}` has {free} bytes free; the build needs up to {needed}", .path.display())]
+    NoSpace {
+        /// A folder on the file system that is too full.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that the build may need there.
+        needed: u64,
+    },
+    /// The free space cannot be found out.
+    #[error("cannot find out how much space is free for `{}`", .path.display())]
+    Unknown {
+        /// The folder.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Compares what a build may need with what is free: in the store, and where the kit goes.
+///
+/// A tarball holds one platform and the lock counts all, so the need is an upper bound.
+pub fn check(
+    spec: &Spec,
+    locked: &Locked,
+    output: &Path,
+    equipment: &Equipment<'_>,
+) -> Result<(), PreflightError> {
+    let store = equipment.store.root();
+    let (fetch, kit) = needed(spec, locked, equipment);
+    let is_shared = device_of(store)? == device_of(output)?;
+    // On one file system the layout is a second name for the store's files.
+    let layout = if is_shared { 0 } else { locked.lockfile().image_size };
+    let mut needs: BTreeMap<u64, (&Path, u64)> = BTreeMap::new();
+    for (path, bytes) in [(store, fetch), (output, kit + layout)] {
+        needs.entry(device_of(path)?).or_insert((path, 0)).1 += bytes;
+    }
+    for (path, needed) in needs.into_values() {
+        let free = crate::fs::free_bytes(path)
+            .map_err(|source| PreflightError::Unknown { path: path.to_owned(), source })?;
+        if free < needed {
+            return Err(PreflightError::NoSpace { path: path.to_owned(), free, needed });
+        }
+    }
+    Ok(())
+}
+
+/// Returns the bytes still to be fetched, and the bytes of tarballs and seeds.
+fn needed(spec: &Spec, locked: &Locked, equipment: &Equipment<'_>) -> (u64, u64) {
+    let lockfile = locked.lockfile();
+    let is_missing = |file: &&crate::lockfile::LockedFile| !equipment.store.contains(&descriptor_of(file));
+    let files: u64 = lockfile.files.iter().filter(is_missing).map(|file| file.size).sum();
+    // If a root is missing, what it shares with others may be there: an upper bound again.
+    let has_all = lockfile.images.iter().all(|image| equipment.store.path(&image.digest).exists());
+    let images = if has_all { 0 } else { lockfile.image_size };
+    let tarballs = lockfile.image_size * spec.platforms.len() as u64;
+    let size = |role: FileRole| locked.file(&role).map_or(0, |file| file.size);
+    let seed = |node: &crate::spec::Node| {
+        let own: u64 = spec.files_of(node).map(|file| size(FileRole::File(file.destination.clone()))).sum();
+        let k3s = size(FileRole::K3sBinary(node.platform.clone()))
+            + size(FileRole::K3sAirgap(node.platform.clone()));
+        own + k3s + lockfile.image_size
+    };
+    let seeds: u64 = spec.nodes.iter().map(seed).sum();
+    (files + images, tarballs + seeds + SMALL_CHANGE)
+}
+
+fn device_of(path: &Path) -> Result<u64, PreflightError> {
+    let unknown = |source| PreflightError::Unknown { path: path.to_owned(), source };
+    let existing = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("."));
+    Ok(fs::metadata(existing).map_err(unknown)?.dev())
+}

@@ -1,0 +1,246 @@
+//! One queue for the blobs of all images.
+//!
+//! Graphs are read first, because they say what there is to fetch; blobs go largest first, so that the last
+//! worker does not start the biggest one alone; each blob is fetched once, whoever needs it. There is no
+//! barrier between the two. Measured against the alternatives in docs/performance.md.
+
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+use crate::digest::Digest;
+use crate::oci::graph::{self, GraphError};
+use crate::oci::{Graph, ImageSource, Platform, Reference, SourceError};
+use crate::ops::Equipment;
+use crate::progress::{Event, Reporter};
+use crate::store::{Descriptor, DiskStore, StoreError};
+
+/// One image to bring into the store.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Its name.
+    pub reference: Reference,
+    /// Its root, pinned.
+    pub root: Descriptor,
+}
+
+/// Why an image is not in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// Its manifests cannot be read.
+    #[error("cannot read image `{reference}`")]
+    Graph {
+        /// The image.
+        reference: Reference,
+        /// Why.
+        #[source]
+        source: GraphError,
+    },
+    /// One of its blobs cannot be asked for.
+    #[error("cannot fetch a blob of `{reference}`")]
+    Source {
+        /// The image.
+        reference: Reference,
+        /// Why.
+        #[source]
+        source: SourceError,
+    },
+    /// One of its blobs cannot be stored, or is not what it should be.
+    #[error("cannot store a blob of `{reference}`")]
+    Store {
+        /// The image.
+        reference: Reference,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// What a transfer did.
+#[derive(Debug, Default)]
+pub struct Transferred {
+    /// The graphs of the images, in the order of the images.
+    pub graphs: Vec<Graph>,
+    /// Blobs that were fetched.
+    pub fetched: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Blobs that were in the store already.
+    pub present: u64,
+}
+
+/// Reads the graphs of `images` from `source` and brings all their blobs into the store.
+///
+/// The first error, in the order of the images, is returned; blobs that are whole stay in the store.
+pub fn run(
+    images: &[Image],
+    platforms: &[Platform],
+    source: &dyn ImageSource,
+    equipment: &Equipment<'_>,
+) -> Result<Transferred, TransferError> {
+    let queue = Queue::new(images.len());
+    let Equipment { store, jobs, reporter, .. } = equipment;
+    let work = Work { images, platforms, source, store, reporter: *reporter, queue: &queue };
+    std::thread::scope(|scope| {
+        for _ in 0..(*jobs).max(1) {
+            scope.spawn(|| work.run());
+        }
+    });
+    queue.into_result()
+}
+
+/// A blob waiting; ordered by size, then by digest so that equal sizes have one order.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct WaitingBlob {
+    size: u64,
+    digest: Digest,
+    descriptor: Descriptor,
+    image: usize,
+}
+
+enum Task {
+    Graph(usize),
+    Blob(WaitingBlob),
+}
+
+#[derive(Default)]
+struct State {
+    images: VecDeque<usize>,
+    blobs: BinaryHeap<WaitingBlob>,
+    seen: BTreeSet<Digest>,
+    running: usize,
+    graphs: Vec<Option<Graph>>,
+    errors: Vec<(usize, TransferError)>,
+    done: Transferred,
+}
+
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Queue {
+    fn new(images: usize) -> Self {
+        let state = State { images: (0..images).collect(), graphs: vec![None; images], ..State::default() };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no worker panics while it holds the lock")
+    }
+
+    /// Takes the next task; `None` when all is done or something failed.
+    fn take(&self) -> Option<Task> {
+        let mut state = self.lock();
+        loop {
+            if !state.errors.is_empty() {
+                return None;
+            }
+            let task = match state.images.pop_front() {
+                Some(image) => Some(Task::Graph(image)),
+                None => state.blobs.pop().map(Task::Blob),
+            };
+            if task.is_some() {
+                state.running += 1;
+                return task;
+            }
+            if state.running == 0 {
+                return None;
+            }
+            state = self.changed.wait(state).expect("no worker panics while it holds the lock");
+        }
+    }
+
+    fn finish(&self, update: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        state.running -= 1;
+        update(&mut state);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn into_result(self) -> Result<Transferred, TransferError> {
+        let mut state = self.state.into_inner().expect("all workers have ended");
+        state.errors.sort_by_key(|(image, _)| *image);
+        if let Some((_, error)) = state.errors.into_iter().next() {
+            return Err(error);
+        }
+        Ok(Transferred { graphs: state.graphs.into_iter().flatten().collect(), ..state.done })
+    }
+}
+
+struct Work<'a> {
+    images: &'a [Image],
+    platforms: &'a [Platform],
+    source: &'a dyn ImageSource,
+    store: &'a DiskStore,
+    reporter: &'a dyn Reporter,
+    queue: &'a Queue,
+}
+
+impl Work<'_> {
+    fn run(&self) {
+        while let Some(task) = self.queue.take() {
+            match task {
+                Task::Graph(image) => self.read_graph(image),
+                Task::Blob(blob) => self.fetch(blob),
+            }
+        }
+    }
+
+    fn read_graph(&self, image: usize) {
+        let Image { reference, root } = &self.images[image];
+        let result = graph::read(self.source, reference, root, self.platforms);
+        if result.is_ok() {
+            self.reporter.report(Event::ItemFinished { name: reference.to_string() });
+        }
+        self.queue.finish(|state| match result {
+            Ok(graph) => {
+                self.enqueue(state, image, &graph);
+                state.graphs[image] = Some(graph);
+            }
+            Err(source) => {
+                let reference = reference.clone();
+                state.errors.push((image, TransferError::Graph { reference, source }));
+            }
+        });
+    }
+
+    fn enqueue(&self, state: &mut State, image: usize, graph: &Graph) {
+        for descriptor in graph.blobs().into_values() {
+            if !state.seen.insert(descriptor.digest.clone()) {
+                continue;
+            }
+            if self.store.contains(descriptor) {
+                state.done.present += 1;
+                continue;
+            }
+            self.reporter.report(Event::Planned { bytes: descriptor.size, items: 0 });
+            state.blobs.push(WaitingBlob {
+                size: descriptor.size,
+                digest: descriptor.digest.clone(),
+                descriptor: descriptor.clone(),
+                image,
+            });
+        }
+    }
+
+    fn fetch(&self, WaitingBlob { descriptor, image, .. }: WaitingBlob) {
+        let reference = &self.images[image].reference;
+        let result = self
+            .source
+            .blob(reference, &descriptor)
+            .map_err(|source| TransferError::Source { reference: reference.clone(), source })
+            .and_then(|reader| {
+                self.store
+                    .push(&descriptor, reader, |bytes| self.reporter.report(Event::Advanced { bytes }))
+                    .map_err(|source| TransferError::Store { reference: reference.clone(), source })
+            });
+        self.queue.finish(|state| match result {
+            Ok(()) => {
+                state.done.fetched += 1;
+                state.done.bytes += descriptor.size;
+            }
+            Err(error) => state.errors.push((image, error)),
+        });
+    }
+}

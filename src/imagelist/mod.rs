@@ -23,6 +23,9 @@ use crate::text::{self, Finding, Listing, Location};
 /// The longest list that is read, in bytes.
 pub const MAXIMUM_SIZE: usize = 4 * 1024 * 1024;
 
+/// The longest line that is read, in bytes.
+const LONGEST_LINE: usize = 4096;
+
 /// One image of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedImage {
@@ -124,6 +127,12 @@ impl ImageList {
         let mut group: Option<&str> = None;
         let mut seen_groups = BTreeSet::new();
         for (index, line) in text.lines().enumerate() {
+            // No two image names are that long; what is may be crafted to keep us busy.
+            if line.len() > LONGEST_LINE {
+                let message = format!("the line has more than {LONGEST_LINE} bytes");
+                findings.push(image::refusal(Location { line: index + 1, column: 1 }, message));
+                continue;
+            }
             let read = match line::read(line) {
                 line::Line::Blank => continue,
                 line::Line::Heading(name) => {

@@ -265,17 +265,16 @@ fn mode(text: &str, path: &Path, report: &mut Report<'_>) -> Option<u32> {
     u32::from_str_radix(text, 8).ok()
 }
 
+/// A lock knows a file by its destination, so that two files never share one, not even on different nodes.
 fn refuse_same_destination(
     file: &NodeFile,
     others: &[Option<NodeFile>],
     path: &Path,
     report: &mut Report<'_>,
 ) {
-    let is_same = |other: &NodeFile| {
-        other.destination == file.destination && other.nodes.iter().any(|node| file.nodes.contains(node))
-    };
+    let is_same = |other: &NodeFile| other.destination == file.destination;
     if let Some(first) = others.iter().position(|other| other.as_ref().is_some_and(is_same)) {
         let message = format!("`{}` is already the destination of files[{first}]", file.destination);
-        report.error(&path.key("destination"), message);
+        report.error_with_hint(&path.key("destination"), message, "give one of the two another destination");
     }
 }

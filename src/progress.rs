@@ -59,6 +59,26 @@ impl Reporter for Silent {
     fn report(&self, _event: Event) {}
 }
 
+/// A number of bytes as people read it: `1.5 MiB`; exact below 1 KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl std::fmt::Display for Bytes {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+        if self.0 < 1024 {
+            return write!(formatter, "{} B", self.0);
+        }
+        let mut value = self.0 as f64 / 1024.0;
+        let mut unit = 0;
+        while value >= 1023.95 && unit + 1 < UNITS.len() {
+            value /= 1024.0;
+            unit += 1;
+        }
+        write!(formatter, "{value:.1} {}", UNITS[unit])
+    }
+}
+
 /// Runs one step between its two events; a step that fails has no end.
 pub fn step<T, E>(
     reporter: &dyn Reporter,
@@ -69,4 +89,24 @@ pub fn step<T, E>(
     let (value, summary) = work()?;
     reporter.report(Event::StepFinished { summary });
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bytes;
+
+    #[test]
+    fn bytes_are_exact_when_few_and_short_when_many() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (1024 * 1024 - 1, "1.0 MiB"),
+            (600 * 1024 * 1024, "600.0 MiB"),
+            (5 << 40, "5.0 TiB"),
+            (u64::MAX, "16777216.0 TiB"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+    }
 }

@@ -8,7 +8,8 @@ use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, interrupt, ui};
 use crate::fs::parent;
 use crate::ops::build::{self, Outcome};
-use crate::spec::Spec;
+use crate::progress::Bytes;
+use crate::verify::SUMS;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -35,29 +36,32 @@ pub(super) fn run(arguments: BuildArguments, session: &Session) -> anyhow::Resul
     let Workplace { spec, sources, store } = &workplace;
     let secrets = session.secrets(spec)?;
     interrupt::clean(parent(&output).to_owned());
+    let deliver = deliver.or_else(|| spec.deliver.clone());
+    deliver.iter().cloned().for_each(interrupt::clean);
     let options = build::Options {
         spec,
         locked: &locked,
         sources,
         secrets: &secrets,
         output: &output,
-        deliver: deliver.as_deref().or(spec.deliver.as_deref()),
+        deliver: deliver.as_deref(),
     };
     let outcome = build::run(&options, &session.equipment(store))?;
     session.console.print_step_table();
     if session.global.json {
         return ui::print_json("build", &outcome);
     }
-    ui::print(&text(&outcome, spec))
+    ui::print(&text(&outcome))
 }
 
 /// Lists the kit, and says what to do with it.
-fn text(outcome: &Outcome, spec: &Spec) -> String {
+fn text(outcome: &Outcome) -> String {
     let kit = outcome.kit.display();
-    let mut text = format!("{kit}/  ({} images, {} nodes)\n", outcome.images, spec.nodes.len());
+    let mut text = format!("{kit}/\n");
     for (path, artifact) in outcome.artifacts.iter() {
-        text.push_str(&format!("  {path:<60} {:>12}\n", ui::bytes(artifact.size)));
+        text.push_str(&format!("  {path:<56} {:>10}\n", Bytes(artifact.size).to_string()));
     }
+    text.push_str(&format!("  {SUMS:<56} everything above, and {} images\n", outcome.images));
     for seed in &outcome.delivered {
         text.push_str(&format!("delivered {}\n", seed.display()));
     }

@@ -8,6 +8,7 @@ use std::io::{ErrorKind, IsTerminal};
 use crate::cli::progress::write_error;
 use crate::oci::graph::GraphError;
 use crate::oci::{SourceError, SourceErrorKind};
+use crate::ops::kit::NotAKit;
 use crate::ops::lock::{CheckError, ImageFailure, LockError};
 use crate::spec::SpecError;
 
@@ -133,6 +134,9 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
              `images.k3s: false`"
                 .to_owned(),
         );
+    }
+    if cause.is::<NotAKit>() {
+        return Some("choose another folder with --output, or move this one away".to_owned());
     }
     if let Some(SpecError::Read { .. }) = cause.downcast_ref() {
         return Some("name the spec with --file, or make one with `seedkit init`".to_owned());

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, interrupt, ui};
 use crate::ops::build;
+use crate::progress::Bytes;
 use crate::spec::{Node, Spec};
 
 pub(super) const EXAMPLES: &str = "\
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: IsoArguments, session: &Session) -> anyhow::Result<
     if session.global.json {
         return ui::print_json("iso", serde_json::json!({ "seeds": seeds }));
     }
-    let lines = seeds.iter().map(|(path, artifact)| format!("{path}: {}\n", ui::bytes(artifact.size)));
+    let lines = seeds.iter().map(|(path, artifact)| format!("{path}: {}\n", Bytes(artifact.size)));
     ui::print(&lines.collect::<String>())
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::cli::session::Session;
 use crate::cli::{Answer, ui};
 use crate::lockfile::Lockfile;
+use crate::progress::Bytes;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -69,6 +70,6 @@ fn print(session: &Session, lockfile: &Lockfile, is_changed: bool) -> anyhow::Re
         result.path,
         result.images,
         result.files,
-        ui::bytes(result.bytes)
+        Bytes(result.bytes)
     ))
 }

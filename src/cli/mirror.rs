@@ -35,6 +35,7 @@ struct MirrorResult {
 
 pub(super) fn run(arguments: MirrorArguments, session: &Session) -> anyhow::Result<Answer> {
     let MirrorArguments { output } = arguments;
+    mirror::refuse_other_folder(&output)?;
     let workplace = session.workplace()?;
     let locked = session.locked(&workplace)?;
     let equipment = session.equipment(&workplace.store);

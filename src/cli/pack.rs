@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::session::Session;
 use crate::cli::{Answer, interrupt, ui};
 use crate::ops::{mirror, pack};
-use crate::progress::{Event, Reporter, step};
+use crate::progress::{Bytes, Event, Reporter, step};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: PackArguments, session: &Session) -> anyhow::Result
         };
         let packed = step(console, &format!("pack images for {platform}"), || {
             let packed = pack::images(&mirrored, &options, &equipment)?;
-            let summary = format!("{}, {}", packed.file_name, ui::bytes(packed.artifact.size));
+            let summary = format!("{}, {}", packed.file_name, Bytes(packed.artifact.size));
             anyhow::Ok((packed, summary))
         })?;
         for reference in &packed.foreign {
@@ -85,9 +85,7 @@ pub(super) fn run(arguments: PackArguments, session: &Session) -> anyhow::Result
     }
     let text: String = results
         .iter()
-        .map(|packed| {
-            format!("{}: {} images, {}\n", packed.path, packed.images.len(), ui::bytes(packed.size))
-        })
+        .map(|packed| format!("{}: {} images, {}\n", packed.path, packed.images.len(), Bytes(packed.size)))
         .collect();
     ui::print(&text)
 }

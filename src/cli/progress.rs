@@ -5,10 +5,10 @@ use std::io::{IsTerminal, Write as _};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::environment;
-use crate::progress::{Event, Reporter};
+use crate::progress::{Bytes, Event, Reporter};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -197,8 +197,8 @@ fn heartbeat(running: &Running) -> String {
     if running.planned_items > 0 {
         write!(text, "{} of {} items, ", running.items, running.planned_items).expect("a String takes all");
     }
-    let (done, planned) = (HumanBytes(running.bytes), HumanBytes(running.planned_bytes));
-    write!(text, "{done} of {planned}, {}/s", HumanBytes(rate as u64)).expect("a String takes all");
+    let (done, planned) = (Bytes(running.bytes), Bytes(running.planned_bytes));
+    write!(text, "{done} of {planned}, {}/s", Bytes(rate as u64)).expect("a String takes all");
     let left = running.planned_bytes.saturating_sub(running.bytes);
     if rate > 1.0 && left > 0 {
         let eta = Duration::from_secs_f64(left as f64 / rate);

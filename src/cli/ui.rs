@@ -32,8 +32,3 @@ pub(super) fn print_json(command: &str, result: impl Serialize) -> anyhow::Resul
     let document = Document { version: JSON_VERSION, command, result };
     print(&format!("{}\n", serde_json::to_string_pretty(&document)?))
 }
-
-/// Returns a number of bytes as people read it.
-pub(super) fn bytes(count: u64) -> String {
-    indicatif::HumanBytes(count).to_string()
-}

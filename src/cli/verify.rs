@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::session::Session;
 use crate::cli::{Answer, ui};
+use crate::progress::Bytes;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +26,7 @@ pub(super) fn run(arguments: VerifyArguments, session: &Session) -> anyhow::Resu
     let jobs = usize::from(session.global.jobs);
     let report = crate::progress::step(&session.console, "verify", || {
         let report = crate::verify::kit(&kit, jobs, &session.console)?;
-        let summary = format!("{} files, {}", report.files, ui::bytes(report.bytes));
+        let summary = format!("{} files, {}", report.files, Bytes(report.bytes));
         anyhow::Ok((report, summary))
     })?;
     let answer = if report.findings.is_empty() { Answer::Yes } else { Answer::No };

@@ -17,7 +17,7 @@ use crate::ops::mirror::{self, MirrorError, Mirrored};
 use crate::ops::pack::{self, PackError, Packed};
 use crate::ops::preflight::{self, PreflightError};
 use crate::ops::sources::Sources;
-use crate::progress::{Event, step};
+use crate::progress::{Bytes, Event, step};
 use crate::secrets::Secrets;
 use crate::spec::{Node, Spec};
 use crate::verify::{self, Finding, SUMS, VerifyError};
@@ -58,6 +58,9 @@ pub struct Outcome {
 /// Why there is no new kit. The old one, if there is one, is untouched.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// What stands at the kit's place is something else.
+    #[error(transparent)]
+    NotAKit(#[from] kit::NotAKit),
     /// There is not enough space.
     #[error(transparent)]
     Preflight(#[from] PreflightError),
@@ -103,6 +106,7 @@ pub enum BuildError {
 pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, BuildError> {
     let Options { spec, locked, output, .. } = options;
     let write_error = |source| BuildError::Write { kit: output.to_path_buf(), source };
+    kit::refuse_other_folder(output)?;
     preflight::check(spec, locked, output, equipment)?;
     let staging = Staging::beside(output).map_err(write_error)?;
     let build = Build { options, equipment, folder: staging.path() };
@@ -222,7 +226,7 @@ impl Build<'_> {
             };
             let packed = self.step(&format!("pack images for {platform}"), || {
                 let packed = pack::images(mirrored, &options, self.equipment)?;
-                let summary = format!("{} images, {} bytes", packed.names.len(), packed.artifact.size);
+                let summary = format!("{} images, {}", packed.names.len(), Bytes(packed.artifact.size));
                 Ok((packed, summary))
             })?;
             for reference in &packed.foreign {
@@ -276,7 +280,7 @@ impl Build<'_> {
             create_folder(&folder, 0o755).map_err(|source| self.write_error(source))?;
             let seeds = iso::write(&planned, &folder, &material, self.equipment)?;
             let bytes: u64 = seeds.iter().map(|seed| seed.artifact.size).sum();
-            let summary = format!("{} seeds, {bytes} bytes", seeds.len());
+            let summary = format!("{} seeds, {}", seeds.len(), Bytes(bytes));
             for (seed, planned) in seeds.into_iter().zip(planned) {
                 let path = kit::seed_path(&seed.node);
                 contents.artifacts.insert(path.clone(), seed.artifact);
@@ -307,7 +311,7 @@ impl Build<'_> {
                 self.evict_wrong_blobs(&report.findings);
                 return Err(BuildError::Unsound { findings: report.findings });
             }
-            let summary = format!("{} files, {} bytes", report.files, report.bytes);
+            let summary = format!("{} files, {}", report.files, Bytes(report.bytes));
             Ok((kit::without_blobs(all), summary))
         })
     }

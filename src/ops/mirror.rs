@@ -8,12 +8,18 @@ use crate::oci::{Graph, Reference};
 use crate::ops::Equipment;
 use crate::ops::sources::Sources;
 use crate::ops::transfer::{self, Image, TransferError};
-use crate::progress::Event;
+use crate::progress::{Bytes, Event};
 use crate::store::Descriptor;
 
 /// Why a layout was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum MirrorError {
+    /// Something that is not a layout stands where a layout is to go.
+    #[error("`{}` exists and is not an image layout; it is left alone", .folder.display())]
+    NotALayout {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// An image is not in the store.
     #[error(transparent)]
     Transfer(#[from] TransferError),
@@ -32,6 +38,15 @@ pub enum MirrorError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// Makes sure that a mirror replaces nothing but a layout, an empty folder, or nothing.
+pub fn refuse_other_folder(output: &Path) -> Result<(), MirrorError> {
+    let is_replaceable = match fs_err::read_dir(output) {
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        Ok(mut entries) => entries.next().is_none() || output.join("oci-layout").is_file(),
+    };
+    if is_replaceable { Ok(()) } else { Err(MirrorError::NotALayout { folder: output.to_owned() }) }
 }
 
 /// The locked images, whole in the store.
@@ -92,7 +107,7 @@ impl Mirrored {
     /// Says in one line what was done.
     pub fn summary(&self) -> String {
         let Self { images, fetched, bytes, present } = self;
-        let fetched = format!("{fetched} blobs fetched ({bytes} bytes)");
+        let fetched = format!("{fetched} blobs fetched ({})", Bytes(*bytes));
         format!("{} images, {fetched}, {present} there already", images.len())
     }
 }

@@ -9,6 +9,7 @@ use fs_err as fs;
 use crate::lockfile::{FileRole, Locked};
 use crate::ops::Equipment;
 use crate::ops::files::descriptor_of;
+use crate::progress::Bytes;
 use crate::spec::Spec;
 
 /// Room for everything small: manifests, certificates, ISO metadata, the bill.
@@ -18,7 +19,7 @@ const SMALL_CHANGE: u64 = 16 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
     /// There is not enough space.
-    #[error("`{}` has {free} bytes free; the build needs up to {needed}", .path.display())]
+    #[error("`{}` has {} free; the build needs up to {}", .path.display(), Bytes(*.free), Bytes(*.needed))]
     NoSpace {
         /// A folder on the file system that is too full.
         path: PathBuf,

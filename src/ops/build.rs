@@ -59,25 +59,25 @@ pub struct Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// What stands at the kit's place is something else.
-    #[error(transparent)]
+    #[error("cannot put the kit there")]
     NotAKit(#[from] kit::NotAKit),
     /// There is not enough space.
-    #[error(transparent)]
+    #[error("there is no room for the kit")]
     Preflight(#[from] PreflightError),
     /// A file cannot be had.
-    #[error(transparent)]
+    #[error("cannot fetch the files")]
     File(#[from] FileError),
     /// An image cannot be had.
-    #[error(transparent)]
+    #[error("cannot mirror the images")]
     Mirror(#[from] MirrorError),
     /// The certificates do not fit.
-    #[error(transparent)]
+    #[error("cannot use the registry's certificates")]
     Ca(#[from] CaError),
     /// A tarball cannot be written.
-    #[error(transparent)]
+    #[error("cannot pack the images")]
     Pack(#[from] PackError),
     /// A seed cannot be made.
-    #[error(transparent)]
+    #[error("cannot make the seeds")]
     Iso(#[from] IsoError),
     /// The kit's folder refuses.
     #[error("cannot write the kit `{}`", .kit.display())]
@@ -89,7 +89,7 @@ pub enum BuildError {
         source: std::io::Error,
     },
     /// The kit cannot be read back.
-    #[error(transparent)]
+    #[error("cannot read the new kit back")]
     Verify(#[from] VerifyError),
     /// What was written is not what was meant; wrong blobs were taken out of the store.
     #[error("the kit is not what it should be: {}", .findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
@@ -98,7 +98,7 @@ pub enum BuildError {
         findings: Vec<Finding>,
     },
     /// The seeds could not be copied; the kit itself is whole and published.
-    #[error(transparent)]
+    #[error("the kit is whole, but its seeds were not delivered")]
     Deliver(#[from] kit::DeliverError),
 }
 

@@ -24,7 +24,7 @@ pub mod names {
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
     /// The secrets folder cannot be used.
-    #[error(transparent)]
+    #[error("cannot use the secrets")]
     Secrets(#[from] SecretsError),
     /// A private key is unusable.
     #[error("the private key `{name}` in the secrets folder cannot be used")]

@@ -35,7 +35,7 @@ const KNOWS_DISABLE_DEFAULT_ENDPOINT: (u32, u32) = (1, 30);
 #[derive(Debug, thiserror::Error)]
 pub enum IsoError {
     /// The secrets folder cannot be used.
-    #[error(transparent)]
+    #[error("cannot use the secrets")]
     Secrets(#[from] SecretsError),
     /// A token cannot be made.
     #[error("cannot make a token for the cluster")]
@@ -59,10 +59,10 @@ pub enum IsoError {
         place: String,
     },
     /// The user's templates cannot be used.
-    #[error(transparent)]
+    #[error("cannot use the folder of templates")]
     Templates(#[from] OverrideError),
     /// A seed cannot be rendered.
-    #[error(transparent)]
+    #[error("cannot render the seeds")]
     Seed(#[from] SeedError),
     /// The ISO cannot hold the seed, or its content changed meanwhile.
     #[error("cannot write the seed of node `{node}`")]

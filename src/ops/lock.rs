@@ -49,7 +49,7 @@ pub enum LockError {
         name: String,
     },
     /// A file cannot be had.
-    #[error(transparent)]
+    #[error("cannot lock the files")]
     File(#[from] FileError),
     /// Images cannot be resolved: all of them that were tried.
     #[error("{} of {total} images cannot be resolved", .failures.len())]
@@ -78,8 +78,8 @@ pub struct ImageFailure {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// What the spec wants cannot be said.
-    #[error(transparent)]
-    Wanted(Box<LockError>),
+    #[error("cannot find out what the spec wants")]
+    Wanted(#[source] Box<LockError>),
     /// The lock does not fit the spec any more.
     #[error("the lock does not fit the spec: {} differences", .0.len())]
     Stale(Vec<Drift>),

@@ -21,7 +21,7 @@ pub enum MirrorError {
         folder: PathBuf,
     },
     /// An image is not in the store.
-    #[error(transparent)]
+    #[error("cannot fetch the images")]
     Transfer(#[from] TransferError),
     /// A locked image's platforms are not what the lock says: the source changed under one digest, or lies.
     #[error("`{reference}` has other images for its platforms than the lock says")]

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::session::Session;
+use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, ui};
 use crate::lockfile::Lockfile;
 use crate::progress::Bytes;
@@ -43,7 +43,8 @@ pub(super) fn run(arguments: LockArguments, session: &Session) -> anyhow::Result
         let Some(previous) = previous else {
             anyhow::bail!("there is no `{}`", path.display());
         };
-        let locked = crate::ops::lock::check(&workplace.spec, previous, &workplace.sources)?;
+        let Workplace { spec, sources, store } = &workplace;
+        let locked = crate::ops::lock::check(spec, previous, sources, &session.equipment(store))?;
         return print(session, locked.lockfile(), false);
     }
     let lockfile = session.make_lock(&workplace, previous.as_ref())?;

@@ -110,7 +110,8 @@ impl Session {
                 self.make_lock(workplace, None)?
             }
         };
-        Ok(lock::check(&workplace.spec, lockfile, &workplace.sources)?)
+        let Workplace { spec, sources, store } = workplace;
+        Ok(lock::check(spec, lockfile, sources, &self.equipment(store))?)
     }
 
     /// Resolves everything and writes the lock.

@@ -169,16 +169,35 @@ pub fn digest_now(file: &SpecFile<'_>) -> Option<Digest> {
     Hasher::sha256_of(&mut opened).ok().map(|(digest, _)| digest)
 }
 
+/// Why a small document cannot be read.
+pub type DocumentError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Reads a small document whole, wherever it is.
-pub fn read_document(
-    role: &FileRole,
+pub fn read_document(role: &FileRole, place: &Place, sources: &Sources) -> Result<String, DocumentError> {
+    match place {
+        Place::Path(path) => read_text(role, fs::File::open(path)?),
+        Place::Url(url) => read_text(role, sources.download(url.as_str())?),
+    }
+}
+
+/// Reads a document that is locked: what is downloaded has the locked content, now or from the store.
+pub fn read_pinned(
+    pinned: &LockedFile,
     place: &Place,
     sources: &Sources,
-) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-    let reader: Box<dyn Read> = match place {
-        Place::Path(path) => Box::new(fs::File::open(path)?),
-        Place::Url(url) => Box::new(sources.download(url.as_str())?),
-    };
+    equipment: &Equipment<'_>,
+) -> Result<String, DocumentError> {
+    let role = &pinned.role;
+    if let Place::Path(path) = place {
+        return read_text(role, fs::File::open(path)?);
+    }
+    if !equipment.store.contains(&descriptor_of(pinned)) {
+        store(role, place, Some(&pinned.sha256), sources, equipment)?;
+    }
+    read_text(role, fs::File::open(equipment.store.path(&pinned.sha256))?)
+}
+
+fn read_text(role: &FileRole, reader: impl Read) -> Result<String, DocumentError> {
     let mut text = String::new();
     reader.take(LIST_LIMIT + 1).read_to_string(&mut text)?;
     if text.len() as u64 > LIST_LIMIT {

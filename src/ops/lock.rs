@@ -11,11 +11,11 @@ use crate::imagelist::{self, ImageList, ImageListError};
 use crate::lockfile::{Drift, FileRole, Locked, LockedFile, LockedImage, Lockfile, Wanted, WantedImage};
 use crate::oci::graph::{self, GraphError};
 use crate::oci::{ImageSource, Platform, Reference, SourceError, SourceErrorKind};
-use crate::ops::files::{self, FileError, SpecFile};
+use crate::ops::files::{self, DocumentError, FileError, SpecFile};
 use crate::ops::sources::Sources;
 use crate::ops::{Equipment, parallel};
 use crate::progress::Event;
-use crate::spec::Spec;
+use crate::spec::{FileSource, Spec};
 
 /// Why a spec cannot be locked.
 #[derive(Debug, thiserror::Error)]
@@ -86,11 +86,7 @@ pub enum CheckError {
 }
 
 /// Says which images, files and platforms a build of the spec needs: computed here, and nowhere else.
-pub fn wanted(spec: &Spec, sources: &Sources) -> Result<Wanted, LockError> {
-    wanted_of(spec, read_lists(spec, sources)?)
-}
-
-fn wanted_of(spec: &Spec, list: ImageList) -> Result<Wanted, LockError> {
+fn wanted(spec: &Spec, list: ImageList) -> Result<Wanted, LockError> {
     let files = files::of_spec(spec).iter().map(|file| file.wanted(spec)).collect();
     Ok(Wanted { platforms: spec.platforms.clone(), images: wanted_images(list)?, files })
 }
@@ -103,11 +99,11 @@ pub fn run(
     previous: Option<&Lockfile>,
     equipment: &Equipment<'_>,
 ) -> Result<Lockfile, LockError> {
-    let list = read_lists(spec, sources)?;
+    let list = read_lists(spec, |source| files::read_document(&FileRole::K3sImages, &source.place, sources))?;
     for (file, finding) in list.warnings() {
         equipment.reporter.report(Event::Warning { text: format!("{file}:{finding}") });
     }
-    let wanted = wanted_of(spec, list)?;
+    let wanted = wanted(spec, list)?;
     let spec_files = files::of_spec(spec);
     let items = (wanted.images.len() + spec_files.len()) as u64;
     equipment.reporter.report(Event::Planned { bytes: 0, items });
@@ -132,8 +128,21 @@ pub fn run(
 type Resolved = (LockedImage, Vec<(Digest, u64)>);
 
 /// Compares a lock with what the spec wants now, and with the local files as they are now.
-pub fn check(spec: &Spec, lockfile: Lockfile, sources: &Sources) -> Result<Locked, CheckError> {
-    let mut wanted = wanted(spec, sources).map_err(|error| CheckError::Wanted(Box::new(error)))?;
+///
+/// Nothing is resolved: a downloaded image list has the content that the lock pins.
+pub fn check(
+    spec: &Spec,
+    lockfile: Lockfile,
+    sources: &Sources,
+    equipment: &Equipment<'_>,
+) -> Result<Locked, CheckError> {
+    let read = |source: &FileSource| match lockfile.file(&FileRole::K3sImages) {
+        Some(pinned) => files::read_pinned(pinned, &source.place, sources, equipment),
+        None => files::read_document(&FileRole::K3sImages, &source.place, sources),
+    };
+    let mut wanted = read_lists(spec, read)
+        .and_then(|list| wanted(spec, list))
+        .map_err(|error| CheckError::Wanted(Box::new(error)))?;
     for (file, wanted) in files::of_spec(spec).iter().zip(&mut wanted.files) {
         // A local file that was changed after locking must not be replaced by the old one from the store.
         if let Some(now) = files::digest_now(file) {
@@ -144,11 +153,16 @@ pub fn check(spec: &Spec, lockfile: Lockfile, sources: &Sources) -> Result<Locke
 }
 
 /// Reads all image lists of the spec; what is wrong with any of them is reported together.
-fn read_lists(spec: &Spec, sources: &Sources) -> Result<ImageList, LockError> {
+///
+/// `read` reads the release's own list, which may have to be downloaded.
+fn read_lists(
+    spec: &Spec,
+    read: impl FnOnce(&FileSource) -> Result<String, DocumentError>,
+) -> Result<ImageList, LockError> {
     let mut list = ImageList::default();
     let mut errors = Vec::new();
     if spec.images.k3s {
-        let (name, text) = k3s_list(spec, sources)?;
+        let (name, text) = k3s_list(spec, read)?;
         errors.extend(list.add_text(&name, &text, &[]).err());
     }
     for file in &spec.images.lists {
@@ -177,7 +191,10 @@ fn wanted_images(list: ImageList) -> Result<Vec<WantedImage>, LockError> {
     Ok(images)
 }
 
-fn k3s_list(spec: &Spec, sources: &Sources) -> Result<(String, String), LockError> {
+fn k3s_list(
+    spec: &Spec,
+    read: impl FnOnce(&FileSource) -> Result<String, DocumentError>,
+) -> Result<(String, String), LockError> {
     let version = spec.k3s.version.as_str();
     let Some(source) = &spec.k3s.images else {
         let text = imagelist::builtin_k3s(version)
@@ -185,8 +202,7 @@ fn k3s_list(spec: &Spec, sources: &Sources) -> Result<(String, String), LockErro
         return Ok((format!("built-in list of k3s {version}"), text.to_owned()));
     };
     let name = SpecFile { role: FileRole::K3sImages, source }.source_text(&spec.folder);
-    let text = files::read_document(&FileRole::K3sImages, &source.place, sources)
-        .map_err(|source| LockError::ReadList { path: name.clone().into(), source })?;
+    let text = read(source).map_err(|source| LockError::ReadList { path: name.clone().into(), source })?;
     Ok((name, text))
 }
 

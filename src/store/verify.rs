@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use crate::digest::{Digest, Hasher};
 
 /// Why content is not what its descriptor says.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum Mismatch {
     /// The content ended early.
     #[error("blob {digest} is truncated: {actual} of {expected} bytes arrived")]
@@ -38,39 +38,42 @@ pub enum Mismatch {
 /// Passes bytes on while hashing and counting them; the end of the content fails if it is not as expected.
 ///
 /// The check happens inside the `read` that finds the end: who read to the end without an error has verified
-/// content. Errors are [`io::ErrorKind::InvalidData`] with a [`Mismatch`] inside.
+/// content. Errors are [`io::ErrorKind::InvalidData`] with a [`Mismatch`] inside, and come again on every
+/// further `read`.
 #[derive(Debug)]
 pub struct VerifyReader<R> {
     inner: R,
     expected: Digest,
     size: u64,
-    hasher: Option<Hasher>,
     seen: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Reading(Hasher),
+    Verified,
+    Refused(Mismatch),
 }
 
 impl<R: Read> VerifyReader<R> {
     /// Wraps `inner`, which must hold exactly `size` bytes with the digest `expected`.
     pub fn new(inner: R, expected: Digest, size: u64) -> Self {
-        let hasher = Some(Hasher::new(expected.algorithm()));
-        Self { inner, expected, size, hasher, seen: 0 }
+        let state = State::Reading(Hasher::new(expected.algorithm()));
+        Self { inner, expected, size, seen: 0, state }
     }
 
-    fn finish(&mut self) -> io::Result<()> {
-        let Some(hasher) = self.hasher.take() else { return Ok(()) };
-        let digest = self.expected.clone();
-        if self.seen < self.size {
-            return fail(Mismatch::Truncated { digest, expected: self.size, actual: self.seen });
+    /// Judges the content at its end.
+    fn verdict(&self, hasher: Hasher) -> State {
+        let (digest, expected) = (self.expected.clone(), self.size);
+        if self.seen < expected {
+            return State::Refused(Mismatch::Truncated { digest, expected, actual: self.seen });
         }
-        let actual = hasher.finish();
-        if actual != digest {
-            return fail(Mismatch::WrongContent { expected: digest, actual });
+        match hasher.finish() {
+            actual if actual == digest => State::Verified,
+            actual => State::Refused(Mismatch::WrongContent { expected: digest, actual }),
         }
-        Ok(())
     }
-}
-
-fn fail<T>(mismatch: Mismatch) -> io::Result<T> {
-    Err(io::Error::new(io::ErrorKind::InvalidData, mismatch))
 }
 
 impl<R: Read> Read for VerifyReader<R> {
@@ -78,20 +81,25 @@ impl<R: Read> Read for VerifyReader<R> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let read = self.inner.read(buffer)?;
-        if read == 0 {
-            self.finish()?;
-            return Ok(0);
-        }
-        self.seen += read as u64;
-        // The size comes first: a registry may send more than it announced, without end.
-        if self.seen > self.size {
-            return fail(Mismatch::Oversized { digest: self.expected.clone(), expected: self.size });
-        }
-        if let Some(hasher) = &mut self.hasher {
+        if let State::Reading(hasher) = &mut self.state {
+            let read = self.inner.read(buffer)?;
+            self.seen += read as u64;
             hasher.update(&buffer[..read]);
+            // The size comes first: a registry may send more than it announced, without end.
+            if self.seen > self.size {
+                let digest = self.expected.clone();
+                self.state = State::Refused(Mismatch::Oversized { digest, expected: self.size });
+            } else if read > 0 {
+                return Ok(read);
+            } else {
+                let hasher = hasher.clone();
+                self.state = self.verdict(hasher);
+            }
         }
-        Ok(read)
+        match &self.state {
+            State::Refused(mismatch) => Err(io::Error::new(io::ErrorKind::InvalidData, mismatch.clone())),
+            State::Reading(_) | State::Verified => Ok(0),
+        }
     }
 }
 
@@ -117,6 +125,15 @@ mod tests {
         assert!(matches!(read_all(b"content!", &digest, 7), Err(Mismatch::Oversized { .. })));
         assert!(matches!(read_all(b"c0ntent", &digest, 7), Err(Mismatch::WrongContent { .. })));
         assert!(matches!(read_all(b"", &digest, 7), Err(Mismatch::Truncated { actual: 0, .. })));
+    }
+
+    #[test]
+    fn who_reads_on_after_an_error_gets_it_again() {
+        for content in [&b"conten"[..], b"content!", b"c0ntent"] {
+            let mut reader = VerifyReader::new(content, Digest::sha256(b"content"), 7);
+            let first = reader.read_to_end(&mut Vec::new()).unwrap_err().to_string();
+            assert_eq!(reader.read_to_end(&mut Vec::new()).unwrap_err().to_string(), first);
+        }
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl DiskStore {
 
     /// Returns whether the blob is there with the right length; its bytes are not read.
     pub fn contains(&self, descriptor: &Descriptor) -> bool {
-        fs::metadata(self.path(&descriptor.digest)).is_ok_and(|found| found.len() == descriptor.size)
+        let found = fs::metadata(self.path(&descriptor.digest));
+        found.is_ok_and(|found| found.is_file() && found.len() == descriptor.size)
     }
 
     /// Reads a small blob whole and verifies it; `None` if it is not there.
@@ -134,7 +135,7 @@ impl DiskStore {
         let temporary = named_temporary(&folder).map_err(write_error)?;
         let mut output = HashingWriter::new(temporary);
         // One byte more than allowed tells "just at the limit" from "without end".
-        stream(&mut content.take(limit + 1), &mut output, &mut advance)
+        stream(&mut content.take(limit.saturating_add(1)), &mut output, &mut advance)
             .map_err(|error| error.either(|source| StoreError::ReadContent { source }, write_error))?;
         let (temporary, actual, size) = output.finish();
         if size > limit {

@@ -1,7 +1,8 @@
 //! What a manifest refers to: a tolerant look into its raw bytes.
 //!
 //! The view knows OCI and Docker schema 2, manifests and indexes, artifacts, attestations. It never writes a
-//! manifest back. Schema 1 is refused by name: current container runtimes refuse it too.
+//! manifest back. What current container runtimes refuse is refused here: schema 1 by name, and documents
+//! that one reader takes for an image and another for an index.
 
 use serde::Deserialize;
 
@@ -28,6 +29,9 @@ pub mod media_type {
     pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
     /// All that can be asked for as a manifest.
     pub const MANIFESTS: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
+    /// What the media types of all layers begin with that a container runtime unpacks, as containerd tells them.
+    pub(super) const LAYERS: [&str; 2] =
+        ["application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."];
 }
 
 /// What a manifest is.
@@ -38,6 +42,8 @@ pub enum Kind {
     /// One image that a container runtime can unpack.
     Image,
     /// A manifest that is no runnable image: chart, signature, SBOM, attestation.
+    ///
+    /// Signatures and attestations often have the configuration of an image; their layers tell them apart.
     Artifact,
 }
 
@@ -52,6 +58,12 @@ pub struct Child {
     pub attests: Option<Digest>,
     /// The layer is not in the registry (foreign, nondistributable); its URLs are elsewhere.
     pub is_foreign: bool,
+}
+
+impl Child {
+    fn is_layer(&self) -> bool {
+        media_type::LAYERS.iter().any(|layer| self.descriptor.media_type.starts_with(layer))
+    }
 }
 
 /// A look into a manifest.
@@ -116,9 +128,6 @@ struct RawDescriptor {
     digest: Digest,
     size: u64,
     platform: Option<RawPlatform>,
-    #[serde(default)]
-    urls: Option<Vec<String>>,
-    #[serde(default)]
     annotations: Option<std::collections::BTreeMap<String, String>>,
 }
 
@@ -131,86 +140,107 @@ struct RawPlatform {
     variant: Option<String>,
 }
 
+impl RawPlatform {
+    /// Attestations have the platform `unknown/unknown`, which nothing runs on.
+    fn into_platform(self) -> Option<Platform> {
+        Platform::from_parts(&self.os, &self.architecture, self.variant.as_deref())
+            .filter(|platform| platform.os() != "unknown")
+    }
+}
+
 impl RawDescriptor {
     fn into_descriptor(self) -> Descriptor {
         Descriptor { media_type: self.media_type, digest: self.digest, size: self.size }
     }
 
     fn into_child(self) -> Child {
-        let annotation = |key: &str| self.annotations.as_ref().and_then(|all| all.get(key));
+        let Self { media_type, digest, size, platform, annotations } = self;
+        let annotation = |key: &str| annotations.as_ref().and_then(|all| all.get(key));
         let is_attestation =
             annotation("vnd.docker.reference.type").is_some_and(|kind| kind == "attestation-manifest");
         let attests = annotation("vnd.docker.reference.digest")
             .filter(|_| is_attestation)
             .and_then(|digest| digest.parse().ok());
-        let platform = self
-            .platform
-            .as_ref()
-            .filter(|platform| platform.os != "unknown")
-            .and_then(|raw| Platform::from_parts(&raw.os, &raw.architecture, raw.variant.as_deref()));
-        let is_foreign = self.media_type.contains("nondistributable")
-            || self.media_type.contains(".foreign.")
-            || self.urls.as_ref().is_some_and(|urls| !urls.is_empty());
-        Child { platform, attests, is_foreign, descriptor: self.into_descriptor() }
+        Child {
+            // By the media type alone: other layers may name further places, and are in the registry too.
+            is_foreign: media_type.contains("nondistributable") || media_type.contains(".foreign."),
+            platform: platform.and_then(RawPlatform::into_platform),
+            attests,
+            descriptor: Descriptor { media_type, digest, size },
+        }
     }
+}
+
+impl RawManifest {
+    /// Tells an index from an image. Documents that can be taken for both are refused, as containerd refuses
+    /// them: the digest of one content would stand for two (CVE-2021-41190).
+    fn is_index(&self, served_as: Option<&str>) -> Result<bool, &'static str> {
+        let is_index_type = |name: &str| [media_type::OCI_INDEX, media_type::DOCKER_LIST].contains(&name);
+        let stated: Vec<bool> =
+            served_as.into_iter().chain(known(self.media_type.as_deref())).map(is_index_type).collect();
+        let is_index = match (self.manifests.is_some(), self.config.is_some() || self.layers.is_some()) {
+            (true, true) => return Err("it has `manifests`, and `config` or `layers` too"),
+            (true, false) => true,
+            (false, true) => false,
+            // `manifests: null` is written in the wild for an empty index.
+            (false, false) if stated.contains(&true) => true,
+            (false, false) => return Err("it has no `manifests` and no `config`"),
+        };
+        match stated.iter().all(|stated| *stated == is_index) {
+            true => Ok(is_index),
+            false if is_index => Err("it is an index by its content, an image by its media type"),
+            false => Err("it is an image by its content, an index by its media type"),
+        }
+    }
+}
+
+/// Returns a media type if it is one of a manifest; servers also say `text/plain` and worse.
+fn known(media_type: Option<&str>) -> Option<&str> {
+    media_type.filter(|media_type| media_type::MANIFESTS.contains(media_type))
 }
 
 impl Manifest {
     /// Looks into `bytes`; `served_as` is the media type that came with them, if any.
     ///
-    /// The media type is the one served, else the one stated, else what the shape implies.
+    /// The media type is the one served, else the one stated, else what the shape implies; others than those
+    /// of manifests do not count.
     pub fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Self, ManifestError> {
         let digest = || Digest::sha256(bytes);
         let unknown = |reason: &str| ManifestError::Unknown { digest: digest(), reason: reason.to_owned() };
-        let value: serde_json::Value =
-            serde_json::from_slice(bytes).map_err(|source| ManifestError::NotJson {
+        let raw: RawManifest = serde_json::from_slice(bytes).map_err(|source| match source.is_data() {
+            true => unknown(&source.to_string()),
+            false => ManifestError::NotJson {
                 digest: digest(),
                 beginning: String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).escape_debug().collect(),
                 source,
-            })?;
-        let raw: RawManifest = serde_json::from_value(value).map_err(|error| unknown(&error.to_string()))?;
+            },
+        })?;
         if raw.schema_version == Some(1) {
             return Err(ManifestError::SchemaOne);
         }
-        let served_as = served_as.filter(|served| media_type::MANIFESTS.contains(served));
-        let stated = served_as.map(str::to_owned).or(raw.media_type);
-        if let Some(manifests) = raw.manifests {
-            return Ok(Self {
-                kind: Kind::Index,
-                media_type: stated.unwrap_or_else(|| media_type::OCI_INDEX.to_owned()),
-                config: None,
-                children: manifests.into_iter().map(RawDescriptor::into_child).collect(),
-                subject: raw.subject.map(RawDescriptor::into_descriptor),
-            });
+        let served_as = known(served_as);
+        let is_index = raw.is_index(served_as).map_err(unknown)?;
+        let implied = if is_index { media_type::OCI_INDEX } else { media_type::OCI_MANIFEST };
+        let stated = served_as.or(known(raw.media_type.as_deref())).unwrap_or(implied).to_owned();
+        let subject = raw.subject.map(RawDescriptor::into_descriptor);
+        let children = if is_index { raw.manifests } else { raw.layers }.unwrap_or_default();
+        let children: Vec<Child> = children.into_iter().map(RawDescriptor::into_child).collect();
+        if is_index {
+            return Ok(Self { kind: Kind::Index, media_type: stated, config: None, children, subject });
         }
-        let stated = stated.unwrap_or_else(|| media_type::OCI_MANIFEST.to_owned());
-        if [media_type::OCI_INDEX, media_type::DOCKER_LIST].contains(&stated.as_str()) {
-            // `manifests: null` is written in the wild for an empty index.
-            return Ok(Self {
-                kind: Kind::Index,
-                media_type: stated,
-                config: None,
-                children: vec![],
-                subject: None,
-            });
-        }
-        let config = raw.config.ok_or_else(|| unknown("it has no `manifests` and no `config`"))?;
-        let is_image = raw.artifact_type.is_none()
-            && raw.subject.is_none()
-            && [media_type::OCI_CONFIG, media_type::DOCKER_CONFIG].contains(&config.media_type.as_str());
-        Ok(Self {
-            kind: if is_image { Kind::Image } else { Kind::Artifact },
-            media_type: stated,
-            config: Some(config.into_child()),
-            children: raw.layers.unwrap_or_default().into_iter().map(RawDescriptor::into_child).collect(),
-            subject: raw.subject.map(RawDescriptor::into_descriptor),
-        })
+        let config = raw.config.ok_or_else(|| unknown("it has `layers` and no `config`"))?.into_child();
+        let is_runnable = raw.artifact_type.is_none()
+            && subject.is_none()
+            && [media_type::OCI_CONFIG, media_type::DOCKER_CONFIG]
+                .contains(&config.descriptor.media_type.as_str())
+            && children.iter().all(Child::is_layer);
+        let kind = if is_runnable { Kind::Image } else { Kind::Artifact };
+        Ok(Self { kind, media_type: stated, config: Some(config), children, subject })
     }
 
     /// Returns the platform of an image's configuration, which is what runtimes go by.
     pub fn platform_of_config(config: &[u8]) -> Option<Platform> {
-        let raw: RawPlatform = serde_json::from_slice(config).ok()?;
-        Platform::from_parts(&raw.os, &raw.architecture, raw.variant.as_deref())
+        serde_json::from_slice::<RawPlatform>(config).ok()?.into_platform()
     }
 
     /// Returns the blobs (not manifests) that are needed to have this manifest whole: configuration, layers.
@@ -246,6 +276,44 @@ mod tests {
         assert_eq!(kind(media_type::OCI_CONFIG), Kind::Image);
         assert_eq!(kind(media_type::DOCKER_CONFIG), Kind::Image);
         assert_eq!(kind("application/vnd.cncf.helm.config.v1+json"), Kind::Artifact);
+    }
+
+    #[test]
+    fn signatures_and_attestations_are_no_images_although_their_configuration_says_so() {
+        for layer in ["application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.in-toto+json"] {
+            let text = image(media_type::OCI_CONFIG)
+                .replace("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", layer);
+            assert_eq!(Manifest::parse(text.as_bytes(), None).unwrap().kind, Kind::Artifact);
+        }
+    }
+
+    #[test]
+    fn a_document_that_can_be_taken_for_an_image_and_an_index_is_refused() {
+        let (image, index) = (image(media_type::OCI_CONFIG), r#"{"schemaVersion":2,"manifests":[]}"#);
+        let both = image.replacen('{', r#"{"manifests":[],"#, 1);
+        let stated = image.replacen('{', &format!(r#"{{"mediaType":"{}","#, media_type::DOCKER_LIST), 1);
+        for (text, served_as, expected) in [
+            (both.as_str(), None, "`manifests`, and `config`"),
+            (&image, Some(media_type::OCI_INDEX), "an image by its content, an index"),
+            (&stated, Some(media_type::OCI_MANIFEST), "an image by its content, an index"),
+            (index, Some(media_type::DOCKER_MANIFEST), "an index by its content, an image"),
+        ] {
+            let error = Manifest::parse(text.as_bytes(), served_as).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_index_of_nothing_may_be_null() {
+        let manifest = Manifest::parse(br#"{"manifests":null}"#, Some(media_type::OCI_INDEX)).unwrap();
+        assert_eq!((manifest.kind, manifest.children.len()), (Kind::Index, 0));
+    }
+
+    #[test]
+    fn media_types_that_are_of_no_manifest_do_not_count() {
+        let text = image(media_type::OCI_CONFIG).replacen('{', r#"{"mediaType":"text/html","#, 1);
+        let manifest = Manifest::parse(text.as_bytes(), Some("application/json")).unwrap();
+        assert_eq!(manifest.media_type, media_type::OCI_MANIFEST);
     }
 
     #[test]

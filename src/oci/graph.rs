@@ -5,16 +5,19 @@
 //! of an index (containerd before 1.7, k3s before May 2024) find them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 
-use super::manifest::{Child, Kind, MANIFEST_LIMIT, Manifest, ManifestError};
+use super::manifest::{Kind, MANIFEST_LIMIT, Manifest, ManifestError};
 use super::{ImageSource, Platform, Reference, SourceError, SourceErrorKind};
 use crate::digest::Digest;
-use crate::store::Descriptor;
+use crate::store::{Descriptor, VerifyReader};
 
 /// How deep indexes may lie in indexes.
 const DEPTH_LIMIT: usize = 8;
-/// The most manifests one image may have: far above any real one, far below what would exhaust memory.
+/// The most manifests one image may have, far above any real one: each is a request.
 const MANIFEST_COUNT_LIMIT: usize = 1000;
+/// The most bytes that all manifests of one image may have; they are in memory.
+const MANIFEST_BYTES_LIMIT: u64 = 64 * 1024 * 1024;
 /// The most bytes a configuration may have that is read to learn an image's platform.
 const CONFIG_LIMIT: u64 = 8 * 1024 * 1024;
 
@@ -27,7 +30,8 @@ pub struct Node {
     pub bytes: Vec<u8>,
     /// What the bytes say.
     pub manifest: Manifest,
-    /// Whether its configuration and layers belong to the graph; `false` for platforms that are not wanted.
+    /// Whether its configuration and layers belong to the graph; `false` for platforms that are not wanted,
+    /// and for images that say nowhere what they run on.
     pub is_whole: bool,
 }
 
@@ -77,12 +81,40 @@ pub enum GraphError {
         /// The other.
         second: u64,
     },
-    /// Indexes in indexes without end.
-    #[error("`{reference}` nests its indexes too deep or has too many manifests")]
+    /// There is more than any honest image has.
+    #[error("`{reference}` is larger than images are")]
     TooLarge {
         /// The image.
         reference: Reference,
+        /// What there is too much of.
+        #[source]
+        source: Excess,
     },
+}
+
+/// What an image has too much of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Excess {
+    /// Bytes in one document.
+    #[error("the {what} {digest} has {size} bytes; at most {limit} are accepted")]
+    Bytes {
+        /// `manifest` or `configuration`.
+        what: &'static str,
+        /// The document.
+        digest: Digest,
+        /// Its length.
+        size: u64,
+        /// The most bytes accepted.
+        limit: u64,
+    },
+    /// Indexes in indexes.
+    #[error("its indexes lie in one another, more than {DEPTH_LIMIT} deep")]
+    Depth,
+    /// Manifests.
+    #[error(
+        "it has more than {MANIFEST_COUNT_LIMIT} manifests, or more than {MANIFEST_BYTES_LIMIT} bytes of them"
+    )]
+    Manifests,
 }
 
 impl Graph {
@@ -115,95 +147,159 @@ impl Graph {
 }
 
 /// Reads the graph of `reference` below `root` from `source`, narrowed to `platforms`.
+///
+/// An image's platform is what its index states, else what its configuration says, as container runtimes have it.
 pub fn read(
     source: &dyn ImageSource,
     reference: &Reference,
     root: &Descriptor,
     platforms: &[Platform],
 ) -> Result<Graph, GraphError> {
-    let mut walk =
-        Walk { source, reference, platforms, nodes: Vec::new(), seen: BTreeSet::new(), found: vec![] };
-    walk.visit(root, None, true, 0)?;
-    let Walk { nodes, found, .. } = walk;
-    let graph = Graph { platforms: choose(reference, platforms, &nodes, found)?, nodes };
-    check_sizes(reference, &graph)?;
-    Ok(graph)
+    let mut walk = Walk { source, reference, nodes: Vec::new(), entered: BTreeSet::new(), bytes: 0 };
+    walk.collect(root, 0)?;
+    let nodes = walk.nodes;
+    check_sizes(reference, root, &nodes)?;
+    let positions = (0..).zip(&nodes).map(|(at, node)| (node.descriptor.digest.clone(), at)).collect();
+    let seen = BTreeSet::new();
+    let mut narrowing = Narrowing { source, reference, platforms, nodes, positions, seen, found: Vec::new() };
+    let root = narrowing.nodes.len() - 1;
+    narrowing.narrow(root, None, true)?;
+    let Narrowing { nodes, found, .. } = narrowing;
+    Ok(Graph { platforms: choose(reference, platforms, &nodes, &found)?, nodes })
 }
 
+/// Reads all manifests, each once, children before parents.
 struct Walk<'a> {
     source: &'a dyn ImageSource,
     reference: &'a Reference,
-    platforms: &'a [Platform],
     nodes: Vec<Node>,
-    seen: BTreeSet<Digest>,
-    found: Vec<(Platform, Digest)>,
+    entered: BTreeSet<Digest>,
+    bytes: u64,
 }
 
 impl Walk<'_> {
-    fn visit(
-        &mut self,
-        descriptor: &Descriptor,
-        platform: Option<&Platform>,
-        is_whole: bool,
-        depth: usize,
-    ) -> Result<(), GraphError> {
-        let reference = self.reference;
-        if !self.seen.insert(descriptor.digest.clone()) {
+    fn collect(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), GraphError> {
+        if !self.entered.insert(descriptor.digest.clone()) {
             return Ok(());
         }
-        if depth > DEPTH_LIMIT || self.seen.len() > MANIFEST_COUNT_LIMIT || descriptor.size > MANIFEST_LIMIT {
-            return Err(GraphError::TooLarge { reference: reference.clone() });
+        let reference = self.reference;
+        check_limit(reference, "manifest", descriptor, MANIFEST_LIMIT)?;
+        self.bytes += descriptor.size;
+        if depth > DEPTH_LIMIT {
+            return Err(too_large(reference, Excess::Depth));
+        }
+        if self.entered.len() > MANIFEST_COUNT_LIMIT || self.bytes > MANIFEST_BYTES_LIMIT {
+            return Err(too_large(reference, Excess::Manifests));
         }
         let bytes = self.source.manifest(reference, descriptor).map_err(GraphError::Source)?;
         let manifest = Manifest::parse(&bytes, Some(&descriptor.media_type))
             .map_err(|source| GraphError::Manifest { reference: reference.clone(), source })?;
-        match manifest.kind {
-            Kind::Index => self.visit_children(&manifest, is_whole, depth)?,
-            Kind::Image => {
-                let platform = match platform {
-                    Some(platform) => Some(platform.clone()),
-                    None => self.platform_by_config(&manifest)?,
-                };
-                self.found.extend(platform.map(|platform| (platform, descriptor.digest.clone())));
-            }
-            Kind::Artifact => {}
+        if manifest.kind == Kind::Index {
+            manifest.children.iter().try_for_each(|child| self.collect(&child.descriptor, depth + 1))?;
         }
         // The media type of the root may be unknown until the bytes are there.
         let descriptor = Descriptor { media_type: manifest.media_type.clone(), ..descriptor.clone() };
-        self.nodes.push(Node { descriptor, bytes, manifest, is_whole });
+        self.nodes.push(Node { descriptor, bytes, manifest, is_whole: false });
         Ok(())
     }
+}
 
-    fn visit_children(&mut self, index: &Manifest, is_whole: bool, depth: usize) -> Result<(), GraphError> {
-        let is_wanted = |child: &Child| child.platform.as_ref().is_none_or(|p| self.platforms.contains(p));
-        let wanted: BTreeSet<Digest> = index
-            .children
-            .iter()
-            .filter(|child| child.attests.is_none() && is_wanted(child))
-            .map(|child| child.descriptor.digest.clone())
-            .collect();
-        for child in &index.children {
-            let about = child.attests.as_ref().unwrap_or(&child.descriptor.digest);
-            let is_whole = is_whole && wanted.contains(about);
-            self.visit(&child.descriptor, child.platform.as_ref(), is_whole, depth + 1)?;
+/// Finds out which of the manifests are wanted whole.
+struct Narrowing<'a> {
+    source: &'a dyn ImageSource,
+    reference: &'a Reference,
+    platforms: &'a [Platform],
+    nodes: Vec<Node>,
+    positions: BTreeMap<Digest, usize>,
+    seen: BTreeSet<(usize, bool)>,
+    found: Vec<(Platform, Digest)>,
+}
+
+impl Narrowing<'_> {
+    /// Marks what is wanted below one manifest, and notes the platform of every image.
+    ///
+    /// One manifest may be reached on several ways, as wanted and as unwanted; wanted wins.
+    fn narrow(&mut self, at: usize, stated: Option<&Platform>, is_wanted: bool) -> Result<(), GraphError> {
+        let is_wanted = is_wanted && stated.is_none_or(|platform| self.platforms.contains(platform));
+        let kind = self.nodes[at].manifest.kind;
+        // What needs a closer look gets one as wanted and one as unwanted, not one for every way to it.
+        if (kind == Kind::Index || stated.is_none()) && !self.seen.insert((at, is_wanted)) {
+            return Ok(());
+        }
+        match kind {
+            Kind::Index => {
+                self.nodes[at].is_whole |= is_wanted;
+                self.narrow_children(at, is_wanted)
+            }
+            Kind::Image => {
+                let platform = match stated {
+                    Some(platform) => Some(platform.clone()),
+                    None => self.platform_by_config(at)?,
+                };
+                let runs = platform.as_ref().is_some_and(|platform| self.platforms.contains(platform));
+                self.nodes[at].is_whole |= is_wanted && runs;
+                let digest = &self.nodes[at].descriptor.digest;
+                self.found.extend(platform.map(|platform| (platform, digest.clone())));
+                Ok(())
+            }
+            Kind::Artifact => {
+                self.nodes[at].is_whole |= is_wanted;
+                Ok(())
+            }
+        }
+    }
+
+    fn narrow_children(&mut self, index: usize, is_wanted: bool) -> Result<(), GraphError> {
+        let children = self.nodes[index].manifest.children.clone();
+        let (attestations, others): (Vec<_>, Vec<_>) =
+            children.into_iter().partition(|child| child.attests.is_some());
+        for child in others {
+            let at = self.positions[&child.descriptor.digest];
+            self.narrow(at, child.platform.as_ref(), is_wanted)?;
+        }
+        // Attestations have no platform of their own: they go with what they are about.
+        for child in attestations {
+            let subject = child.attests.and_then(|subject| self.positions.get(&subject));
+            if subject.is_some_and(|subject| self.nodes[*subject].is_whole) {
+                self.nodes[self.positions[&child.descriptor.digest]].is_whole = true;
+            }
         }
         Ok(())
     }
 
-    fn platform_by_config(&self, manifest: &Manifest) -> Result<Option<Platform>, GraphError> {
-        use std::io::Read as _;
-        let Some(config) = manifest.config.as_ref().map(|child| &child.descriptor) else { return Ok(None) };
-        let fail = |error: std::io::Error| {
-            let message = format!("cannot read the configuration {} of `{}`", config.digest, self.reference);
-            GraphError::Source(SourceError::new(SourceErrorKind::Invalid, message).caused_by(error))
+    fn platform_by_config(&self, at: usize) -> Result<Option<Platform>, GraphError> {
+        let Some(config) = self.nodes[at].manifest.config.as_ref().map(|child| &child.descriptor) else {
+            return Ok(None);
         };
+        check_limit(self.reference, "configuration", config, CONFIG_LIMIT)?;
         let reader = self.source.blob(self.reference, config).map_err(GraphError::Source)?;
         let mut bytes = Vec::new();
-        crate::store::VerifyReader::new(reader.take(CONFIG_LIMIT), config.digest.clone(), config.size)
-            .read_to_end(&mut bytes)
-            .map_err(fail)?;
+        VerifyReader::new(reader, config.digest.clone(), config.size).read_to_end(&mut bytes).map_err(
+            |error| {
+                let message =
+                    format!("cannot read the configuration {} of `{}`", config.digest, self.reference);
+                GraphError::Source(SourceError::new(SourceErrorKind::Invalid, message).caused_by(error))
+            },
+        )?;
         Ok(Manifest::platform_of_config(&bytes))
     }
+}
+
+fn check_limit(
+    reference: &Reference,
+    what: &'static str,
+    descriptor: &Descriptor,
+    limit: u64,
+) -> Result<(), GraphError> {
+    let (digest, size) = (descriptor.digest.clone(), descriptor.size);
+    match size <= limit {
+        true => Ok(()),
+        false => Err(too_large(reference, Excess::Bytes { what, digest, size, limit })),
+    }
+}
+
+fn too_large(reference: &Reference, source: Excess) -> GraphError {
+    GraphError::TooLarge { reference: reference.clone(), source }
 }
 
 /// Picks one image for each wanted platform; the first of several, as container runtimes do.
@@ -211,40 +307,42 @@ fn choose(
     reference: &Reference,
     wanted: &[Platform],
     nodes: &[Node],
-    found: Vec<(Platform, Digest)>,
+    found: &[(Platform, Digest)],
 ) -> Result<BTreeMap<Platform, Digest>, GraphError> {
     if nodes.iter().all(|node| node.manifest.kind != Kind::Image) {
         return Ok(BTreeMap::new());
     }
-    let mut chosen = BTreeMap::new();
-    for platform in wanted {
-        let Some((_, digest)) = found.iter().find(|(candidate, _)| candidate == platform) else {
-            let available: BTreeSet<String> =
-                found.iter().map(|(platform, _)| platform.to_string()).collect();
-            let available = available.into_iter().collect::<Vec<_>>().join(", ");
-            let available = if available.is_empty() { "none that is stated".to_owned() } else { available };
-            return Err(GraphError::NoSuchPlatform {
-                reference: reference.clone(),
-                wanted: platform.clone(),
-                available,
-            });
-        };
-        chosen.insert(platform.clone(), digest.clone());
-    }
-    Ok(chosen)
+    let choose_one = |wanted: &Platform| match found.iter().find(|(platform, _)| platform == wanted) {
+        Some((_, digest)) => Ok((wanted.clone(), digest.clone())),
+        None => Err(GraphError::NoSuchPlatform {
+            reference: reference.clone(),
+            wanted: wanted.clone(),
+            available: list(found),
+        }),
+    };
+    wanted.iter().map(choose_one).collect()
 }
 
-fn check_sizes(reference: &Reference, graph: &Graph) -> Result<(), GraphError> {
+fn list(found: &[(Platform, Digest)]) -> String {
+    let names: BTreeSet<String> = found.iter().map(|(platform, _)| platform.to_string()).collect();
+    match names.is_empty() {
+        true => "none that is stated".to_owned(),
+        false => names.into_iter().collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Compares what all manifests announce, of contents that are not wanted too.
+fn check_sizes(reference: &Reference, root: &Descriptor, nodes: &[Node]) -> Result<(), GraphError> {
     let mut sizes: BTreeMap<&Digest, u64> = BTreeMap::new();
-    let blobs = graph.nodes.iter().flat_map(|node| node.manifest.blobs());
-    for blob in graph.nodes.iter().map(|node| &node.descriptor).chain(blobs) {
-        let first = *sizes.entry(&blob.digest).or_insert(blob.size);
-        if first != blob.size {
+    let children = nodes.iter().flat_map(|node| node.manifest.config.iter().chain(&node.manifest.children));
+    for content in std::iter::once(root).chain(children.map(|child| &child.descriptor)) {
+        let first = *sizes.entry(&content.digest).or_insert(content.size);
+        if first != content.size {
             return Err(GraphError::SizesDiffer {
                 reference: reference.clone(),
-                digest: blob.digest.clone(),
+                digest: content.digest.clone(),
                 first,
-                second: blob.size,
+                second: content.size,
             });
         }
     }

@@ -4,15 +4,16 @@
 //! two registries with the same path and tag coexist, and `io.containerd.image.name` the name containerd
 //! gives the image. `index.json` is sorted and written last: who finds an image in it finds all of it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Reference;
 use crate::digest::Digest;
-use crate::fs::{create_folder, write_atomic};
+use crate::fs::{create_folder, sync_folder, write_atomic};
 use crate::store::Descriptor;
 
 /// The annotation that names an image in an index (OCI image specification, "Pre-Defined Annotation Keys").
@@ -30,8 +31,8 @@ pub struct IndexEntry {
     #[serde(flatten)]
     pub descriptor: Descriptor,
     /// The image's names, among others.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub annotations: std::collections::BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// The document `index.json`.
@@ -42,7 +43,13 @@ pub struct LayoutIndex {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     media_type: Option<String>,
     /// The images.
+    #[serde(deserialize_with = "null_is_empty")]
     pub manifests: Vec<IndexEntry>,
+}
+
+/// Programs in Go write `null` for what is empty.
+fn null_is_empty<'a, T: Deserialize<'a> + Default, D: Deserializer<'a>>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 impl LayoutIndex {
@@ -105,6 +112,12 @@ impl LayoutWriter {
         let unused = self.root.join("blobs/sha512");
         if fs::read_dir(&unused)?.next().is_none() {
             fs::remove_dir(&unused)?;
+        }
+        // The blobs' names reach the disk before the index that promises them.
+        for folder in ["blobs/sha256", "blobs/sha512", "blobs"].map(|folder| self.root.join(folder)) {
+            if folder.exists() {
+                sync_folder(&folder)?;
+            }
         }
         write_atomic(&self.root.join("oci-layout"), OCI_LAYOUT.as_bytes(), 0o644)?;
         write_atomic(&self.root.join("index.json"), &index.to_json(), 0o644)

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::layout::{LayoutIndex, OCI_LAYOUT, blob_path};
-use super::{Graph, Platform, Reference};
+use super::{Child, Graph, Manifest, Platform, Reference};
 use crate::archive::tar::{TarError, TarWriter};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
@@ -45,50 +45,61 @@ pub struct ImportArchive {
     pub foreign: Vec<Reference>,
 }
 
+/// Why a tarball cannot hold all images.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A container runtime keeps one image under one name: the other would be lost without a word.
+    #[error("`{first}` and `{second}` are two images, and both are `{name}` for a container runtime")]
+    OneName {
+        /// One image.
+        first: Reference,
+        /// The other.
+        second: Reference,
+        /// Their name.
+        name: String,
+    },
+}
+
+/// One image of `manifest.json`, in the order of what a reader compares.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct DockerImage {
-    config: String,
     repo_tags: Vec<String>,
+    config: String,
     layers: Vec<String>,
 }
 
 impl ImportArchive {
     /// Plans the tarball of `images` for one platform; images that have nothing for it stay out.
-    pub fn plan(images: &[ImportImage<'_>], platform: &Platform) -> Self {
-        let mut roots: Vec<(&Reference, &Descriptor)> = Vec::new();
-        let mut archive = Self {
-            index: LayoutIndex::of([], Reference::tagged_name),
-            docker: Vec::new(),
-            blobs: BTreeMap::new(),
-            names: Vec::new(),
-            foreign: Vec::new(),
-        };
-        for image in images {
-            let Some(node) = image.graph.image_for(platform) else { continue };
-            let manifest = &node.manifest;
-            if manifest.children.iter().any(|layer| layer.is_foreign) {
-                archive.foreign.push(image.reference.clone());
+    pub fn plan(images: &[ImportImage<'_>], platform: &Platform) -> Result<Self, ImportError> {
+        let mut roots: BTreeMap<String, (&Reference, &Descriptor)> = BTreeMap::new();
+        let mut docker = BTreeSet::new();
+        let mut blobs = BTreeMap::new();
+        let mut foreign = Vec::new();
+        for ImportImage { reference, graph } in images {
+            let Some(node) = graph.image_for(platform) else { continue };
+            if node.manifest.children.iter().any(|layer| layer.is_foreign) {
+                foreign.push((*reference).clone());
                 continue;
             }
-            let manifests = image.graph.nodes.iter().map(|node| &node.descriptor);
-            archive
-                .blobs
-                .extend(manifests.chain(manifest.blobs()).map(|blob| (blob.digest.clone(), blob.size)));
-            let name = image.reference.tagged_name();
-            archive.docker.push(DockerImage {
-                config: manifest.config.iter().map(|config| blob_path(&config.descriptor.digest)).collect(),
-                repo_tags: vec![name.clone()],
-                layers: manifest.children.iter().map(|layer| blob_path(&layer.descriptor.digest)).collect(),
-            });
-            archive.names.push(name);
-            roots.push((image.reference, &image.graph.root().descriptor));
+            let name = reference.tagged_name();
+            let root = &graph.root().descriptor;
+            let (first, known) = *roots.entry(name.clone()).or_insert((reference, root));
+            if known.digest != root.digest {
+                let (first, second) = (first.clone(), (*reference).clone());
+                return Err(ImportError::OneName { first, second, name });
+            }
+            let manifests = graph.nodes.iter().map(|node| &node.descriptor);
+            blobs.extend(manifests.chain(node.manifest.blobs()).map(|blob| (blob.digest.clone(), blob.size)));
+            docker.insert(DockerImage::of(name, &node.manifest));
         }
-        archive.index = LayoutIndex::of(roots, Reference::tagged_name);
-        archive.docker.sort();
-        archive.docker.dedup();
-        archive.names = archive.names.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-        archive
+        Ok(Self {
+            index: LayoutIndex::of(roots.values().copied(), Reference::tagged_name),
+            docker: docker.into_iter().collect(),
+            blobs,
+            names: roots.into_keys().collect(),
+            foreign,
+        })
     }
 
     /// Returns the bytes of the blobs inside, which is the tarball's size but for its headers.
@@ -126,5 +137,16 @@ impl ImportArchive {
             advance(*size);
         }
         tar.finish()
+    }
+}
+
+impl DockerImage {
+    fn of(name: String, image: &Manifest) -> Self {
+        let place = |child: &Child| blob_path(&child.descriptor.digest);
+        Self {
+            repo_tags: vec![name],
+            config: image.config.iter().map(place).collect(),
+            layers: image.children.iter().map(place).collect(),
+        }
     }
 }

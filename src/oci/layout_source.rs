@@ -16,20 +16,21 @@ use crate::store::{Descriptor, VerifyReader};
 /// The most bytes an `index.json` or `manifest.json` may have.
 const INDEX_LIMIT: u64 = 16 * 1024 * 1024;
 
+/// How many of the images that are there an error lists.
+const LISTED: usize = 8;
+
 impl From<SourceFilesError> for SourceError {
     fn from(error: SourceFilesError) -> Self {
-        let kind = match &error {
-            SourceFilesError::Missing { .. } => SourceErrorKind::NotFound,
-            SourceFilesError::Read { .. } => SourceErrorKind::Local,
+        let message = error.to_string();
+        match error {
+            SourceFilesError::Missing { .. } => Self::new(SourceErrorKind::NotFound, message),
+            SourceFilesError::Read { source, .. } => {
+                Self::new(SourceErrorKind::Local, message).caused_by(source)
+            }
             SourceFilesError::NotTar { .. }
             | SourceFilesError::Member { .. }
-            | SourceFilesError::TooLarge { .. } => SourceErrorKind::Invalid,
-        };
-        let mut cause = std::error::Error::source(&error).map(ToString::to_string);
-        let result = Self::new(kind, error.to_string());
-        match cause.take() {
-            Some(cause) => result.caused_by(cause),
-            None => result,
+            | SourceFilesError::NotRegular { .. }
+            | SourceFilesError::TooLarge { .. } => Self::new(SourceErrorKind::Invalid, message),
         }
     }
 }
@@ -39,8 +40,9 @@ impl From<SourceFilesError> for SourceError {
 pub struct LayoutSource {
     files: SourceFiles,
     images: Vec<IndexEntry>,
-    /// Contents that have no file of their own or another name: manifests made here, layers of `docker save`.
+    /// Manifests made here, for archives that have none.
     made: BTreeMap<Digest, Vec<u8>>,
+    /// Contents whose files are not named by their digest: those of `docker save`.
     names: BTreeMap<Digest, String>,
 }
 
@@ -56,8 +58,7 @@ impl LayoutSource {
     }
 
     fn open(files: SourceFiles) -> Result<Self, SourceError> {
-        let bytes = files.read("index.json", INDEX_LIMIT)?;
-        let index: LayoutIndex = parse(&files, "index.json", &bytes)?;
+        let index: LayoutIndex = read_document(&files, "index.json")?;
         Ok(Self { files, images: index.manifests, made: BTreeMap::new(), names: BTreeMap::new() })
     }
 
@@ -67,8 +68,7 @@ impl LayoutSource {
     /// the layers as they are, so that the same archive always gives the same digest.
     pub fn docker_archive(path: &Path) -> Result<Self, SourceError> {
         let files = SourceFiles::archive(path)?;
-        let bytes = files.read("manifest.json", INDEX_LIMIT)?;
-        let saved: Vec<SavedImage> = parse(&files, "manifest.json", &bytes)?;
+        let saved: Vec<SavedImage> = read_document(&files, "manifest.json")?;
         let mut source = Self { files, images: Vec::new(), made: BTreeMap::new(), names: BTreeMap::new() };
         let mut hashed = BTreeMap::new();
         for image in saved {
@@ -101,10 +101,14 @@ impl LayoutSource {
             size: bytes.len() as u64,
         };
         self.made.insert(descriptor.digest.clone(), bytes);
-        for tag in image.repo_tags.unwrap_or_default() {
-            let annotations = BTreeMap::from([(REF_NAME.to_owned(), tag)]);
-            self.images.push(IndexEntry { descriptor: descriptor.clone(), annotations });
+        let name = |tag| BTreeMap::from([(REF_NAME.to_owned(), tag)]);
+        let mut names: Vec<_> = image.repo_tags.unwrap_or_default().into_iter().map(name).collect();
+        if names.is_empty() {
+            // Saved by its ID: it still has a digest.
+            names.push(BTreeMap::new());
         }
+        let entry = |annotations| IndexEntry { descriptor: descriptor.clone(), annotations };
+        self.images.extend(names.into_iter().map(entry));
         Ok(())
     }
 
@@ -117,9 +121,8 @@ impl LayoutSource {
         let (digest, size) = match hashed.get(name) {
             Some(known) => known.clone(),
             None => {
-                let found = Hasher::sha256_of(&mut self.files.open(name)?).map_err(|source| {
-                    SourceFilesError::Read { path: self.files.path().to_owned(), source }
-                })?;
+                let found = Hasher::sha256_of(&mut self.files.open(name)?)
+                    .map_err(|source| self.read_error(name, source))?;
                 hashed.insert(name.to_owned(), found.clone());
                 found
             }
@@ -130,11 +133,8 @@ impl LayoutSource {
 
     fn layer_media_type(&self, name: &str) -> Result<&'static str, SourceError> {
         let mut magic = Vec::new();
-        self.files
-            .open(name)?
-            .take(4)
-            .read_to_end(&mut magic)
-            .map_err(|source| SourceFilesError::Read { path: self.files.path().to_owned(), source })?;
+        let mut beginning = self.files.open(name)?.take(4);
+        beginning.read_to_end(&mut magic).map_err(|source| self.read_error(name, source))?;
         Ok(match magic.as_slice() {
             [0x1f, 0x8b, ..] => "application/vnd.oci.image.layer.v1.tar+gzip",
             [0x28, 0xb5, 0x2f, 0xfd] => "application/vnd.oci.image.layer.v1.tar+zstd",
@@ -142,35 +142,38 @@ impl LayoutSource {
         })
     }
 
-    fn find(&self, reference: &Reference) -> Result<&Descriptor, SourceError> {
-        let has_digest = |entry: &&IndexEntry| reference.digest() == Some(&entry.descriptor.digest);
-        let names_it = |entry: &&IndexEntry| {
-            [REF_NAME, CONTAINERD_NAME].iter().filter_map(|key| entry.annotations.get(*key)).any(|name| {
-                Reference::text_says_version(name)
-                    && name.parse::<Reference>().is_ok_and(|named| {
-                        named == *reference || named.tagged_name() == reference.tagged_name()
-                    })
-            })
+    fn read_error(&self, name: &str, source: std::io::Error) -> SourceFilesError {
+        SourceFilesError::Read { path: self.files.path().join(name), source }
+    }
+
+    fn find(&self, reference: &Reference) -> Option<&Descriptor> {
+        let found = match reference.digest() {
+            Some(digest) => self.images.iter().find(|entry| entry.descriptor.digest == *digest),
+            None => {
+                let named = |is_it: fn(&Reference, &Reference) -> bool| {
+                    self.images.iter().find(|entry| names(entry).any(|name| is_it(&name, reference)))
+                };
+                named(|name, wanted| name == wanted)
+                    .or_else(|| named(|name, wanted| name.tagged_name() == wanted.tagged_name()))
+            }
         };
-        let found = self
-            .images
-            .iter()
-            .find(has_digest)
-            .or_else(|| self.images.iter().find(names_it).filter(|_| reference.digest().is_none()));
-        found.map(|entry| &entry.descriptor).ok_or_else(|| {
-            let mut known: Vec<&str> = self
-                .images
-                .iter()
-                .filter_map(|entry| entry.annotations.get(REF_NAME))
-                .map(String::as_str)
-                .collect();
-            known.sort_unstable();
-            let listed = known.iter().take(8).copied().collect::<Vec<_>>().join(", ");
-            let path = self.files.path().display();
-            let message =
-                format!("`{path}` has no image `{reference}`; it has {} images: {listed}", known.len());
-            SourceError::new(SourceErrorKind::NotFound, message)
-        })
+        found.map(|entry| &entry.descriptor)
+    }
+
+    fn not_found(&self, reference: &Reference) -> SourceError {
+        let mut titles: Vec<String> = self.images.iter().map(title).collect();
+        titles.sort();
+        titles.dedup();
+        let rest = titles.len().saturating_sub(LISTED);
+        titles.truncate(LISTED);
+        let listed = match (titles.is_empty(), rest) {
+            (true, _) => "no image at all".to_owned(),
+            (false, 0) => titles.join(", "),
+            (false, rest) => format!("{} and {rest} more", titles.join(", ")),
+        };
+        let path = self.files.path().display();
+        let message = format!("`{path}` has no image `{reference}`; it has {listed}");
+        SourceError::new(SourceErrorKind::NotFound, message)
     }
 
     fn open_content(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
@@ -190,12 +193,26 @@ struct SavedImage {
     layers: Vec<String>,
 }
 
-fn parse<T: for<'a> Deserialize<'a>>(
-    files: &SourceFiles,
-    name: &str,
-    bytes: &[u8],
-) -> Result<T, SourceError> {
-    serde_json::from_slice(bytes).map_err(|error| {
+/// Returns the image's names; one that is a tag only, as some programs write it, says nothing about a registry.
+fn names(entry: &IndexEntry) -> impl Iterator<Item = Reference> {
+    [REF_NAME, CONTAINERD_NAME]
+        .into_iter()
+        .filter_map(|key| entry.annotations.get(key))
+        .filter(|name| Reference::text_says_version(name))
+        .filter_map(|name| name.parse().ok())
+}
+
+/// Returns what people know the image by, printable whatever the document holds.
+fn title(entry: &IndexEntry) -> String {
+    let name = [REF_NAME, CONTAINERD_NAME].into_iter().find_map(|key| entry.annotations.get(key));
+    match name {
+        Some(name) => format!("`{}`", name.escape_debug().take(200).collect::<String>()),
+        None => entry.descriptor.digest.to_string(),
+    }
+}
+
+fn read_document<T: for<'a> Deserialize<'a>>(files: &SourceFiles, name: &str) -> Result<T, SourceError> {
+    serde_json::from_slice(&files.read(name, INDEX_LIMIT)?).map_err(|error| {
         let message = format!("`{name}` in `{}` is malformed", files.path().display());
         SourceError::new(SourceErrorKind::Invalid, message).caused_by(error)
     })
@@ -203,20 +220,23 @@ fn parse<T: for<'a> Deserialize<'a>>(
 
 impl ImageSource for LayoutSource {
     fn resolve(&self, reference: &Reference) -> Result<Descriptor, SourceError> {
-        self.find(reference).cloned()
+        self.find(reference).cloned().ok_or_else(|| self.not_found(reference))
     }
 
     fn manifest(&self, _reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
+        let Descriptor { digest, size, .. } = descriptor;
+        let path = self.files.path().display();
+        if *size > MANIFEST_LIMIT {
+            let message = format!(
+                "manifest {digest} in `{path}` has {size} bytes; at most {MANIFEST_LIMIT} are accepted"
+            );
+            return Err(SourceError::new(SourceErrorKind::Invalid, message));
+        }
         let mut bytes = Vec::new();
-        let reader = self.open_content(descriptor)?.take(MANIFEST_LIMIT + 1);
-        VerifyReader::new(reader, descriptor.digest.clone(), descriptor.size)
+        VerifyReader::new(self.open_content(descriptor)?, digest.clone(), *size)
             .read_to_end(&mut bytes)
             .map_err(|error| {
-                let message = format!(
-                    "cannot read manifest {} in `{}`",
-                    descriptor.digest,
-                    self.files.path().display()
-                );
+                let message = format!("cannot read manifest {digest} in `{path}`");
                 SourceError::new(SourceErrorKind::Invalid, message).caused_by(error)
             })?;
         Ok(bytes)

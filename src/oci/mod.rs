@@ -3,6 +3,7 @@
 //! Manifests are bytes first: they are hashed, stored and passed on exactly as they were served, and only
 //! *looked into* through [`Manifest`]. Nothing here opens a connection.
 
+mod archive_members;
 pub mod graph;
 pub mod import;
 pub mod layout;
@@ -19,4 +20,3 @@ pub use manifest::{Child, Kind, MANIFEST_LIMIT, Manifest, ManifestError, media_t
 pub use platform::{InvalidPlatform, Platform};
 pub use reference::{DOCKER_HUB, InvalidReference, Reference};
 pub use source::{ImageSource, SourceError, SourceErrorKind};
-pub use source_files::{SourceFiles, SourceFilesError};

@@ -1,34 +1,36 @@
 //! The files of a layout or archive that somebody else made: hostile until checked.
 //!
-//! Only regular files are opened, nothing outside the folder or archive is, and no size that a header claims
-//! is believed before it is compared with what is there.
+//! Only regular files are opened, nothing outside the folder or archive is, nothing can block, and no size
+//! that a header claims is believed before it is compared with what is there.
 
-use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use fs_err as fs;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
-/// The most members an archive may have.
-const MEMBER_LIMIT: usize = 200_000;
+use super::archive_members::{self, Members};
 
 /// Read access to named files, in a folder or in a tar archive.
 #[derive(Debug)]
-pub enum SourceFiles {
+pub(super) enum SourceFiles {
     /// A folder.
     Folder(PathBuf),
     /// An uncompressed tar archive, with the place of each member.
     Archive {
-        /// The archive.
+        /// The archive's name.
         path: PathBuf,
-        /// Where each regular file begins, and its length.
-        members: BTreeMap<String, (u64, u64)>,
+        /// The archive, open: a file that takes its name later is another one.
+        file: Arc<std::fs::File>,
+        /// Where its files are.
+        members: Members,
     },
 }
 
 /// Why files cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceFilesError {
+pub(super) enum SourceFilesError {
     /// The folder, archive or a file in it cannot be read.
     #[error("cannot read `{}`", .path.display())]
     Read {
@@ -64,15 +66,21 @@ pub enum SourceFilesError {
         /// The file.
         name: String,
     },
+    /// Something else is where a file should be, or in a folder's place on the way to it.
+    #[error("`{name}` in `{}` is not a regular file in regular folders", .path.display())]
+    NotRegular {
+        /// The folder.
+        path: PathBuf,
+        /// The file.
+        name: String,
+    },
     /// A document is larger than any honest one.
-    #[error("`{name}` in `{}` has {size} bytes; at most {limit} are accepted", .path.display())]
+    #[error("`{name}` in `{}` has more than the {limit} bytes that are accepted", .path.display())]
     TooLarge {
         /// The folder or archive.
         path: PathBuf,
         /// The file.
         name: String,
-        /// Its length.
-        size: u64,
         /// The most it may have.
         limit: u64,
     },
@@ -80,161 +88,75 @@ pub enum SourceFilesError {
 
 impl SourceFiles {
     /// Looks through the tar archive at `path` without reading its contents.
-    pub fn archive(path: &Path) -> Result<Self, SourceFilesError> {
+    pub(super) fn archive(path: &Path) -> Result<Self, SourceFilesError> {
         let read_error = |source| SourceFilesError::Read { path: path.to_owned(), source };
-        let mut file = fs::File::open(path).map_err(read_error)?;
-        let length = file.metadata().map_err(read_error)?.len();
-        refuse_compressed(path, &mut file).map_err(read_error)??;
-        let mut index = ArchiveIndex { path, length, members: BTreeMap::new(), links: BTreeMap::new() };
-        let mut archive = tar::Archive::new(file);
-        for entry in archive.entries_with_seek().map_err(read_error)? {
-            index.add(&entry.map_err(read_error)?)?;
+        // Not blocking: a FIFO without a writer would wait for one for ever.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| read_error(error.into()))?;
+        let file = std::fs::File::from(file);
+        if !file.metadata().map_err(read_error)?.is_file() {
+            return Err(SourceFilesError::NotTar { path: path.to_owned(), what: "no regular file" });
         }
-        Ok(Self::Archive { path: path.to_owned(), members: index.resolve_links()? })
+        let members = archive_members::find(path, &file)?;
+        Ok(Self::Archive { path: path.to_owned(), file: Arc::new(file), members })
     }
 
     /// Returns the folder or archive.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         match self {
             Self::Folder(path) | Self::Archive { path, .. } => path,
         }
     }
 
-    /// Returns the length of a file, `None` if there is no regular file of that name.
-    pub fn size(&self, name: &str) -> Option<u64> {
-        match self {
-            Self::Folder(folder) => {
-                // Not followed: a link could lead to a device or out of the folder.
-                let metadata = fs::symlink_metadata(folder.join(name)).ok()?;
-                metadata.is_file().then_some(metadata.len())
-            }
-            Self::Archive { members, .. } => members.get(name).map(|(_, size)| *size),
-        }
-    }
-
     /// Opens a file.
-    pub fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, SourceFilesError> {
-        let missing = || SourceFilesError::Missing { path: self.path().to_owned(), name: name.to_owned() };
-        let size = self.size(name).ok_or_else(missing)?;
-        let read_error = |source| SourceFilesError::Read { path: self.path().to_owned(), source };
+    pub(super) fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, SourceFilesError> {
+        let (path, name) = (self.path().to_owned(), name.to_owned());
         match self {
-            Self::Folder(folder) => Ok(Box::new(fs::File::open(folder.join(name)).map_err(read_error)?)),
-            Self::Archive { path, members } => {
-                let (offset, _) = members.get(name).ok_or_else(missing)?;
-                let mut file = fs::File::open(path).map_err(read_error)?;
-                file.seek(SeekFrom::Start(*offset)).map_err(read_error)?;
-                Ok(Box::new(file.take(size)))
-            }
+            Self::Folder(folder) => match open_below(folder, &name) {
+                Ok(Some(file)) => Ok(Box::new(file)),
+                Ok(None) | Err(Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => {
+                    Err(SourceFilesError::NotRegular { path, name })
+                }
+                Err(Errno::NOENT) => Err(SourceFilesError::Missing { path, name }),
+                Err(error) => Err(SourceFilesError::Read { path: folder.join(name), source: error.into() }),
+            },
+            Self::Archive { file, members, .. } => match members.get(&name) {
+                Some(place) => Ok(Box::new(place.read_from(file))),
+                None => Err(SourceFilesError::Missing { path, name }),
+            },
         }
     }
 
     /// Reads a document whole, if it has at most `limit` bytes.
-    pub fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, SourceFilesError> {
-        let path = || self.path().to_owned();
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, SourceFilesError> {
         let mut bytes = Vec::new();
-        let reader = self.open(name)?;
         // One byte more than allowed, whatever a header or the file system claims.
-        reader
+        self.open(name)?
             .take(limit + 1)
             .read_to_end(&mut bytes)
-            .map_err(|source| SourceFilesError::Read { path: path(), source })?;
-        let size = bytes.len() as u64;
-        if size > limit {
-            return Err(SourceFilesError::TooLarge { path: path(), name: name.to_owned(), size, limit });
+            .map_err(|source| SourceFilesError::Read { path: self.path().join(name), source })?;
+        if bytes.len() as u64 > limit {
+            let (path, name) = (self.path().to_owned(), name.to_owned());
+            return Err(SourceFilesError::TooLarge { path, name, limit });
         }
         Ok(bytes)
     }
 }
 
-fn refuse_compressed(path: &Path, file: &mut fs::File) -> io::Result<Result<(), SourceFilesError>> {
-    let mut magic = Vec::new();
-    file.by_ref().take(4).read_to_end(&mut magic)?;
-    file.seek(SeekFrom::Start(0))?;
-    let what = match magic.as_slice() {
-        [0x1f, 0x8b, ..] => "gzip-compressed (run `gunzip` on it first)",
-        [0x28, 0xb5, 0x2f, 0xfd] => "zstd-compressed (run `unzstd` on it first)",
-        [] => "empty",
-        _ => return Ok(Ok(())),
-    };
-    Ok(Err(SourceFilesError::NotTar { path: path.to_owned(), what }))
-}
-
-struct ArchiveIndex<'a> {
-    path: &'a Path,
-    length: u64,
-    members: BTreeMap<String, (u64, u64)>,
-    links: BTreeMap<String, String>,
-}
-
-impl ArchiveIndex<'_> {
-    fn fail<T>(&self, member: &str, problem: impl Into<String>) -> Result<T, SourceFilesError> {
-        let member = member.escape_debug().take(200).collect();
-        Err(SourceFilesError::Member { path: self.path.to_owned(), member, problem: problem.into() })
+/// Opens the file `name` below `folder`; `None` if it is no regular file.
+///
+/// Links are not followed on the way: one could lead out of the folder, to a device, to a FIFO.
+fn open_below(folder: &Path, name: &str) -> Result<Option<std::fs::File>, Errno> {
+    let on_the_way = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let at_the_end = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut components = name.split('/').peekable();
+    let mut place = rustix::fs::open(folder, on_the_way, Mode::empty())?;
+    while let Some(component) = components.next() {
+        let is_last = components.peek().is_none();
+        let flags = if is_last { at_the_end } else { on_the_way | OFlags::NOFOLLOW };
+        place = rustix::fs::openat(&place, component, flags, Mode::empty())?;
     }
-
-    fn add<R: Read>(&mut self, entry: &tar::Entry<'_, R>) -> Result<(), SourceFilesError> {
-        let raw = entry.path_bytes();
-        let name = String::from_utf8_lossy(&raw).into_owned();
-        let name = name.strip_prefix("./").unwrap_or(&name).trim_end_matches('/').to_owned();
-        let kind = entry.header().entry_type();
-        if kind.is_dir() || kind.is_pax_global_extensions() || name.is_empty() {
-            return Ok(());
-        }
-        if name.starts_with('/') || name.split('/').any(|part| part == ".." || part.is_empty()) {
-            return self.fail(&name, "leads out of the archive");
-        }
-        if self.members.contains_key(&name) || self.links.contains_key(&name) {
-            return self.fail(&name, "is there twice");
-        }
-        if self.members.len() + self.links.len() >= MEMBER_LIMIT {
-            return self.fail(&name, format!("is one more than the {MEMBER_LIMIT} an archive may have"));
-        }
-        if kind.is_symlink() || kind.is_hard_link() {
-            let target = entry.link_name_bytes().unwrap_or_default();
-            let target = String::from_utf8_lossy(&target).into_owned();
-            let base =
-                if kind.is_symlink() { name.rsplit_once('/').map_or("", |(base, _)| base) } else { "" };
-            let Some(target) = resolve(base, &target) else {
-                return self.fail(&name, "links to a place outside of the archive");
-            };
-            self.links.insert(name, target);
-            return Ok(());
-        }
-        if !kind.is_file() {
-            return self.fail(&name, "is neither a file nor a folder nor a link");
-        }
-        let (offset, size) = (entry.raw_file_position(), entry.size());
-        if offset.checked_add(size).is_none_or(|end| end > self.length) {
-            return self.fail(&name, format!("claims {size} bytes, more than the archive has"));
-        }
-        self.members.insert(name, (offset, size));
-        Ok(())
-    }
-
-    /// Gives every link the place of its target; old `docker save` links equal layers to each other.
-    fn resolve_links(mut self) -> Result<BTreeMap<String, (u64, u64)>, SourceFilesError> {
-        for (name, target) in std::mem::take(&mut self.links) {
-            let Some(place) = self.members.get(&target).copied() else {
-                return self.fail(&name, "links to a file that is not in the archive");
-            };
-            self.members.insert(name, place);
-        }
-        Ok(self.members)
-    }
-}
-
-/// Follows a relative link from the folder `base`; `None` if it leaves the archive.
-fn resolve(base: &str, target: &str) -> Option<String> {
-    if target.starts_with('/') {
-        return None;
-    }
-    let mut parts: Vec<&str> = base.split('/').filter(|part| !part.is_empty()).collect();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            name => parts.push(name),
-        }
-    }
-    Some(parts.join("/"))
+    let file = std::fs::File::from(place);
+    let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    Ok(is_file.then_some(file))
 }

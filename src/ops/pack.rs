@@ -9,7 +9,7 @@ use crate::artifact::Artifact;
 use crate::digest::HashingWriter;
 use crate::epoch::Epoch;
 use crate::fs::named_temporary;
-use crate::oci::import::{ImportArchive, ImportImage};
+use crate::oci::import::{ImportArchive, ImportError, ImportImage};
 use crate::oci::{Platform, Reference};
 use crate::ops::Equipment;
 use crate::ops::mirror::Mirrored;
@@ -39,6 +39,15 @@ pub enum PackError {
         /// What the file system said.
         #[source]
         source: std::io::Error,
+    },
+    /// The images do not fit into one tarball.
+    #[error("cannot put the images for {platform} into one tarball")]
+    Plan {
+        /// The platform.
+        platform: Platform,
+        /// Why.
+        #[source]
+        source: ImportError,
     },
     /// A member could not be packed.
     #[error("cannot pack the images for {platform}")]
@@ -89,7 +98,8 @@ pub fn images(
         .iter()
         .map(|(image, graph)| ImportImage { reference: &image.reference, graph })
         .collect();
-    let archive = ImportArchive::plan(&images, platform);
+    let archive = ImportArchive::plan(&images, platform)
+        .map_err(|source| PackError::Plan { platform: platform.clone(), source })?;
     equipment.reporter.report(Event::Planned { bytes: archive.blob_bytes(), items: 0 });
     let write_error =
         |source| PackError::Write { platform: platform.clone(), folder: folder.to_owned(), source };

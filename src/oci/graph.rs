@@ -251,8 +251,10 @@ impl Narrowing<'_> {
 
     fn narrow_children(&mut self, index: usize, is_wanted: bool) -> Result<(), GraphError> {
         let children = self.nodes[index].manifest.children.clone();
-        let (attestations, others): (Vec<_>, Vec<_>) =
+        let (attestations, mut others): (Vec<_>, Vec<_>) =
             children.into_iter().partition(|child| child.attests.is_some());
+        // Of several images for one platform containerd takes one whose platform the index states, if it can.
+        others.sort_by_key(|child| child.platform.is_none());
         for child in others {
             let at = self.positions[&child.descriptor.digest];
             self.narrow(at, child.platform.as_ref(), is_wanted)?;

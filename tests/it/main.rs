@@ -3,6 +3,7 @@
 
 mod architecture;
 mod archive;
+mod import;
 mod pki;
 mod seed;
 mod spec;

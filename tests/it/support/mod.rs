@@ -1,7 +1,9 @@
 //! What several test files need.
 
+pub(crate) mod containerd;
 pub(crate) mod hostile;
 pub(crate) mod images;
+pub(crate) mod mirror;
 pub(crate) mod oracle;
 pub(crate) mod proxy;
 pub(crate) mod registry;

@@ -8,5 +8,6 @@ mod pki;
 mod seed;
 mod spec;
 mod ssh;
+mod store;
 mod support;
 mod template;

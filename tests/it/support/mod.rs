@@ -1,5 +1,6 @@
 //! What several test files need.
 
+pub(crate) mod alone;
 pub(crate) mod containerd;
 pub(crate) mod hostile;
 pub(crate) mod images;

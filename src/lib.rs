@@ -61,6 +61,7 @@ pub mod cluster;
 pub mod imagelist;
 pub mod lockfile;
 pub mod pki;
+pub mod registry;
 pub mod seed;
 pub mod spec;
 

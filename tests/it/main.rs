@@ -5,6 +5,7 @@ mod architecture;
 mod archive;
 mod import;
 mod pki;
+mod registry;
 mod seed;
 mod spec;
 mod ssh;

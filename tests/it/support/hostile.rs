@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::tls::Certificate;
 
@@ -44,6 +45,8 @@ pub(crate) enum Body {
     Chunked(Vec<u8>),
     /// These bytes, announced as that many, after which the connection is closed.
     Announced(Vec<u8>, u64),
+    /// These bytes, announced, one at a time with a pause before each.
+    Slow(Vec<u8>, Duration),
     /// The same bytes again and again, in chunks, until the client goes away.
     Endless(Vec<u8>),
     /// These bytes, announced as that many, after which nothing comes and the connection stays open.
@@ -96,7 +99,7 @@ impl Answer {
             write!(to, "{name}: {value}\r\n")?;
         }
         let framing = match &self.body {
-            Body::Whole(bytes) => format!("Content-Length: {}", bytes.len()),
+            Body::Whole(bytes) | Body::Slow(bytes, _) => format!("Content-Length: {}", bytes.len()),
             Body::Announced(_, length) | Body::Stalling(_, length) => format!("Content-Length: {length}"),
             Body::Chunked(_) | Body::Endless(_) => "Transfer-Encoding: chunked".to_owned(),
         };
@@ -107,6 +110,14 @@ impl Answer {
         }
         match &self.body {
             Body::Whole(bytes) => to.write_all(bytes).map(|()| true),
+            Body::Slow(bytes, pause) => {
+                for byte in bytes {
+                    // Slowness is what this body is for; nobody waits for a condition here.
+                    std::thread::sleep(*pause);
+                    to.write_all(&[*byte])?;
+                }
+                Ok(true)
+            }
             Body::Announced(bytes, _) => to.write_all(bytes).map(|()| false),
             Body::Stalling(bytes, _) => to.write_all(bytes).and_then(|()| wait_for_end(to)),
             Body::Chunked(bytes) => {

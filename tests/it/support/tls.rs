@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::oracle;
 
-/// An authority and a certificate for 127.0.0.1 and localhost that it signed.
+/// An authority and a server's certificate that it signed.
 pub(crate) struct Certificate {
     folder: tempfile::TempDir,
 }
@@ -12,6 +12,11 @@ pub(crate) struct Certificate {
 impl Certificate {
     /// Makes a new authority, a key and a certificate.
     pub(crate) fn new() -> Self {
+        Self::for_names("IP:127.0.0.1,DNS:localhost")
+    }
+
+    /// Makes the same for other names, in OpenSSL's form: `DNS:name,IP:address`.
+    pub(crate) fn for_names(names: &str) -> Self {
         let certificate = Self { folder: tempfile::tempdir().unwrap() };
         certificate.request("ca", "/CN=authority of a test", &["-addext", "keyUsage=critical,keyCertSign"]);
         certificate.request(
@@ -23,11 +28,18 @@ impl Certificate {
                 "-CAkey",
                 certificate.file("ca.key").to_str().unwrap(),
                 "-addext",
-                "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                &format!("subjectAltName={names}"),
                 "-addext",
                 "basicConstraints=critical,CA:FALSE",
             ],
         );
+        certificate
+    }
+
+    /// Makes a certificate that signs itself and is an authority, as `openssl req -x509` does by default.
+    pub(crate) fn self_signed() -> Self {
+        let certificate = Self { folder: tempfile::tempdir().unwrap() };
+        certificate.request("server", "/CN=self", &["-addext", "subjectAltName=IP:127.0.0.1"]);
         certificate
     }
 

@@ -1,0 +1,289 @@
+//! Registries as sources of images, and files from other servers.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::{Method, StatusCode};
+
+use super::ClientOptions;
+use super::body::{Body, as_source_error};
+use super::challenge::Challenge;
+use super::credentials::Credentials;
+use super::endpoint::{Endpoint, PlainHttp, parse_url};
+use super::refusal::refused;
+use super::token::Authorizer;
+use super::transport::{Answer, Request, Transport};
+use crate::digest::{Algorithm, Digest, Hasher};
+use crate::oci::{
+    ImageSource, MANIFEST_LIMIT, Manifest, Reference, SourceError, SourceErrorKind, media_type,
+};
+use crate::store::{Descriptor, Mismatch, VerifyReader};
+
+/// What all registries and file servers share. Make one for a run; it may be used from many threads.
+#[derive(Debug)]
+pub struct Client {
+    options: ClientOptions,
+    credentials: Arc<Credentials>,
+    /// Connections by the authorities they trust besides the usual ones.
+    transports: Mutex<BTreeMap<Option<PathBuf>, Arc<Transport>>>,
+}
+
+/// A file that is being downloaded.
+pub struct FetchedFile {
+    /// The length in bytes, if the server says it.
+    pub length: Option<u64>,
+    /// The content; more of it than the limit is an error of kind [`InvalidData`](std::io::ErrorKind::InvalidData).
+    pub reader: Box<dyn Read + Send>,
+}
+
+impl Client {
+    /// Makes a client.
+    ///
+    /// # Errors
+    /// If a proxy's URL or the bundle of authorities cannot be used.
+    pub fn new(options: ClientOptions) -> Result<Self, SourceError> {
+        let credentials = Arc::new(Credentials::new(options.credential_files.clone()));
+        let client = Self { options, credentials, transports: Mutex::default() };
+        client.transport(None)?;
+        Ok(client)
+    }
+
+    /// Returns one registry. Use one for all its images: it remembers tokens.
+    ///
+    /// # Errors
+    /// If the endpoint's CA file cannot be used.
+    pub fn registry(&self, endpoint: Endpoint) -> Result<Registry, SourceError> {
+        let transport = self.transport(endpoint.ca_file().map(Into::into))?;
+        let credentials = Arc::clone(&self.credentials);
+        let authorizer = Authorizer::new(Arc::clone(&transport), credentials, endpoint.clone());
+        Ok(Registry { endpoint, transport, authorizer })
+    }
+
+    /// Opens a file on a server; no credentials are sent. `limit` is in bytes.
+    ///
+    /// # Errors
+    /// If the URL is not one that may be asked, if the server does not give the file, or announces more bytes
+    /// than the limit.
+    pub fn fetch_file(
+        &self,
+        url: &str,
+        limit: u64,
+        plain_http: PlainHttp,
+    ) -> Result<FetchedFile, SourceError> {
+        let url = parse_url(url, plain_http).map_err(|(url, reason)| {
+            SourceError::new(SourceErrorKind::Invalid, format!("`{url}` cannot be downloaded: {reason}"))
+        })?;
+        let answer = self.transport(None)?.send(&Request::new(Method::GET, url))?;
+        if answer.status() != StatusCode::OK {
+            return Err(refused(answer, None));
+        }
+        let length = answer.announced_length();
+        if let Some(length) = length.filter(|length| *length > limit) {
+            let message = format!(
+                "the answer to {} is {length} bytes long, more than the {limit} that are allowed",
+                answer.origin
+            );
+            return Err(SourceError::new(SourceErrorKind::Invalid, message));
+        }
+        Ok(FetchedFile { length, reader: Box::new(Body::new(answer, limit)) })
+    }
+
+    fn transport(&self, ca_file: Option<PathBuf>) -> Result<Arc<Transport>, SourceError> {
+        let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(transport) = transports.get(&ca_file) {
+            return Ok(Arc::clone(transport));
+        }
+        let transport = Arc::new(Transport::new(&self.options, ca_file.as_deref())?);
+        transports.insert(ca_file, Arc::clone(&transport));
+        Ok(transport)
+    }
+}
+
+/// One registry.
+#[derive(Debug)]
+pub struct Registry {
+    endpoint: Endpoint,
+    transport: Arc<Transport>,
+    authorizer: Authorizer,
+}
+
+impl Registry {
+    /// Returns where the registry is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Asks for a manifest or blob, with a token or password where the registry wants one.
+    fn ask(&self, method: Method, repository: &str, kind: &str, name: &str) -> Result<Answer, SourceError> {
+        let mut request = Request::new(method, self.endpoint.api(repository, kind, name));
+        request.accept = (kind == MANIFESTS).then(|| media_type::MANIFESTS.join(", "));
+        let grant = self.authorizer.current(repository)?;
+        request.authorization = grant.as_ref().map(|grant| grant.header.clone());
+        let answer = self.transport.send(&request)?;
+        // What another server wants after a redirect is not answered: our credentials are not for it.
+        if answer.status() != StatusCode::UNAUTHORIZED || answer.is_from_elsewhere {
+            return Ok(answer);
+        }
+        let Some(challenge) = Challenge::best(answer.headers("www-authenticate")) else { return Ok(answer) };
+        let Some(grant) = self.authorizer.renew(repository, grant.as_ref(), &challenge)? else {
+            return Ok(answer);
+        };
+        answer.drain();
+        request.authorization = Some(grant.header);
+        self.transport.send(&request)
+    }
+
+    /// Asks as [`Self::ask`] does; an answer other than 200 is an error.
+    fn get(&self, repository: &str, kind: &str, name: &str) -> Result<Answer, SourceError> {
+        let answer = self.ask(Method::GET, repository, kind, name)?;
+        if answer.status() == StatusCode::OK { Ok(answer) } else { Err(self.refused(repository, answer)) }
+    }
+
+    fn refused(&self, repository: &str, answer: Answer) -> SourceError {
+        // Whose credentials were used matters where there may be others: for who may read, and how much.
+        let note =
+            [401, 403, 429].contains(&answer.status().as_u16()).then(|| self.authorizer.note(repository));
+        refused(answer, note.as_deref())
+    }
+
+    /// Learns from headers alone what a name stands for; `None` if they do not say it.
+    fn head(&self, repository: &str, reference: &Reference) -> Result<Option<Descriptor>, SourceError> {
+        let answer = self.ask(Method::HEAD, repository, MANIFESTS, &name(reference))?;
+        match answer.status() {
+            StatusCode::OK => {}
+            // Some servers know no HEAD, and only an answer to GET has words about what is wrong.
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::BAD_REQUEST => {
+                return Ok(None);
+            }
+            _ => return Err(self.refused(repository, answer)),
+        }
+        let digest = answer.header("docker-content-digest").and_then(|digest| digest.parse::<Digest>().ok());
+        let is_wanted = |digest: &Digest| reference.digest().is_none_or(|wanted| wanted == digest);
+        let media_type = answer.media_type().filter(|kind| media_type::MANIFESTS.contains(&kind.as_str()));
+        let parts = (digest.filter(is_wanted), media_type, answer.announced_length());
+        let (Some(digest), Some(media_type), Some(size)) = parts else { return Ok(None) };
+        check_limit(&answer, size)?;
+        Ok(Some(Descriptor { media_type, digest, size }))
+    }
+
+    /// Learns what a name stands for by fetching it.
+    fn fetch_and_hash(&self, repository: &str, reference: &Reference) -> Result<Descriptor, SourceError> {
+        let answer = self.get(repository, MANIFESTS, &name(reference))?;
+        check_manifest(&answer)?;
+        let (origin, served_as) = (answer.origin.clone(), answer.media_type());
+        let announced =
+            answer.header("docker-content-digest").and_then(|digest| digest.parse::<Digest>().ok());
+        let bytes = Body::new(answer, MANIFEST_LIMIT).read_whole()?;
+        let wanted = reference.digest().or(announced.as_ref());
+        let mut hasher = Hasher::new(wanted.map_or(Algorithm::Sha256, Digest::algorithm));
+        hasher.update(&bytes);
+        let digest = hasher.finish();
+        if let Some(wanted) = wanted.filter(|wanted| **wanted != digest) {
+            let mismatch = Mismatch::WrongContent { expected: wanted.clone(), actual: digest };
+            return Err(invalid(format!("the answer to {origin} is wrong")).caused_by(mismatch));
+        }
+        let manifest = Manifest::parse(&bytes, served_as.as_deref())
+            .map_err(|error| invalid(format!("the answer to {origin} is no manifest")).caused_by(error))?;
+        Ok(Descriptor { media_type: manifest.media_type, digest, size: bytes.len() as u64 })
+    }
+
+    fn open(&self, repository: &str, kind: &str, descriptor: &Descriptor) -> Result<Answer, SourceError> {
+        let answer = self.get(repository, kind, &descriptor.digest.to_string())?;
+        if let Some(length) = answer.announced_length().filter(|length| *length != descriptor.size) {
+            return Err(invalid(format!(
+                "the answer to {} is {length} bytes long instead of {}{}",
+                answer.origin,
+                descriptor.size,
+                if is_web_page(&answer) { ": it is a web page" } else { "" }
+            )));
+        }
+        Ok(answer)
+    }
+
+    fn read_manifest(&self, repository: &str, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
+        if descriptor.size > MANIFEST_LIMIT {
+            return Err(too_large(&format!("`{}`", descriptor.digest), descriptor.size));
+        }
+        let answer = self.open(repository, MANIFESTS, descriptor)?;
+        check_manifest(&answer)?;
+        let origin = answer.origin.clone();
+        let body = Body::new(answer, MANIFEST_LIMIT);
+        let mut verified = VerifyReader::new(body, descriptor.digest.clone(), descriptor.size);
+        let mut bytes = Vec::new();
+        match verified.read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(match error.downcast::<Mismatch>() {
+                Ok(mismatch) => invalid(format!("the answer to {origin} is wrong")).caused_by(mismatch),
+                Err(error) => as_source_error(error),
+            }),
+        }
+    }
+}
+
+impl ImageSource for Registry {
+    fn resolve(&self, reference: &Reference) -> Result<Descriptor, SourceError> {
+        let repository = self.endpoint.repository(reference.repository());
+        self.head(&repository, reference)
+            .and_then(|found| found.map_or_else(|| self.fetch_and_hash(&repository, reference), Ok))
+            .map_err(|error| while_doing(&format!("cannot resolve `{reference}`"), error))
+    }
+
+    fn manifest(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
+        let repository = self.endpoint.repository(reference.repository());
+        self.read_manifest(&repository, descriptor)
+            .map_err(|error| while_doing(&format!("cannot get a manifest of `{reference}`"), error))
+    }
+
+    fn blob(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        let repository = self.endpoint.repository(reference.repository());
+        let answer = self
+            .open(&repository, BLOBS, descriptor)
+            .map_err(|error| while_doing(&format!("cannot get a blob of `{reference}`"), error))?;
+        Ok(Box::new(Body::new(answer, u64::MAX)))
+    }
+}
+
+const MANIFESTS: &str = "manifests";
+const BLOBS: &str = "blobs";
+
+fn name(reference: &Reference) -> String {
+    let tag = || reference.tag().unwrap_or("latest").to_owned();
+    reference.digest().map_or_else(tag, Digest::to_string)
+}
+
+fn while_doing(what: &str, error: SourceError) -> SourceError {
+    SourceError { message: format!("{what}: {}", error.message), ..error }
+}
+
+fn invalid(message: String) -> SourceError {
+    SourceError::new(SourceErrorKind::Invalid, message)
+}
+
+fn is_web_page(answer: &Answer) -> bool {
+    answer.media_type().as_deref() == Some("text/html")
+}
+
+fn check_manifest(answer: &Answer) -> Result<(), SourceError> {
+    if is_web_page(answer) {
+        return Err(invalid(format!("the answer to {} is a web page instead of a manifest", answer.origin)));
+    }
+    answer.announced_length().map_or(Ok(()), |size| check_limit(answer, size))
+}
+
+fn check_limit(answer: &Answer, size: u64) -> Result<(), SourceError> {
+    if size > MANIFEST_LIMIT {
+        Err(too_large(&format!("the answer to {}", answer.origin), size))
+    } else {
+        Ok(())
+    }
+}
+
+fn too_large(what: &str, size: u64) -> SourceError {
+    invalid(format!("{what} is {size} bytes long; a manifest has at most {MANIFEST_LIMIT}"))
+}

@@ -1,0 +1,28 @@
+//! The client of registries and file servers: images and files over HTTPS.
+//!
+//! A [`Client`] holds what all servers share: trusted authorities, proxies, credentials, connections. A
+//! [`Registry`] is one server as an [`ImageSource`](crate::oci::ImageSource). Credentials go to the server they
+//! were given for and to the token server it names, never along a redirect; no error, no `Debug` shows one.
+//! Nothing is retried: every request goes through one function, `Transport::send`, where retries would be.
+//!
+//! # Why
+//! Redirects are followed here, not by reqwest: so each single request passes that one function, and what may go
+//! to the next server is decided in one place. `?ns=` is not sent to mirrors: only proxies that serve several
+//! registries under one name need it, and they can be told apart by the prefix of an [`Endpoint`].
+
+mod body;
+mod challenge;
+mod client;
+mod credentials;
+mod endpoint;
+mod fault;
+mod options;
+mod refusal;
+mod tls;
+mod token;
+mod transport;
+
+pub use client::{Client, FetchedFile, Registry};
+pub use endpoint::{Endpoint, InvalidEndpoint, PlainHttp};
+pub use fault::Fault;
+pub use options::{ClientOptions, Proxies};

@@ -1,0 +1,100 @@
+//! Answers that are not what was asked for, as errors.
+
+use std::io::Read;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use super::fault::{Fault, quoted};
+use super::transport::Answer;
+use crate::oci::{SourceError, SourceErrorKind};
+
+/// What is read of the body of an error.
+const LONGEST_EXPLANATION: u64 = 16 * 1024;
+/// What is shown of it.
+const MOST_CHARACTERS: usize = 300;
+
+/// What Go's servers, nginx and Apache say when TLS is missing.
+const TLS_WANTED: [&str; 3] = [
+    "HTTP request to an HTTPS server",
+    "plain HTTP request was sent to HTTPS port",
+    "speaking plain HTTP to an SSL-enabled server port",
+];
+
+/// Makes an error of an answer whose status is not the wanted one; `note` is added in parentheses.
+pub(super) fn refused(answer: Answer, note: Option<&str>) -> SourceError {
+    let status = answer.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut message = format!("{} answers {} {reason}", answer.origin, status.as_u16()).trim_end().to_owned();
+    let retry_after = answer.header("retry-after").map(|after| quoted(after, 40));
+    let mut explanation = String::new();
+    // What cannot be read explains nothing; the status stands.
+    let _partly = answer.into_body().take(LONGEST_EXPLANATION).read_to_string(&mut explanation);
+    if let Some(said) = explain(&explanation) {
+        message = format!("{message}: {said}");
+    }
+    if let Some(after) = retry_after {
+        message = format!("{message}; it says Retry-After: {after}");
+    }
+    if let Some(note) = note {
+        message = format!("{message} ({note})");
+    }
+    let error = SourceError::new(kind(status), message);
+    if status == StatusCode::BAD_REQUEST && TLS_WANTED.iter().any(|words| explanation.contains(words)) {
+        return SourceError { kind: SourceErrorKind::Connection, ..error }.caused_by(Fault::NotPlain);
+    }
+    error
+}
+
+fn kind(status: StatusCode) -> SourceErrorKind {
+    match status.as_u16() {
+        401 | 403 => SourceErrorKind::Denied,
+        404 => SourceErrorKind::NotFound,
+        429 => SourceErrorKind::RateLimited,
+        // The server, or a proxy before it, cannot at the moment.
+        407 | 408 | 500..=599 => SourceErrorKind::Connection,
+        _ => SourceErrorKind::Invalid,
+    }
+}
+
+/// Returns what a server says of its refusal: from JSON its code and message, else nothing.
+fn explain(body: &str) -> Option<String> {
+    let document: Value = serde_json::from_str(body).ok()?;
+    let listed = document.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let said: Vec<String> = listed.chain([&document]).filter_map(said).collect();
+    (!said.is_empty()).then(|| quoted(&said.join("; "), MOST_CHARACTERS))
+}
+
+/// The forms in use: the registry's `code` and `message`, token servers' `details`, OAuth2's `error` and
+/// `error_description`.
+fn said(error: &Value) -> Option<String> {
+    let first = |names: &[&str]| names.iter().find_map(|name| error.get(name)?.as_str());
+    let parts = [first(&["code", "error"]), first(&["message", "error_description", "details"])];
+    let said = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
+    (!said.is_empty()).then_some(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_servers_say_is_found_in_the_forms_in_use() {
+        for (body, expected) in [
+            (
+                r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Tag":"x"}}]}"#,
+                Some("MANIFEST_UNKNOWN: manifest unknown"),
+            ),
+            (r#"{"errors":[{"code":"A","message":null},{"message":"b\u001b[0m"}]}"#, Some("A; b\\u{1b}[0m")),
+            (r#"{"details":"incorrect username or password"}"#, Some("incorrect username or password")),
+            (r#"{"error":"invalid_grant","error_description":"expired"}"#, Some("invalid_grant: expired")),
+            (r#"{"message":5}"#, None),
+            (r#"["no"]"#, None),
+            ("<html>", None),
+        ] {
+            assert_eq!(explain(body).as_deref(), expected, "{body}");
+        }
+        let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(9000));
+        assert_eq!(explain(&long).unwrap().chars().count(), MOST_CHARACTERS + 1);
+    }
+}

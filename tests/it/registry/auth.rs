@@ -1,0 +1,347 @@
+//! Who gets which credentials.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use fs_err as fs;
+use seedkit::oci::{ImageSource, SourceErrorKind};
+use seedkit::registry::ClientOptions;
+
+use super::{options, reference, registry_at};
+use crate::support::hostile::{Answer, Hostile, Request};
+use crate::support::images::{self, Image};
+use crate::support::oracle;
+use crate::support::registry::{self as docker_registry, PASSWORD, USER};
+
+/// Writes a Docker configuration that knows `authority`.
+fn configuration(folder: &Path, authority: &str, entry: &str) -> PathBuf {
+    let path = folder.join("config.json");
+    fs::write(&path, format!(r#"{{"auths":{{"{authority}":{entry}}}}}"#)).unwrap();
+    path
+}
+
+fn with_file(path: PathBuf) -> ClientOptions {
+    ClientOptions { credential_files: vec![path], ..options() }
+}
+
+fn app() -> Image {
+    images::image("linux", "amd64", &[images::layer("app")])
+}
+
+/// Answers as a registry that holds one image does.
+fn content(image: &Image, request: &Request) -> Answer {
+    let name = request.target.rsplit('/').next().unwrap();
+    let all = || image.manifests.iter().chain(&image.blobs);
+    let by_digest = all().find(|content| content.descriptor.digest.to_string() == name);
+    let Some(found) = by_digest.or_else(|| image.manifests.last().filter(|_| name == "1")) else {
+        return Answer::new(404, "{}");
+    };
+    Answer::new(200, found.bytes.clone())
+        .header("Content-Type", &found.descriptor.media_type)
+        .header("Docker-Content-Digest", &found.descriptor.digest.to_string())
+}
+
+/// A registry that wants a token of its own token server, which gives `token-1`, `token-2`, …
+///
+/// `is_good` decides which numbers the registry takes, `answer` what the token server says for a number.
+fn with_tokens(
+    is_good: impl Fn(usize) -> bool + Send + Sync + 'static,
+    answer: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
+) -> Hostile {
+    let (image, given) = (app(), AtomicUsize::new(0));
+    let own = Arc::new(OnceLock::<String>::new());
+    let url = Arc::clone(&own);
+    let server = Hostile::start(move |request| {
+        if request.target.starts_with("/token") {
+            return answer(request, given.fetch_add(1, Ordering::SeqCst) + 1);
+        }
+        let token = request.header("authorization").and_then(|header| header.strip_prefix("Bearer token-"));
+        if token.is_some_and(|number| is_good(number.parse().unwrap())) {
+            return content(&image, request);
+        }
+        let repository = request.target.split('/').skip(2).take(2).collect::<Vec<_>>().join("/");
+        let challenge = format!(
+            r#"Bearer realm="{}/token",service="registry.test",scope="repository:{repository}:pull""#,
+            url.get().unwrap()
+        );
+        Answer::new(401, "{}").header("WWW-Authenticate", &challenge)
+    });
+    own.set(server.url()).unwrap();
+    server
+}
+
+fn token(number: usize) -> Answer {
+    Answer::new(200, format!(r#"{{"token":"token-{number}","expires_in":300}}"#))
+}
+
+fn lines(server: &Hostile) -> Vec<String> {
+    server.requests().iter().map(Request::line).collect()
+}
+
+#[test]
+fn a_password_from_a_docker_configuration_opens_the_registry() {
+    let server = docker_registry::Registry::start_with_password();
+    let image = app();
+    image.push_with_skopeo(&server, "private/app:1");
+    let folder = tempfile::tempdir().unwrap();
+    let entry = format!(r#"{{"username":"{USER}","password":"{PASSWORD}"}}"#);
+    let path = configuration(folder.path(), server.authority(), &entry);
+    let registry = registry_at(with_file(path), &server.url(), None);
+    let from = reference(&registry, "private/app:1");
+    assert_eq!(&registry.resolve(&from).unwrap(), image.root());
+    let layer = &image.blobs[0];
+    assert_eq!(super::read(&registry, &from, &layer.descriptor).unwrap(), layer.bytes);
+}
+
+#[test]
+fn missing_and_wrong_passwords_are_denied_and_the_file_is_named() {
+    let server = docker_registry::Registry::start_with_password();
+    let folder = tempfile::tempdir().unwrap();
+    let path = configuration(folder.path(), server.authority(), r#"{"username":"x","password":"hidden"}"#);
+    for (options, note) in [
+        (options(), format!("(no credentials for `{}` were found)", server.authority())),
+        (with_file(path.clone()), format!("that `{}` names)", path.display())),
+    ] {
+        let registry = registry_at(options, &server.url(), None);
+        let error = registry.resolve(&reference(&registry, "private/app:1")).unwrap_err();
+        assert_eq!(error.kind, SourceErrorKind::Denied);
+        assert!(
+            error.message.contains("answers 401 Unauthorized") && error.message.ends_with(&note),
+            "{error}"
+        );
+        assert!(!format!("{error:?} {registry:?}").contains("hidden"));
+    }
+}
+
+#[test]
+fn a_credential_helper_is_asked_once_and_its_not_found_means_anonymous() {
+    let server = docker_registry::Registry::start_with_password();
+    for name in ["private/app:1", "private/other:1"] {
+        app().push_with_skopeo(&server, name);
+    }
+    let authority = server.authority();
+    for (helper, configuration, expected) in [
+        (
+            format!(r#"printf '{{"Username":"{USER}","Secret":"{PASSWORD}"}}'"#),
+            format!(r#"{{"auths":{{"{authority}":{{}}}},"credHelpers":{{"{authority}":"test"}}}}"#),
+            "found found",
+        ),
+        (
+            "echo credentials not found in native keychain; exit 1".to_owned(),
+            r#"{"credsStore":"test"}"#.to_owned(),
+            "were found)",
+        ),
+        (
+            "echo hidden; exit 1".to_owned(),
+            r#"{"credsStore":"test"}"#.to_owned(),
+            "`docker-credential-test get` fails for",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("#!/bin/sh\necho asked for $(cat) >>asked\n{helper}\n");
+        let path = folder.path().join("docker-credential-test");
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::write(folder.path().join("config.json"), configuration).unwrap();
+        fs::write(folder.path().join("url"), server.url()).unwrap();
+        let outcome = resolve_in_a_child(folder.path());
+        assert!(outcome.contains(expected) && !outcome.contains("hidden"), "{outcome}");
+        let asked = fs::read_to_string(folder.path().join("asked")).unwrap();
+        assert_eq!(asked, format!("asked for {authority}\n"));
+    }
+}
+
+/// Runs the next test alone, in `folder` and with it as `PATH`: both are the whole process's.
+fn resolve_in_a_child(folder: &Path) -> String {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--ignored", "--exact", "registry::auth::resolves_with_the_helpers_of_this_folder"]);
+    let path = format!("{}:/usr/bin:/bin", folder.display());
+    oracle::finish(child.current_dir(folder).env("PATH", path));
+    fs::read_to_string(folder.join("outcome")).unwrap()
+}
+
+#[test]
+#[ignore = "the test before runs it, in a process and a folder of its own"]
+fn resolves_with_the_helpers_of_this_folder() {
+    let registry = registry_at(with_file("config.json".into()), &fs::read_to_string("url").unwrap(), None);
+    let outcome = ["private/app:1", "private/other:1"].map(|name| {
+        let resolved = registry.resolve(&reference(&registry, name));
+        resolved.map_or_else(|error| error.message, |_| "found".to_owned())
+    });
+    fs::write("outcome", outcome.join(" ")).unwrap();
+}
+
+#[test]
+fn a_token_is_fetched_once_per_repository_by_sixteen_threads() {
+    let server = with_tokens(|_| true, |_, number| token(number));
+    let registry = registry_at(options(), &server.url(), None);
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let registry = &registry;
+            scope.spawn(move || {
+                let from = reference(registry, &format!("some/app{}:1", thread % 2));
+                registry.resolve(&from).unwrap();
+            });
+        }
+    });
+    let tokens: Vec<String> =
+        lines(&server).into_iter().filter(|line| line.starts_with("GET /token")).collect();
+    let query = |name| format!("GET /token?service=registry.test&scope=repository%3Asome%2F{name}%3Apull");
+    let mut sorted = tokens.clone();
+    sorted.sort();
+    assert_eq!(sorted, [query("app0"), query("app1")]);
+}
+
+#[test]
+fn a_second_repository_is_asked_with_a_token_at_once() {
+    let server = with_tokens(|_| true, |_, number| token(number));
+    let registry = registry_at(options(), &server.url(), None);
+    for name in ["some/app0:1", "some/app1:1", "some/app1:1"] {
+        registry.resolve(&reference(&registry, name)).unwrap();
+    }
+    // Only the first is asked without a token, to learn what is wanted.
+    let expected = ["HEAD /v2", "GET /tok", "HEAD /v2", "GET /tok", "HEAD /v2", "HEAD /v2"];
+    let begins: Vec<String> = lines(&server).iter().map(|line| line[..8].to_owned()).collect();
+    assert_eq!(begins, expected);
+}
+
+#[test]
+fn an_expired_token_is_replaced_before_and_after_the_registry_notices() {
+    // The server says a token lives no time, or says nothing and takes only every second one.
+    let dead = with_tokens(
+        |_| true,
+        |_, number| Answer::new(200, format!(r#"{{"access_token":"token-{number}","expires_in":0}}"#)),
+    );
+    let registry = registry_at(options(), &dead.url(), None);
+    for _ in 0..2 {
+        registry.resolve(&reference(&registry, "some/app:1")).unwrap();
+    }
+    assert_eq!(lines(&dead).iter().filter(|line| line.starts_with("GET /token")).count(), 2);
+
+    let image = app();
+    let uses = AtomicUsize::new(0);
+    let revoking = with_tokens(
+        move |number| number == 1 + uses.fetch_add(1, Ordering::SeqCst) / 2,
+        |_, number| token(number),
+    );
+    let registry = registry_at(options(), &revoking.url(), None);
+    let from = reference(&registry, "some/app:1");
+    for content in image.blobs.iter().chain(&image.blobs) {
+        assert_eq!(super::read(&registry, &from, &content.descriptor).unwrap(), content.bytes);
+    }
+}
+
+#[test]
+fn a_registry_that_refuses_every_token_is_asked_twice_and_no_more() {
+    let server = with_tokens(|_| false, |_, number| token(number));
+    let registry = registry_at(options(), &server.url(), None);
+    let error = registry.resolve(&reference(&registry, "some/app:1")).unwrap_err();
+    assert_eq!(error.kind, SourceErrorKind::Denied);
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn a_token_server_gets_the_password_and_the_registry_the_token() {
+    let server = with_tokens(|_| true, |_, number| token(number));
+    let folder = tempfile::tempdir().unwrap();
+    let path = configuration(folder.path(), server.authority(), r#"{"auth":"bWU6cHc="}"#);
+    let registry = registry_at(with_file(path), &server.url(), None);
+    registry.resolve(&reference(&registry, "some/app:1")).unwrap();
+    let sent: Vec<_> =
+        server.requests().iter().map(|r| r.header("authorization").map(str::to_owned)).collect();
+    assert_eq!(sent, [None, Some("Basic bWU6cHc=".to_owned()), Some("Bearer token-1".to_owned())]);
+}
+
+#[test]
+fn an_identity_token_is_exchanged_by_post_and_never_redirected() {
+    let server = with_tokens(
+        |_| true,
+        |request, number| match number {
+            1 => token(number),
+            _ => Answer::redirect("/token-elsewhere").header("X-Body", &request.body.len().to_string()),
+        },
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = configuration(folder.path(), server.authority(), r#"{"auth":"","identitytoken":"a&b"}"#);
+    let registry = registry_at(with_file(path), &server.url(), None);
+    registry.resolve(&reference(&registry, "some/app:1")).unwrap();
+    let post = &server.requests()[1];
+    assert_eq!(post.line(), "POST /token");
+    assert_eq!(post.header("authorization"), None);
+    assert_eq!(
+        String::from_utf8_lossy(&post.body),
+        "service=registry.test&scope=repository%3Asome%2Fapp%3Apull\
+         &grant_type=refresh_token&client_id=seedkit&refresh_token=a%26b"
+    );
+    let error = registry.resolve(&reference(&registry, "other/app:1")).unwrap_err();
+    assert!(error.message.contains("POST ") && error.message.contains("answers 307"), "{error}");
+    assert_eq!(server.requests().len(), 4);
+}
+
+#[test]
+fn what_a_token_server_says_instead_of_a_token_is_an_error() {
+    for (answer, kind, words) in [
+        (Answer::new(200, "<html>"), SourceErrorKind::Invalid, "not a token"),
+        (Answer::new(200, r#"{"token":"a\nb"}"#), SourceErrorKind::Invalid, "not a token"),
+        (
+            Answer::new(401, r#"{"details":"incorrect username or password"}"#),
+            SourceErrorKind::Denied,
+            "incorrect username or password",
+        ),
+        (Answer::new(429, "").header("Retry-After", "7"), SourceErrorKind::RateLimited, "Retry-After: 7"),
+    ] {
+        let server = with_tokens(|_| true, move |_, _| answer.clone());
+        let registry = registry_at(options(), &server.url(), None);
+        let error = registry.resolve(&reference(&registry, "some/app:1")).unwrap_err();
+        assert_eq!(error.kind, kind);
+        assert!(error.message.contains(words) && error.message.contains("/token "), "{error}");
+        assert!(!error.message.contains("scope="), "{error}");
+    }
+}
+
+#[test]
+fn credentials_do_not_follow_a_redirect_to_another_port() {
+    for status_elsewhere in [200, 401] {
+        let image = app();
+        let layer = image.blobs[0].clone();
+        let bytes = layer.bytes.clone();
+        let elsewhere = Hostile::start(move |_| {
+            Answer::new(status_elsewhere, bytes.clone())
+                .header("WWW-Authenticate", r#"Bearer realm="http://127.0.0.1:1/token""#)
+        });
+        let location = format!("{}/cdn?signature=hidden", elsewhere.url());
+        let server = Hostile::start(move |request| match request.header("authorization") {
+            Some("Basic bWU6cHc=") => Answer::redirect(&location),
+            _ => Answer::new(401, "").header("WWW-Authenticate", "Basic realm=test"),
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let path = configuration(folder.path(), server.authority(), r#"{"auth":"bWU6cHc="}"#);
+        let registry = registry_at(with_file(path), &server.url(), None);
+        let from = reference(&registry, "some/app:1");
+        match registry.blob(&from, &layer.descriptor) {
+            Ok(_) => assert_eq!(status_elsewhere, 200),
+            Err(error) => {
+                assert_eq!((status_elsewhere, error.kind), (401, SourceErrorKind::Denied));
+                assert!(error.message.contains("(redirected to 127.0.0.1) answers 401"), "{error}");
+                assert!(!error.message.contains("hidden"), "{error}");
+            }
+        }
+        let leaked: Vec<_> = elsewhere.requests().into_iter().map(|request| request.headers).collect();
+        assert_eq!(leaked.len(), 1);
+        assert_eq!(leaked[0].get("authorization"), None);
+    }
+}
+
+#[test]
+fn a_token_server_without_tls_gets_nothing_from_a_registry_with_tls() {
+    let certificate = crate::support::tls::Certificate::new();
+    let server = Hostile::start_with_tls(&certificate, |_| {
+        Answer::new(401, "")
+            .header("WWW-Authenticate", r#"Bearer realm="http://u:hidden@127.0.0.1:1/token?x=hidden""#)
+    });
+    let registry = registry_at(options(), &server.url(), Some(certificate.authority()));
+    let error = registry.resolve(&reference(&registry, "some/app:1")).unwrap_err();
+    assert_eq!(error.kind, SourceErrorKind::Invalid);
+    assert!(error.message.contains("`http://127.0.0.1:1/token`: plain http is not allowed"), "{error}");
+}

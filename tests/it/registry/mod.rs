@@ -1,0 +1,42 @@
+//! The client of registries, against Debian's registry and against servers that misbehave on command.
+
+mod auth;
+mod hostile;
+mod images;
+mod ways;
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use seedkit::oci::{ImageSource, Reference, SourceError};
+use seedkit::registry::{Client, ClientOptions, Endpoint, Fault, PlainHttp, Registry};
+use seedkit::store::Descriptor;
+
+/// Options with a time short enough for a test to wait for it.
+fn options() -> ClientOptions {
+    ClientOptions { read_timeout: Duration::from_millis(400), ..ClientOptions::default() }
+}
+
+/// Returns the registry at `url`, plain HTTP allowed.
+fn registry_at(options: ClientOptions, url: &str, ca_file: Option<PathBuf>) -> Registry {
+    let authority = url.split("://").nth(1).unwrap();
+    let endpoint = Endpoint::new(authority, url, PlainHttp::Allowed).unwrap().with_ca_file(ca_file);
+    Client::new(options).unwrap().registry(endpoint).unwrap()
+}
+
+/// Returns a reference to `name` at a registry.
+fn reference(registry: &Registry, name: &str) -> Reference {
+    format!("{}/{name}", registry.endpoint().registry()).parse().unwrap()
+}
+
+/// Reads a blob to its end.
+fn read(registry: &Registry, from: &Reference, blob: &Descriptor) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    registry.blob(from, blob).unwrap().read_to_end(&mut bytes).map(|_| bytes)
+}
+
+/// Returns the fault below an error.
+fn fault(error: &SourceError) -> Option<&Fault> {
+    error.cause.as_ref().and_then(|cause| cause.downcast_ref())
+}

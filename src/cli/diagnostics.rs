@@ -180,6 +180,7 @@ fn hint_of_source(kind: SourceErrorKind) -> &'static str {
             "check name, route and proxy (HTTPS_PROXY, NO_PROXY); for a private certificate authority set \
              `sources.HOST.caFile`; for a registry without TLS `sources.HOST.plainHttp: true`"
         }
+        SourceErrorKind::Offline => "run it once without --offline where there is a network",
         SourceErrorKind::Invalid => {
             "something between here and the registry changes its answers, or it is broken"
         }

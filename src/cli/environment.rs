@@ -8,15 +8,24 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::epoch::Epoch;
+use crate::registry::Proxies;
+use crate::secrets::SecretText;
 
 /// Returns the value of a variable; `None` if it is unset, empty or not UTF-8.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Returns the first of the variables that is set, each also in lower case, as proxies are written.
-pub(super) fn first_of(names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| variable(name).or_else(|| variable(&name.to_ascii_lowercase())))
+/// Returns the proxies that the usual variables name, in capitals or not.
+pub(super) fn proxies() -> Proxies {
+    let either = |name: &str| variable(name).or_else(|| variable(&name.to_ascii_lowercase()));
+    Proxies {
+        https: either("HTTPS_PROXY").map(SecretText::from),
+        // Only in lower case: a web server puts a request's `Proxy:` header into HTTP_PROXY (httpoxy).
+        http: variable("http_proxy").map(SecretText::from),
+        all: either("ALL_PROXY").map(SecretText::from),
+        none: either("NO_PROXY"),
+    }
 }
 
 /// Returns seconds since 1970.

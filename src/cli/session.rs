@@ -11,8 +11,9 @@ use crate::cli::progress::{Console, Display};
 use crate::cli::{environment, interrupt};
 use crate::lockfile::{FILE_NAME, Locked, Lockfile};
 use crate::ops::sources::{Network, Sources};
-use crate::ops::{Equipment, lock};
+use crate::ops::{Equipment, finding_event, lock};
 use crate::progress::{Event, Reporter};
+use crate::registry::ClientOptions;
 use crate::secrets::Secrets;
 use crate::spec::{self, Spec};
 use crate::store::DiskStore;
@@ -41,8 +42,7 @@ impl Session {
     pub(super) fn spec(&self) -> anyhow::Result<Spec> {
         let (spec, warnings) = spec::load(&self.global.file)?;
         for warning in warnings {
-            let text = format!("{}:{warning}", self.global.file.display());
-            self.console.report(Event::Warning { text });
+            self.console.report(finding_event(&self.global.file.display().to_string(), &warning));
         }
         Ok(spec)
     }
@@ -136,13 +136,12 @@ impl Session {
         if self.global.offline {
             return Network::Forbidden;
         }
-        Network::Allowed {
+        Network::Allowed(ClientOptions {
+            ca_bundle: environment::variable("SSL_CERT_FILE").map(PathBuf::from),
             credential_files: environment::credential_files(),
-            https_proxy: environment::first_of(&["HTTPS_PROXY", "ALL_PROXY"]),
-            http_proxy: environment::first_of(&["HTTP_PROXY", "ALL_PROXY"]),
-            no_proxy: environment::first_of(&["NO_PROXY"]),
-            certificate_file: environment::variable("SSL_CERT_FILE").map(PathBuf::from),
-        }
+            proxies: environment::proxies(),
+            ..ClientOptions::default()
+        })
     }
 }
 

@@ -18,6 +18,8 @@ pub enum SourceErrorKind {
     Connection,
     /// An answer that the specification does not allow, or content that is not what it should be.
     Invalid,
+    /// It is not here, and nobody may be asked.
+    Offline,
     /// A local file cannot be read.
     Local,
 }

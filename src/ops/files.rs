@@ -172,11 +172,22 @@ pub fn digest_now(file: &SpecFile<'_>) -> Option<Digest> {
 /// Why a small document cannot be read.
 pub type DocumentError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Reads a document of the spec as it is now, checked against what vouches for it.
+pub fn read_resolved(
+    file: &SpecFile<'_>,
+    spec: &Spec,
+    sources: &Sources,
+    equipment: &Equipment<'_>,
+) -> Result<String, DocumentError> {
+    let LockedFile { role, sha256, .. } = resolve(file, spec, sources, equipment)?;
+    read_text(&role, fs::File::open(equipment.store.path(&sha256))?)
+}
+
 /// Reads a small document whole, wherever it is.
-pub fn read_document(role: &FileRole, place: &Place, sources: &Sources) -> Result<String, DocumentError> {
+fn read_document(role: &FileRole, place: &Place, sources: &Sources) -> Result<String, DocumentError> {
     match place {
         Place::Path(path) => read_text(role, fs::File::open(path)?),
-        Place::Url(url) => read_text(role, sources.download(url.as_str())?),
+        Place::Url(url) => read_text(role, sources.download(url.as_str(), LIST_LIMIT)?),
     }
 }
 
@@ -191,9 +202,7 @@ pub fn read_pinned(
     if let Place::Path(path) = place {
         return read_text(role, fs::File::open(path)?);
     }
-    if !equipment.store.contains(&descriptor_of(pinned)) {
-        store(role, place, Some(&pinned.sha256), sources, equipment)?;
-    }
+    store(role, place, Some(&pinned.sha256), sources, equipment)?;
     read_text(role, fs::File::open(equipment.store.path(&pinned.sha256))?)
 }
 
@@ -223,6 +232,9 @@ fn store(
     sources: &Sources,
     equipment: &Equipment<'_>,
 ) -> Result<(Digest, u64), FileError> {
+    if let Some(known) = expected.and_then(|digest| Some((digest.clone(), equipment.store.size(digest)?))) {
+        return Ok(known);
+    }
     let reader: Box<dyn Read> = match place {
         Place::Path(path) => {
             let read_error = |source| FileError::Read { role: role.clone(), path: path.clone(), source };
@@ -234,7 +246,7 @@ fn store(
         }
         Place::Url(url) => Box::new(
             sources
-                .download(url.as_str())
+                .download(url.as_str(), FILE_LIMIT)
                 .map_err(|source| FileError::Download { role: role.clone(), source })?,
         ),
     };

@@ -10,10 +10,9 @@ use crate::cluster::tokens::{self, InvalidToken, Token};
 use crate::digest::Hasher;
 use crate::fs::named_temporary;
 use crate::lockfile::{FileRole, Locked, LockedFile};
-use crate::ops::Equipment;
 use crate::ops::ca::Certificates;
-use crate::ops::kit;
 use crate::ops::pack::Packed;
+use crate::ops::{Equipment, kit, parallel};
 use crate::progress::Event;
 use crate::secrets::{SecretText, Secrets, SecretsError};
 use crate::seed::{self, K3s, Membership, NodeSeed, PayloadFile, SeedError};
@@ -180,7 +179,10 @@ pub fn write(
         .collect::<Result<_, _>>()?;
     let bytes = plans.iter().map(iso9660::Plan::size).sum();
     equipment.reporter.report(Event::Planned { bytes, items: seeds.len() as u64 });
-    seeds.iter().zip(&plans).map(|(seed, plan)| write_one(&seed.node, plan, folder, equipment)).collect()
+    let pairs: Vec<_> = seeds.iter().zip(&plans).collect();
+    let write =
+        |(seed, plan): &(&PlannedSeed, &iso9660::Plan)| write_one(&seed.node, plan, folder, equipment);
+    parallel::map(&pairs, equipment.jobs, write).into_iter().collect()
 }
 
 fn write_one(

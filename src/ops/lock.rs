@@ -13,9 +13,9 @@ use crate::oci::graph::{self, GraphError};
 use crate::oci::{ImageSource, Platform, Reference, SourceError, SourceErrorKind};
 use crate::ops::files::{self, DocumentError, FileError, SpecFile};
 use crate::ops::sources::Sources;
-use crate::ops::{Equipment, parallel};
+use crate::ops::{Equipment, finding_event, parallel};
 use crate::progress::Event;
-use crate::spec::{FileSource, Spec};
+use crate::spec::Spec;
 
 /// Why a spec cannot be locked.
 #[derive(Debug, thiserror::Error)]
@@ -99,9 +99,9 @@ pub fn run(
     previous: Option<&Lockfile>,
     equipment: &Equipment<'_>,
 ) -> Result<Lockfile, LockError> {
-    let list = read_lists(spec, |source| files::read_document(&FileRole::K3sImages, &source.place, sources))?;
+    let list = read_lists(spec, |file| files::read_resolved(file, spec, sources, equipment))?;
     for (file, finding) in list.warnings() {
-        equipment.reporter.report(Event::Warning { text: format!("{file}:{finding}") });
+        equipment.reporter.report(finding_event(file, finding));
     }
     let wanted = wanted(spec, list)?;
     let spec_files = files::of_spec(spec);
@@ -136,9 +136,9 @@ pub fn check(
     sources: &Sources,
     equipment: &Equipment<'_>,
 ) -> Result<Locked, CheckError> {
-    let read = |source: &FileSource| match lockfile.file(&FileRole::K3sImages) {
-        Some(pinned) => files::read_pinned(pinned, &source.place, sources, equipment),
-        None => files::read_document(&FileRole::K3sImages, &source.place, sources),
+    let read = |file: &SpecFile<'_>| match lockfile.file(&file.role) {
+        Some(pinned) => files::read_pinned(pinned, &file.source.place, sources, equipment),
+        None => files::read_resolved(file, spec, sources, equipment),
     };
     let mut wanted = read_lists(spec, read)
         .and_then(|list| wanted(spec, list))
@@ -157,7 +157,7 @@ pub fn check(
 /// `read` reads the release's own list, which may have to be downloaded.
 fn read_lists(
     spec: &Spec,
-    read: impl FnOnce(&FileSource) -> Result<String, DocumentError>,
+    read: impl FnOnce(&SpecFile<'_>) -> Result<String, DocumentError>,
 ) -> Result<ImageList, LockError> {
     let mut list = ImageList::default();
     let mut errors = Vec::new();
@@ -193,7 +193,7 @@ fn wanted_images(list: ImageList) -> Result<Vec<WantedImage>, LockError> {
 
 fn k3s_list(
     spec: &Spec,
-    read: impl FnOnce(&FileSource) -> Result<String, DocumentError>,
+    read: impl FnOnce(&SpecFile<'_>) -> Result<String, DocumentError>,
 ) -> Result<(String, String), LockError> {
     let version = spec.k3s.version.as_str();
     let Some(source) = &spec.k3s.images else {
@@ -201,8 +201,9 @@ fn k3s_list(
             .ok_or_else(|| LockError::UnknownRelease { version: version.to_owned() })?;
         return Ok((format!("built-in list of k3s {version}"), text.to_owned()));
     };
-    let name = SpecFile { role: FileRole::K3sImages, source }.source_text(&spec.folder);
-    let text = read(source).map_err(|source| LockError::ReadList { path: name.clone().into(), source })?;
+    let file = SpecFile { role: FileRole::K3sImages, source };
+    let name = file.source_text(&spec.folder);
+    let text = read(&file).map_err(|source| LockError::ReadList { path: name.clone().into(), source })?;
     Ok((name, text))
 }
 

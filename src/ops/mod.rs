@@ -18,8 +18,21 @@ pub mod mirror;
 pub mod pack;
 pub mod preflight;
 
-use crate::progress::Reporter;
+use crate::progress::{Event, Reporter};
 use crate::store::DiskStore;
+use crate::text::{Finding, Severity};
+
+/// Returns what a reporter is told of a finding that does not stop the work.
+pub fn finding_event(file: &str, finding: &Finding) -> Event {
+    let Finding { severity, location, path, message, hint } = finding;
+    let path = if path.steps().is_empty() { String::new() } else { format!("{path}: ") };
+    let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+    let text = format!("{file}:{location}: {path}{message}{hint}");
+    match severity {
+        Severity::Error | Severity::Warning => Event::Warning { text },
+        Severity::Note => Event::Note { text },
+    }
+}
 
 /// What all operations work with.
 #[derive(Clone, Copy)]

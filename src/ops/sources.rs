@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::oci::{ImageSource, LayoutSource, MANIFEST_LIMIT, Reference, SourceError, SourceErrorKind};
+use crate::registry::{Client, ClientOptions, Endpoint, InvalidEndpoint, PlainHttp};
 use crate::spec::{Origin, Source, Spec};
 use crate::store::{Descriptor, DiskStore};
 
@@ -15,23 +15,13 @@ pub enum Network {
     /// `--offline`: nothing may be asked for.
     Forbidden,
     /// Registries and servers may be asked.
-    Allowed {
-        /// Files that may hold registry credentials, in the order in which they are asked.
-        credential_files: Vec<PathBuf>,
-        /// The proxy for `https`, which may hold credentials.
-        https_proxy: Option<String>,
-        /// The proxy for `http`.
-        http_proxy: Option<String>,
-        /// Hosts that are reached without a proxy.
-        no_proxy: Option<String>,
-        /// Certificate authorities to trust instead of the system's.
-        certificate_file: Option<PathBuf>,
-    },
+    Allowed(ClientOptions),
 }
 
 /// All sources of a spec, opened when they are first needed. Manifests that were seen once stay in the store.
 pub struct Sources {
     routes: BTreeMap<String, Source>,
+    client: Option<Client>,
     opened: Mutex<BTreeMap<String, Arc<dyn ImageSource>>>,
     store: DiskStore,
 }
@@ -41,45 +31,74 @@ impl std::fmt::Debug for Sources {
         formatter.debug_struct("Sources").field("routes", &self.routes).finish_non_exhaustive()
     }
 }
+
 impl Sources {
     /// Returns the sources of `spec`.
-    pub fn new(spec: &Spec, store: &DiskStore, _network: Network) -> Result<Self, SourceError> {
+    pub fn new(spec: &Spec, store: &DiskStore, network: Network) -> Result<Self, SourceError> {
+        let client = match network {
+            Network::Forbidden => None,
+            Network::Allowed(options) => Some(Client::new(options)?),
+        };
         let routes =
             spec.sources.iter().map(|(registry, source)| (registry.to_string(), source.clone())).collect();
-        Ok(Self { routes, opened: Mutex::default(), store: store.clone() })
+        Ok(Self { routes, client, opened: Mutex::default(), store: store.clone() })
     }
 
-    /// Downloads a file.
-    pub fn download(&self, _url: &str) -> Result<Box<dyn Read + Send>, SourceError> {
-        Err(not_yet("downloads"))
+    /// Downloads a file of at most `limit` bytes. Over plain `http` too: a digest vouches for what comes.
+    pub fn download(&self, url: &str, limit: u64) -> Result<Box<dyn Read + Send>, SourceError> {
+        let client = self.client(url)?;
+        Ok(client.fetch_file(url, limit, PlainHttp::Allowed)?.reader)
+    }
+
+    fn client(&self, what: &str) -> Result<&Client, SourceError> {
+        self.client.as_ref().ok_or_else(|| {
+            let message = format!("`{what}` is not in the store, and --offline forbids to ask for it");
+            SourceError::new(SourceErrorKind::Offline, message)
+        })
     }
 
     /// Returns the source for a registry's images; each is opened once.
-    fn source_for(&self, registry: &str) -> Result<Arc<dyn ImageSource>, SourceError> {
+    fn source_for(&self, reference: &Reference) -> Result<Arc<dyn ImageSource>, SourceError> {
+        let registry = reference.registry();
         let mut opened = self.opened.lock().expect("nobody panics while opening a source");
         if let Some(source) = opened.get(registry) {
             return Ok(Arc::clone(source));
         }
-        let source = self.open(registry)?;
+        let source = self.open(reference)?;
         opened.insert(registry.to_owned(), Arc::clone(&source));
         Ok(source)
     }
 
-    fn open(&self, registry: &str) -> Result<Arc<dyn ImageSource>, SourceError> {
-        let Some(source) = self.routes.get(registry) else {
-            return Err(not_yet(registry));
+    fn open(&self, reference: &Reference) -> Result<Arc<dyn ImageSource>, SourceError> {
+        let registry = reference.registry();
+        let Some(Source { from, ca_file }) = self.routes.get(registry) else {
+            return self.open_registry(reference, Endpoint::of(registry));
         };
-        Ok(match &source.from {
+        Ok(match from {
             Origin::Layout(path) => Arc::new(LayoutSource::folder(path)?),
             Origin::LayoutArchive(path) => Arc::new(LayoutSource::oci_archive(path)?),
             Origin::DockerArchive(path) => Arc::new(LayoutSource::docker_archive(path)?),
-            Origin::Registry(_) => return Err(not_yet(registry)),
+            Origin::Registry(url) => {
+                // The spec lets an `http` URL pass only where it says `plainHttp`.
+                let endpoint = Endpoint::new(registry, url.as_str(), PlainHttp::Allowed);
+                let endpoint = endpoint.map(|endpoint| endpoint.with_ca_file(ca_file.clone()));
+                return self.open_registry(reference, endpoint);
+            }
         })
     }
-}
 
-fn not_yet(what: &str) -> SourceError {
-    SourceError::new(SourceErrorKind::Connection, format!("{what}: the network comes with the next commit"))
+    fn open_registry(
+        &self,
+        reference: &Reference,
+        endpoint: Result<Endpoint, InvalidEndpoint>,
+    ) -> Result<Arc<dyn ImageSource>, SourceError> {
+        let invalid = |error| {
+            let message = format!("the registry `{}` cannot be reached", reference.registry());
+            SourceError::new(SourceErrorKind::Invalid, message).caused_by(error)
+        };
+        let endpoint = endpoint.map_err(invalid)?;
+        Ok(Arc::new(self.client(&reference.to_string())?.registry(endpoint)?))
+    }
 }
 
 fn store_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>, what: &str) -> SourceError {
@@ -88,7 +107,7 @@ fn store_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>, what:
 
 impl ImageSource for Sources {
     fn resolve(&self, reference: &Reference) -> Result<Descriptor, SourceError> {
-        self.source_for(reference.registry())?.resolve(reference)
+        self.source_for(reference)?.resolve(reference)
     }
 
     fn manifest(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
@@ -103,7 +122,7 @@ impl ImageSource for Sources {
                 Ok(None) => {}
             }
         }
-        let bytes = self.source_for(reference.registry())?.manifest(reference, descriptor)?;
+        let bytes = self.source_for(reference)?.manifest(reference, descriptor)?;
         self.store.push(descriptor, bytes.as_slice(), |_| {}).map_err(|error| store_error(error, &what()))?;
         Ok(bytes)
     }
@@ -118,6 +137,6 @@ impl ImageSource for Sources {
             let file = fs_err::File::open(path).map_err(|error| store_error(error, "a blob"))?;
             return Ok(Box::new(file));
         }
-        self.source_for(reference.registry())?.blob(reference, descriptor)
+        self.source_for(reference)?.blob(reference, descriptor)
     }
 }

@@ -82,8 +82,13 @@ impl DiskStore {
 
     /// Returns whether the blob is there with the right length; its bytes are not read.
     pub fn contains(&self, descriptor: &Descriptor) -> bool {
-        let found = fs::metadata(self.path(&descriptor.digest));
-        found.is_ok_and(|found| found.is_file() && found.len() == descriptor.size)
+        self.size(&descriptor.digest) == Some(descriptor.size)
+    }
+
+    /// Returns the length of the blob that is there under the digest; its bytes are not read.
+    pub fn size(&self, digest: &Digest) -> Option<u64> {
+        let found = fs::metadata(self.path(digest)).ok()?;
+        found.is_file().then_some(found.len())
     }
 
     /// Reads a small blob whole and verifies it; `None` if it is not there.

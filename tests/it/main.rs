@@ -3,6 +3,7 @@
 
 mod architecture;
 mod archive;
+mod docs;
 mod import;
 mod pki;
 mod registry;

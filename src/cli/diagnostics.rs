@@ -10,6 +10,7 @@ use crate::oci::graph::GraphError;
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::kit::NotAKit;
 use crate::ops::lock::{CheckError, ImageFailure, LockError};
+use crate::registry::Fault;
 use crate::spec::SpecError;
 
 /// Whether errors are coloured.
@@ -145,7 +146,7 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         return hint_of_graph(error);
     }
     if let Some(error) = cause.downcast_ref::<SourceError>() {
-        return Some(hint_of_source(error.kind).to_owned());
+        return Some(hint_of_source(error).to_owned());
     }
     let io_error = cause.downcast_ref::<std::io::Error>()?;
     let kind = io_error.kind();
@@ -158,7 +159,7 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
 
 fn hint_of_graph(error: &GraphError) -> Option<String> {
     match error {
-        GraphError::Source(source) => Some(hint_of_source(source.kind).to_owned()),
+        GraphError::Source(source) => Some(hint_of_source(source).to_owned()),
         GraphError::NoSuchPlatform { .. } => {
             Some("take the platform out of `platforms`, or choose an image that has it".to_owned())
         }
@@ -166,8 +167,12 @@ fn hint_of_graph(error: &GraphError) -> Option<String> {
     }
 }
 
-fn hint_of_source(kind: SourceErrorKind) -> &'static str {
-    match kind {
+fn hint_of_source(error: &SourceError) -> &'static str {
+    let fault = error.cause.as_ref().and_then(|cause| cause.downcast_ref());
+    if let Some(hint) = fault.and_then(hint_of_fault) {
+        return hint;
+    }
+    match error.kind {
         SourceErrorKind::NotFound => {
             "check the image's name and tag; a registry also says \"not found\" for what you may not see: log in \
              with `docker login HOST` or `skopeo login HOST`"
@@ -176,14 +181,32 @@ fn hint_of_source(kind: SourceErrorKind) -> &'static str {
         SourceErrorKind::RateLimited => {
             "wait and run the same command again: what is whole is kept; logging in raises the limit"
         }
-        SourceErrorKind::Connection => {
-            "check name, route and proxy (HTTPS_PROXY, NO_PROXY); for a private certificate authority set \
-             `sources.HOST.caFile`; for a registry without TLS `sources.HOST.plainHttp: true`"
-        }
+        SourceErrorKind::Connection => "check name, route and proxy (HTTPS_PROXY, NO_PROXY)",
         SourceErrorKind::Offline => "run it once without --offline where there is a network",
         SourceErrorKind::Invalid => {
             "something between here and the registry changes its answers, or it is broken"
         }
         SourceErrorKind::Local => "check the paths under `sources` in the spec",
+    }
+}
+
+/// Returns what to do about a connection that did not work; `None` where only the general advice helps.
+fn hint_of_fault(fault: &Fault) -> Option<&'static str> {
+    match fault {
+        Fault::UnknownAuthority | Fault::AuthorityAsServer => Some(
+            "name its authority's certificate in `sources.HOST.caFile`, or a bundle in SSL_CERT_FILE; a proxy \
+             that opens TLS has an authority of its own",
+        ),
+        Fault::WrongName => Some("use a name or address that the server's certificate covers"),
+        Fault::Expired => Some("check this machine's clock, then the server's certificate"),
+        Fault::NotTls => Some(
+            "if the registry has no TLS, write `from: http://…` and `plainHttp: true` for it under `sources`",
+        ),
+        Fault::NotPlain => Some("write `https://` instead of `http://`"),
+        Fault::Proxy(_) => {
+            Some("check HTTPS_PROXY and its user and password; NO_PROXY names what is reached directly")
+        }
+        Fault::TimedOut | Fault::Closed => Some("run the same command again: what is whole is kept"),
+        Fault::UnknownHost | Fault::Refused | Fault::Tls(_) | Fault::Other(_) => None,
     }
 }

@@ -11,6 +11,7 @@ use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::sources::Sources;
 use crate::ops::{Equipment, parallel};
 use crate::progress::Event;
+use crate::registry::PlainHttp;
 use crate::spec::{Checksum, FileSource, Place, Spec};
 use crate::store::{Descriptor, StoreError};
 
@@ -187,7 +188,7 @@ pub fn read_resolved(
 fn read_document(role: &FileRole, place: &Place, sources: &Sources) -> Result<String, DocumentError> {
     match place {
         Place::Path(path) => read_text(role, fs::File::open(path)?),
-        Place::Url(url) => read_text(role, sources.download(url.as_str(), LIST_LIMIT)?),
+        Place::Url(url) => read_text(role, sources.download(url.as_str(), LIST_LIMIT, PlainHttp::Refused)?),
     }
 }
 
@@ -246,7 +247,7 @@ fn store(
         }
         Place::Url(url) => Box::new(
             sources
-                .download(url.as_str(), FILE_LIMIT)
+                .download(url.as_str(), FILE_LIMIT, PlainHttp::Allowed)
                 .map_err(|source| FileError::Download { role: role.clone(), source })?,
         ),
     };

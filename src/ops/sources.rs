@@ -44,10 +44,14 @@ impl Sources {
         Ok(Self { routes, client, opened: Mutex::default(), store: store.clone() })
     }
 
-    /// Downloads a file of at most `limit` bytes. Over plain `http` too: a digest vouches for what comes.
-    pub fn download(&self, url: &str, limit: u64) -> Result<Box<dyn Read + Send>, SourceError> {
-        let client = self.client(url)?;
-        Ok(client.fetch_file(url, limit, PlainHttp::Allowed)?.reader)
+    /// Downloads a file of at most `limit` bytes; over plain `http` only where a digest vouches for what comes.
+    pub fn download(
+        &self,
+        url: &str,
+        limit: u64,
+        plain_http: PlainHttp,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        Ok(self.client(url)?.fetch_file(url, limit, plain_http)?.reader)
     }
 
     fn client(&self, what: &str) -> Result<&Client, SourceError> {

@@ -350,3 +350,6 @@ fn check_sizes(reference: &Reference, root: &Descriptor, nodes: &[Node]) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

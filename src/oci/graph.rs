@@ -311,7 +311,9 @@ fn choose(
     nodes: &[Node],
     found: &[(Platform, Digest)],
 ) -> Result<BTreeMap<Platform, Digest>, GraphError> {
-    if nodes.iter().all(|node| node.manifest.kind != Kind::Image) {
+    let has = |kind| nodes.iter().any(|node| node.manifest.kind == kind);
+    // An index of nothing is neither an artifact nor any other thing to want.
+    if has(Kind::Artifact) && !has(Kind::Image) {
         return Ok(BTreeMap::new());
     }
     let choose_one = |wanted: &Platform| match found.iter().find(|(platform, _)| platform == wanted) {

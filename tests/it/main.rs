@@ -5,6 +5,7 @@ mod architecture;
 mod archive;
 mod docs;
 mod import;
+mod oci;
 mod pki;
 mod registry;
 mod seed;

@@ -130,6 +130,16 @@ fn a_tarball_for_another_platform_is_imported_by_its_machines() {
 }
 
 #[test]
+fn a_tarball_has_the_layers_of_its_platform_alone() {
+    let image = attested_index(&both("one of two"));
+    let mirror = |platforms: &[&str]| Mirror::of(&[("quay.io/two:1", &image)], platforms);
+    let shared = mirror(&[AMD64, "linux/arm64"]);
+    for platform in [AMD64, "linux/arm64"] {
+        assert!(shared.tarball(platform) == mirror(&[platform]).tarball(platform), "{platform}");
+    }
+}
+
+#[test]
 fn what_no_runtime_can_unpack_stays_out_and_hinders_nothing() {
     let (good, foreign, chart) = (amd64("good"), foreign_layer_image(), helm_chart());
     let signature = image("linux", "amd64", &[Content::new("application/vnd.in-toto+json", b"{}".to_vec())]);

@@ -235,26 +235,43 @@ fn shape(value: &Value) -> Vec<String> {
     object.iter().flat_map(|(key, value)| [vec![key.clone()], inner(key, value)].concat()).collect()
 }
 
+/// The lab of the fixtures, and a folder for all that is made of it.
+struct Lab {
+    folder: tempfile::TempDir,
+}
+
+impl Lab {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// Runs a command and returns its JSON result.
+    fn run(&self, arguments: &[&str]) -> Value {
+        let spec = path("fixtures/lab/seedkit.yaml").display().to_string();
+        let (secrets, store) = (self.path("secrets"), self.path("store"));
+        let global = ["--json", "--file", &spec, "--secrets", &secrets, "--cache-dir", &store];
+        serde_json::from_str(&seedkit(&[&global[..], arguments].concat())).unwrap()
+    }
+}
+
 #[test]
 fn every_json_result_has_the_shape_that_is_documented() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = |name: &str| folder.path().join(name).display().to_string();
-    let lab = path("fixtures/lab/seedkit.yaml").display().to_string();
-    let (secrets, store, output) = (place("secrets"), place("store"), place("output"));
-    let global = ["--json", "--file", &lab, "--secrets", &secrets, "--cache-dir", &store];
-    let run = |arguments: &[&str]| -> Value {
-        serde_json::from_str(&seedkit(&[&global[..], arguments].concat())).unwrap()
-    };
-    let (kit, layout, start) = (place("kit"), place("layout"), place("start"));
+    let lab = Lab::new();
+    let (start, layout, output, kit) =
+        (lab.path("start"), lab.path("layout"), lab.path("output"), lab.path("kit"));
     let results = [
-        run(&["init", &start]),
-        run(&["lock", "--check"]),
-        run(&["mirror", "--output", &layout]),
-        run(&["ca"]),
-        run(&["pack", "images", "--output", &output]),
-        run(&["iso", "--node", "k3s-worker2", "--output", &output]),
-        run(&["build", "--output", &kit]),
-        run(&["verify", &kit]),
+        lab.run(&["init", &start]),
+        lab.run(&["lock", "--check"]),
+        lab.run(&["mirror", "--output", &layout]),
+        lab.run(&["ca"]),
+        lab.run(&["pack", "images", "--output", &output]),
+        lab.run(&["iso", "--node", "k3s-worker2", "--output", &output]),
+        lab.run(&["build", "--output", &kit]),
+        lab.run(&["verify", &kit]),
     ];
     let document = Document::read(JSON);
     let documented: Vec<Value> =
@@ -264,14 +281,26 @@ fn every_json_result_has_the_shape_that_is_documented() {
         assert_eq!(documented["command"], result["command"]);
         assert_eq!(shape(documented), shape(result), "{}", result["command"]);
     }
-    let bill: Value = serde_json::from_slice(&fs::read(place("kit/kit.json")).unwrap()).unwrap();
-    let (_, table) = document
-        .prose
-        .join("\n")
-        .split_once("## kit.json")
-        .map(|(a, b)| (a.to_owned(), b.to_owned()))
-        .unwrap();
-    let missing: Vec<&String> =
-        bill.as_object().unwrap().keys().filter(|key| !table.contains(&format!("`{key}`"))).collect();
-    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn the_kit_of_the_lab_is_as_documented() {
+    let lab = Lab::new();
+    let kit = lab.path("kit");
+    let built = lab.run(&["build", "--output", &kit]);
+    let listing = Document::read(README).blocks_in("text").next().unwrap().to_owned();
+    let listed: Vec<&str> = listing
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty())
+        .collect();
+    let artifacts = built["artifacts"].as_object().unwrap();
+    let expected: Vec<&str> = artifacts.keys().map(String::as_str).chain(["SHA256SUMS"]).collect();
+    assert_eq!(listed, expected, "correct README.md and README.ko.md");
+
+    let bill: Value = serde_json::from_slice(&fs::read(lab.path("kit/kit.json")).unwrap()).unwrap();
+    let prose = Document::read(JSON).prose.join("\n");
+    let (_, table) = prose.split_once("## kit.json").unwrap();
+    let is_missing = |key: &&String| !table.contains(&format!("`{key}`"));
+    assert_eq!(bill.as_object().unwrap().keys().filter(is_missing).collect::<Vec<_>>(), [""; 0]);
 }

@@ -22,6 +22,24 @@ fn zeros(size: u64) -> impl Read {
     io::repeat(0).take(size)
 }
 
+/// A file system of one MiB.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        oracle::run("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", folder.path().to_str().unwrap()]);
+        Self(folder)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Its folder cannot be removed while it is a mount point.
+        oracle::run("umount", ["--lazy".as_ref(), self.0.path()]);
+    }
+}
+
 #[test]
 fn a_full_disk_is_named_and_leaves_neither_blob_nor_temporary() {
     alone::run_with_mounts(module_path!(), "push_to_a_full_disk");
@@ -30,20 +48,20 @@ fn a_full_disk_is_named_and_leaves_neither_blob_nor_temporary() {
 #[test]
 #[ignore = "run by `a_full_disk_is_named_and_leaves_neither_blob_nor_temporary`"]
 fn push_to_a_full_disk() {
-    let folder = tempfile::tempdir().unwrap();
-    oracle::run("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", folder.path().to_str().unwrap()]);
-    let store = DiskStore::open(folder.path()).unwrap();
+    let disk = SmallDisk::mount();
+    let folder = disk.0.path();
+    let store = DiskStore::open(folder).unwrap();
     let small = describe_zeros(100_000);
     store.push(&small, zeros(small.size), |_| {}).unwrap();
     let large = describe_zeros(2 * 1024 * 1024);
     let pushed = store.push(&large, zeros(large.size), |_| {}).unwrap_err();
     let undescribed = store.push_undescribed(None, LARGE, zeros(large.size), |_| {}).unwrap_err();
     for error in [pushed, undescribed] {
-        assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
+        assert!(error.to_string().contains(folder.to_str().unwrap()), "{error}");
         let StoreError::Write { source, .. } = error else { panic!("{error:?}") };
         assert_eq!(source.kind(), io::ErrorKind::StorageFull);
     }
-    let left: Vec<_> = fs::read_dir(folder.path().join("sha256"))
+    let left: Vec<_> = fs::read_dir(folder.join("sha256"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();

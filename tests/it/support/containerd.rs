@@ -73,6 +73,8 @@ impl Containerd {
     /// If it fails; the message then holds what it said.
     pub(crate) fn ctr<S: AsRef<OsStr>>(&self, arguments: &[S]) -> String {
         let mut command = oracle::command("ctr");
+        // The snapshotter that works on every file system, and leaves nothing that only root can remove.
+        command.env("CONTAINERD_SNAPSHOTTER", "native");
         command.arg("--address").arg(&self.socket).args(["--namespace", NAMESPACE]).args(arguments);
         String::from_utf8(oracle::finish(&mut command).stdout).unwrap()
     }

@@ -104,7 +104,7 @@ pub fn images(
     let write_error =
         |source| PackError::Write { platform: platform.clone(), folder: folder.to_owned(), source };
     let temporary = named_temporary(folder).map_err(write_error)?;
-    let workers = NonZero::new(equipment.jobs).unwrap_or(NonZero::<usize>::MIN);
+    let workers = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let output = Compressor::new(compression, workers, HashingWriter::new(temporary)).map_err(write_error)?;
     let file = |digest: &_| equipment.store.path(digest);
     let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });

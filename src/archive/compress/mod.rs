@@ -23,7 +23,7 @@ use gzip::GzipWriter;
 const ZSTD_LEVEL: i32 = 3;
 /// 4 MiB, as a power of two.
 const ZSTD_WINDOW_LOG: u32 = 22;
-const ZSTD_JOB_SIZE: u32 = 8 << 20;
+const ZSTD_JOB_SIZE: u32 = 2 << 20;
 /// What k3s reads at most: 32 MiB.
 const ZSTD_LARGEST_WINDOW_LOG: u32 = 25;
 

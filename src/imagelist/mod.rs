@@ -80,9 +80,14 @@ impl ImageList {
     /// # Errors
     /// Everything that is wrong with this list, alone and together with the lists before it. The images that
     /// could be read are added nevertheless, so that the next list is checked against them.
-    pub fn add_text(&mut self, file: &str, text: &str, groups: &[String]) -> Result<(), ImageListError> {
+    pub fn add_text(
+        &mut self,
+        file: &str,
+        text: impl AsRef<[u8]>,
+        groups: &[String],
+    ) -> Result<(), ImageListError> {
         let mut findings = Vec::new();
-        match text::decode(text.as_bytes(), MAXIMUM_SIZE) {
+        match text::decode(text.as_ref(), MAXIMUM_SIZE) {
             Ok(text) => self.add_lines(file, text, groups, &mut findings),
             Err(finding) => findings.push(finding),
         }

@@ -170,6 +170,13 @@ pub fn digest_now(file: &SpecFile<'_>) -> Option<Digest> {
     Hasher::sha256_of(&mut opened).ok().map(|(digest, _)| digest)
 }
 
+/// Reads a list of images from this machine; what is too long for one is cut, and refused by whoever reads it.
+pub fn read_list(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(LIST_LIMIT + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Why a small document cannot be read.
 pub type DocumentError = Box<dyn std::error::Error + Send + Sync>;
 

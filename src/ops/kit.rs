@@ -38,8 +38,8 @@ struct Bill<'a> {
     registry: String,
     platforms: Vec<String>,
     nodes: Vec<BillNode>,
-    files: &'a [LockedFile],
-    images: &'a [LockedImage],
+    files: Vec<BillFile<'a>>,
+    images: Vec<BillImage<'a>>,
     artifacts: BTreeMap<&'a str, BillArtifact<'a>>,
 }
 
@@ -49,6 +49,47 @@ struct BillNode {
     role: &'static str,
     address: String,
     seed: String,
+}
+
+#[derive(Serialize)]
+struct BillFile<'a> {
+    role: String,
+    source: &'a str,
+    digest: &'a Digest,
+    size: u64,
+}
+
+impl<'a> BillFile<'a> {
+    fn of(LockedFile { role, source, sha256, size }: &'a LockedFile) -> Self {
+        Self { role: role.to_string(), source, digest: sha256, size: *size }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BillImage<'a> {
+    reference: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination: Option<&'a str>,
+    media_type: &'a str,
+    digest: &'a Digest,
+    total_size: u64,
+    platforms: BTreeMap<String, &'a Digest>,
+}
+
+impl<'a> BillImage<'a> {
+    fn of(image: &'a LockedImage) -> Self {
+        let LockedImage { reference, destination, media_type, digest, size: _, total_size, platforms } =
+            image;
+        Self {
+            reference: reference.to_string(),
+            destination: destination.as_deref(),
+            media_type,
+            digest,
+            total_size: *total_size,
+            platforms: platforms.iter().map(|(platform, digest)| (platform.to_string(), digest)).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -99,8 +140,8 @@ pub fn bill(spec: &Spec, lockfile: &Lockfile, artifacts: &ArtifactList, origins:
         registry: spec.registry.address.to_string(),
         platforms: lockfile.platforms.iter().map(ToString::to_string).collect(),
         nodes: spec.nodes.iter().map(node).collect(),
-        files: &lockfile.files,
-        images: &lockfile.images,
+        files: lockfile.files.iter().map(BillFile::of).collect(),
+        images: lockfile.images.iter().map(BillImage::of).collect(),
         artifacts: listed.collect(),
     };
     let mut json = serde_json::to_vec_pretty(&bill).expect("strings and numbers always become JSON");

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use fs_err as fs;
-
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::imagelist::{self, ImageList, ImageListError};
@@ -167,7 +165,7 @@ fn read_lists(
     }
     for file in &spec.images.lists {
         let name = file.path.strip_prefix(&spec.folder).unwrap_or(&file.path).display().to_string();
-        let text = fs::read_to_string(&file.path)
+        let text = files::read_list(&file.path)
             .map_err(|source| LockError::ReadList { path: file.path.clone(), source: source.into() })?;
         errors.extend(list.add_text(&name, &text, &file.groups).err());
     }

@@ -225,8 +225,10 @@ fn unknown_key(schema: &Value, name: &str, location: Location, path: Path) -> Fi
 fn missing_key(name: &str, schema: Option<&Value>, location: Location, parent: &Path) -> Finding {
     let finding = Finding::error(location, parent.key(name), "this is missing");
     let description = schema.and_then(|schema| schema.get("description")).and_then(Value::as_str);
-    match description.and_then(|text| text.split_inclusive(['.', '\n']).next()) {
+    // The first sentence ends with a dot and a space: `192.168.6.1` has neither end.
+    let line = description.and_then(|text| text.lines().next());
+    match line.map(|line| line.split_once(". ").map_or(line, |(sentence, _)| sentence)) {
         None => finding,
-        Some(sentence) => finding.with_hint(format!("{name}: {}", sentence.trim_end_matches(['.', '\n']))),
+        Some(sentence) => finding.with_hint(format!("{name}: {}", sentence.trim_end_matches('.'))),
     }
 }

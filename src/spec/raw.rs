@@ -297,7 +297,7 @@ pub(super) struct RawSeed {
     pub(super) flavour: Option<Flavour>,
     /// Where k3s and the images are; `embedded` unless told.
     pub(super) payload: Option<Payload>,
-    /// The nodes' time zone, such as `Asia/Seoul`; that of the base image unless told.
+    /// The nodes' time zone, such as `Asia/Seoul`; `UTC` unless told.
     pub(super) timezone: Option<String>,
 }
 

@@ -26,7 +26,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = parent(path);
     let mut file = named_temporary(folder)?;
     file.write_all(bytes)?;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    set_mode(file.as_file(), mode)?;
     file.as_file().sync_data()?;
     file.persist(path).map_err(|error| with_path(error.error, "cannot write", path))?;
     sync_folder(folder)
@@ -37,14 +37,25 @@ pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = parent(path);
     let mut file = named_temporary(folder)?;
     file.write_all(bytes)?;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    set_mode(file.as_file(), mode)?;
     file.as_file().sync_data()?;
-    // A hard link fails if the name exists, which a rename does not: the content appears whole, or not at all.
-    fs::hard_link(file.path(), path)?;
+    // By one rename that refuses a name that exists, or by a hard link where the file system has no such rename.
+    file.persist_noclobber(path).map_err(|error| with_path(error.error, "cannot create", path))?;
     sync_folder(folder)
 }
 
-/// Creates `folder` and its parents if they are missing; only the last one gets `mode`.
+/// Gives a file or folder of ours its permissions, whatever the umask is.
+///
+/// A file system without permissions, as on a USB stick, refuses, and that is no failure: a folder of secrets
+/// looks at its permissions itself.
+fn set_mode(file: &std::fs::File, mode: u32) -> io::Result<()> {
+    match file.set_permissions(std::fs::Permissions::from_mode(mode)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
+}
+
+/// Creates `folder` and its parents if they are missing; only the last one gets `mode`, whatever the umask is.
 pub fn create_folder(folder: &Path, mode: u32) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -53,7 +64,7 @@ pub fn create_folder(folder: &Path, mode: u32) -> io::Result<()> {
     match std::fs::DirBuilder::new().mode(mode).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         Err(error) => Err(with_path(error, "cannot create folder", folder)),
-        Ok(()) => Ok(()),
+        Ok(()) => set_mode(fs::File::open(folder)?.file(), mode),
     }
 }
 
@@ -109,12 +120,17 @@ fn remove_temporaries(folder: &Path, prefix: &str, is_free: impl Fn(&Path) -> bo
 
 /// Lets everybody read a finished file that was begun as a temporary one, whatever the umask is.
 pub fn make_readable(file: &std::fs::File) -> io::Result<()> {
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+    set_mode(file, 0o644)
 }
 
 /// Keeps a finished file to its owner, because it holds secrets.
 pub fn make_readable_by_owner(file: &std::fs::File) -> io::Result<()> {
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))
+    set_mode(file, 0o600)
+}
+
+/// Keeps everybody, its owner too, from changing a finished file.
+pub fn make_read_only(file: &std::fs::File) -> io::Result<()> {
+    set_mode(file, 0o444)
 }
 
 /// Asks the kernel to drop a file's cached pages, so that reading it again asks the disk. Only advice.
@@ -147,6 +163,7 @@ pub fn clone_or_copy(source: &Path, target: &Path, mode: u32) -> io::Result<u64>
         .open(target)
         .map_err(|error| with_path(error, "cannot create", target))?;
     let mut output = output;
+    set_mode(&output, mode)?;
     if rustix::fs::ioctl_ficlone(&output, &input).is_ok() {
         return Ok(output.metadata()?.len());
     }
@@ -155,12 +172,13 @@ pub fn clone_or_copy(source: &Path, target: &Path, mode: u32) -> io::Result<u64>
         .map_err(|error| with_path(error, &format!("cannot copy `{}` to", source.display()), target))
 }
 
-/// Gives `source` a second name: a hard link, else a copy. The target must not exist.
+/// Gives `source` a second name: a hard link, else a copy with the same mode. The target must not exist.
 pub fn link_or_copy(source: &Path, target: &Path) -> io::Result<()> {
     if fs::hard_link(source, target).is_ok() {
         return Ok(());
     }
-    clone_or_copy(source, target, 0o644).map(drop)
+    let mode = fs::metadata(source)?.permissions().mode() & 0o777;
+    clone_or_copy(source, target, mode).map(drop)
 }
 
 /// Adds what was being done, and to which path, to an error that names neither.
@@ -189,11 +207,11 @@ impl Staging {
         remove_abandoned(folder)?;
         let folder = tempfile::Builder::new()
             .prefix(&own_prefix())
-            .permissions(std::fs::Permissions::from_mode(0o755))
             .tempdir_in(folder)
             .map_err(|error| with_path(error, "cannot create a staging folder in", folder))?;
         let in_use = fs::File::open(folder.path())?;
         lock(&in_use);
+        set_mode(in_use.file(), 0o755)?;
         Ok(Self { folder, target: target.to_owned(), _in_use: in_use })
     }
 
@@ -298,6 +316,23 @@ mod tests {
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         left.sort();
         assert_eq!(left, [in_use.path(), &folder.path().join("theirs")]);
+    }
+
+    #[test]
+    fn a_second_name_has_the_mode_of_the_first_also_as_a_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, copy] = ["file", "link", "copy"].map(|name| folder.path().join(name));
+        create_new(&file, b"content", 0o444).unwrap();
+        link_or_copy(&file, &link).unwrap();
+        clone_or_copy(&file, &copy, 0o444).unwrap();
+        for path in [file, link, copy] {
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o444,
+                "{}",
+                path.display()
+            );
+        }
     }
 
     #[test]

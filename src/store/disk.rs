@@ -1,7 +1,6 @@
 //! The store on disk: `<root>/<algorithm>/<hex>`, shared by all builds of a user.
 
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -161,7 +160,7 @@ impl DiskStore {
             |source| StoreError::Write { folder: crate::fs::parent(&target).to_owned(), source };
         // Read-only: the kits that share this file by a hard link must not change it through their name.
         let file = temporary.as_file();
-        file.set_permissions(std::fs::Permissions::from_mode(0o444)).map_err(write_error)?;
+        crate::fs::make_read_only(file).map_err(write_error)?;
         file.sync_data().map_err(write_error)?;
         temporary.persist(&target).map_err(|error| write_error(error.error))?;
         Ok(())

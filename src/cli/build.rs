@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::session::{Session, Workplace};
-use crate::cli::{Answer, interrupt, ui};
+use crate::cli::{Answer, environment, interrupt, ui};
 use crate::fs::parent;
 use crate::ops::build::{self, Outcome};
 use crate::progress::Bytes;
@@ -43,6 +43,7 @@ pub(super) fn run(arguments: BuildArguments, session: &Session) -> anyhow::Resul
         locked: &locked,
         sources,
         secrets: &secrets,
+        now: environment::epoch()?,
         output: &output,
         deliver: deliver.as_deref(),
     };

@@ -5,10 +5,8 @@ use serde::Serialize;
 
 use crate::cli::session::Session;
 use crate::cli::{Answer, environment, ui};
-use crate::epoch::Epoch;
 use crate::ops::ca::{self, Certificates};
 use crate::pki::CertificateView;
-use crate::spec::Spec;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -53,23 +51,19 @@ struct CaResult {
 pub(super) fn run(arguments: CaArguments, session: &Session) -> anyhow::Result<Answer> {
     let CaArguments { action } = arguments;
     let spec = session.spec()?;
-    let epoch = environment::epoch()?;
-    let certificates = match action {
-        None | Some(Action::Show) => load(session, &spec, epoch)?,
-        Some(Action::Renew) => ca::renew(&spec, &session.secrets(&spec)?, epoch)?,
+    let secrets = session.secrets(&spec)?;
+    let now = environment::epoch()?;
+    let views = |certificates: Certificates| (certificates.authority.view().clone(), certificates.server);
+    let (authority, server) = match action {
+        None => views(ca::load_or_create(&spec, &secrets, now)?),
+        Some(Action::Show) => ca::show(&secrets)?,
+        Some(Action::Renew) => views(ca::renew(&spec, &secrets, now)?),
     };
-    print(session, &certificates)
+    print(session, &authority, &server)
 }
 
-fn load(session: &Session, spec: &Spec, epoch: Epoch) -> anyhow::Result<Certificates> {
-    // The lock's time, where there is one: the same certificates as a build would make.
-    let epoch = session.lockfile()?.map_or(epoch, |lockfile| lockfile.epoch);
-    Ok(ca::load_or_create(spec, &session.secrets(spec)?, epoch)?)
-}
-
-fn print(session: &Session, certificates: &Certificates) -> anyhow::Result<Answer> {
-    let authority = describe(certificates.authority.view());
-    let server = describe(&certificates.server);
+fn print(session: &Session, authority: &CertificateView, server: &CertificateView) -> anyhow::Result<Answer> {
+    let (authority, server) = (describe(authority), describe(server));
     if session.global.json {
         return ui::print_json("ca", CaResult { authority, server });
     }

@@ -8,6 +8,7 @@ use std::io::{ErrorKind, IsTerminal};
 use crate::cli::progress::write_error;
 use crate::oci::graph::GraphError;
 use crate::oci::{SourceError, SourceErrorKind};
+use crate::ops::ca::CaError;
 use crate::ops::kit::NotAKit;
 use crate::ops::lock::{CheckError, ImageFailure, LockError};
 use crate::registry::Fault;
@@ -139,6 +140,9 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if cause.is::<NotAKit>() {
         return Some("choose another folder with --output, or move this one away".to_owned());
     }
+    if let Some(error) = cause.downcast_ref::<CaError>() {
+        return hint_of_ca(error).map(str::to_owned);
+    }
     if let Some(SpecError::Read { .. }) = cause.downcast_ref() {
         return Some("name the spec with --file, or make one with `seedkit init`".to_owned());
     }
@@ -155,6 +159,24 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     let is_refused = kind == ErrorKind::ReadOnlyFilesystem || kind == ErrorKind::PermissionDenied;
     is_refused.then(|| "choose a place that you may write to with --output or --cache-dir".to_owned())
+}
+
+fn hint_of_ca(error: &CaError) -> Option<&'static str> {
+    match error {
+        CaError::NotCovered { .. } | CaError::Foreign(_) | CaError::NotValid { .. } => {
+            Some("run `seedkit ca renew`: a new certificate for the registry under the same authority")
+        }
+        CaError::AuthorityNotValid { .. } => Some(
+            "move `ca.crt` and `registry.crt` out of the secrets folder to have new ones made; nodes that run \
+             already need the new `ca.crt`; to rebuild an old kit, set SOURCE_DATE_EPOCH to its time",
+        ),
+        CaError::Missing { .. } => Some("run `seedkit ca` to have what is missing made"),
+        CaError::Secrets(_)
+        | CaError::Key { .. }
+        | CaError::Certificate { .. }
+        | CaError::Name(_)
+        | CaError::Pki(_) => None,
+    }
 }
 
 fn hint_of_graph(error: &GraphError) -> Option<String> {

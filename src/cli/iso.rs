@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::session::{Session, Workplace};
-use crate::cli::{Answer, interrupt, ui};
+use crate::cli::{Answer, environment, interrupt, ui};
 use crate::ops::build;
 use crate::progress::Bytes;
 use crate::spec::{Node, Spec};
@@ -35,8 +35,15 @@ pub(super) fn run(arguments: IsoArguments, session: &Session) -> anyhow::Result<
     let Workplace { spec, sources, store } = &workplace;
     let secrets = session.secrets(spec)?;
     interrupt::clean(output.clone());
-    let options =
-        build::Options { spec, locked: &locked, sources, secrets: &secrets, output: &output, deliver: None };
+    let options = build::Options {
+        spec,
+        locked: &locked,
+        sources,
+        secrets: &secrets,
+        now: environment::epoch()?,
+        output: &output,
+        deliver: None,
+    };
     let seeds = build::seeds(&options, &nodes, &session.equipment(store))?;
     session.console.print_step_table();
     if session.global.json {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::artifact::{Artifact, ArtifactList};
 use crate::digest::Digest;
+use crate::epoch::Epoch;
 use crate::fs::{Staging, create_folder, write_atomic};
 use crate::lockfile::{FILE_NAME, Locked};
 use crate::ops::Equipment;
@@ -33,6 +34,9 @@ pub struct Options<'a> {
     pub sources: &'a Sources,
     /// Keys and tokens.
     pub secrets: &'a Secrets,
+    /// When it is: certificates that are missing are made for this time, and all must be valid at it. Everything
+    /// else in the kit carries the lock's time.
+    pub now: Epoch,
     /// The kit's final place; what is there is replaced when the new kit is whole.
     pub output: &'a Path,
     /// A folder that the finished seeds are copied to.
@@ -206,9 +210,9 @@ impl Build<'_> {
     }
 
     fn certificates(&self) -> Result<Certificates, BuildError> {
-        let Options { spec, locked, secrets, .. } = self.options;
+        let Options { spec, secrets, now, .. } = self.options;
         self.step("certificates", || {
-            let certificates = ca::load_or_create(spec, secrets, locked.epoch())?;
+            let certificates = ca::load_or_create(spec, secrets, *now)?;
             let what = if certificates.is_new { "made" } else { "loaded" };
             Ok((certificates, format!("{what}; the registry is {}", spec.registry.address)))
         })

@@ -61,13 +61,23 @@ pub enum CaError {
     /// The certificate is another authority's, or not that of its key.
     #[error("the registry's certificate {0}")]
     Foreign(&'static str),
-    /// The certificate was not valid at the build's time.
-    #[error("`{name}` is not valid at the build's time {epoch}")]
+    /// The registry's certificate expired, or is not valid yet because a clock is wrong.
+    #[error("the registry's certificate is not valid at {now}")]
     NotValid {
-        /// Its name.
+        /// The time that it was asked for.
+        now: Epoch,
+    },
+    /// The authority's certificate expired, or is not valid yet because a clock is wrong.
+    #[error("the certificate of the registry's authority is not valid at {now}")]
+    AuthorityNotValid {
+        /// The time that it was asked for.
+        now: Epoch,
+    },
+    /// Nothing was made yet.
+    #[error("there is no `{name}` in the secrets folder")]
+    Missing {
+        /// The certificate.
         name: &'static str,
-        /// The build's time.
-        epoch: Epoch,
     },
 }
 
@@ -88,42 +98,57 @@ pub struct Certificates {
 
 /// Loads the certificates, making those that do not exist; what exists is never overwritten.
 ///
-/// Certificates that do not fit (address not covered, another authority, not valid at `epoch`) are an error.
-pub fn load_or_create(spec: &Spec, secrets: &Secrets, epoch: Epoch) -> Result<Certificates, CaError> {
-    let (authority, is_authority_new) = authority(spec, secrets, epoch)?;
+/// Certificates that do not fit (address not covered, another authority, not valid at `now`) are an error.
+///
+/// # Why
+/// `now` is not the lock's time: a lock may be years older than the secrets that its kit is built with.
+pub fn load_or_create(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<Certificates, CaError> {
+    let (authority, is_authority_new) = authority(spec, secrets, now)?;
     let (server_key, key_pem) = private_key(secrets, names::SERVER_KEY)?;
     let wanted = server_names(spec)?;
     let certificate = secrets.load_or_create::<CaError>(names::SERVER, || {
         let made =
-            authority.generate_server_certificate(&server_key, &wanted, epoch, spec.registry.server_days);
+            authority.generate_server_certificate(&server_key, &wanted, now, spec.registry.server_days);
         Ok(made.map_err(CaError::Pki)?.pem().to_owned().into())
     })?;
     let is_new = is_authority_new || certificate.is_new;
     let server_pem = certificate.text.expose().to_owned();
-    let server = CertificateView::from_pem(&server_pem)
-        .map_err(|source| CaError::Certificate { name: names::SERVER, source })?;
+    let server = view_of(names::SERVER, &server_pem)?;
     let certificates = Certificates { authority, server_pem, server, server_key: key_pem, is_new };
-    certificates.check(&wanted, &server_key, epoch)?;
+    certificates.check(&wanted, &server_key, now)?;
     Ok(certificates)
 }
 
+/// Returns what the authority's and the registry's certificates say, whether they fit anything or not.
+pub fn show(secrets: &Secrets) -> Result<(CertificateView, CertificateView), CaError> {
+    let view = |name| {
+        let pem = secrets.load(name)?.ok_or(CaError::Missing { name })?;
+        view_of(name, pem.expose())
+    };
+    Ok((view(names::AUTHORITY)?, view(names::SERVER)?))
+}
+
+fn view_of(name: &'static str, pem: &str) -> Result<CertificateView, CaError> {
+    CertificateView::from_pem(pem).map_err(|source| CaError::Certificate { name, source })
+}
+
 /// Makes a new certificate for the registry under the same authority and with the same key.
-pub fn renew(spec: &Spec, secrets: &Secrets, epoch: Epoch) -> Result<Certificates, CaError> {
-    let (authority, _) = authority(spec, secrets, epoch)?;
+pub fn renew(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<Certificates, CaError> {
+    let (authority, _) = authority(spec, secrets, now)?;
     let (server_key, key_pem) = private_key(secrets, names::SERVER_KEY)?;
     let wanted = server_names(spec)?;
     let made = authority
-        .generate_server_certificate(&server_key, &wanted, epoch, spec.registry.server_days)
+        .generate_server_certificate(&server_key, &wanted, now, spec.registry.server_days)
         .map_err(CaError::Pki)?;
     secrets.replace(names::SERVER, &made.pem().to_owned().into())?;
     let (server_pem, server) = (made.pem().to_owned(), made.view().clone());
     let certificates = Certificates { authority, server_pem, server, server_key: key_pem, is_new: true };
-    certificates.check(&wanted, &server_key, epoch)?;
+    certificates.check(&wanted, &server_key, now)?;
     Ok(certificates)
 }
 
 impl Certificates {
-    fn check(&self, wanted: &[SubjectName], key: &PrivateKey, epoch: Epoch) -> Result<(), CaError> {
+    fn check(&self, wanted: &[SubjectName], key: &PrivateKey, now: Epoch) -> Result<(), CaError> {
         let view = &self.server;
         if let Some(missing) = wanted.iter().find(|name| !view.covers(name)) {
             let covered: Vec<String> = view.names().iter().map(ToString::to_string).collect();
@@ -135,21 +160,22 @@ impl Certificates {
         if view.public_key() != key.public_key() {
             return Err(CaError::Foreign("does not belong to `registry.key`"));
         }
-        let now = i64::try_from(epoch.seconds()).unwrap_or(i64::MAX);
-        for (name, view) in [(names::AUTHORITY, self.authority.view()), (names::SERVER, view)] {
-            if !view.is_valid_at(now) {
-                return Err(CaError::NotValid { name, epoch });
-            }
+        let seconds = now.date_time().unix_timestamp();
+        if !self.authority.view().is_valid_at(seconds) {
+            return Err(CaError::AuthorityNotValid { now });
+        }
+        if !view.is_valid_at(seconds) {
+            return Err(CaError::NotValid { now });
         }
         Ok(())
     }
 }
 
-fn authority(spec: &Spec, secrets: &Secrets, epoch: Epoch) -> Result<(Authority, bool), CaError> {
+fn authority(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<(Authority, bool), CaError> {
     let (key, key_pem) = private_key(secrets, names::AUTHORITY_KEY)?;
     let subject = format!("{} registry CA", spec.name);
     let certificate = secrets.load_or_create::<CaError>(names::AUTHORITY, || {
-        let made = Authority::generate_self_signed(key, &subject, epoch, spec.registry.ca_days);
+        let made = Authority::generate_self_signed(key, &subject, now, spec.registry.ca_days);
         Ok(made.map_err(CaError::Pki)?.pem().to_owned().into())
     })?;
     let key = PrivateKey::from_pem(&key_pem)

@@ -200,7 +200,9 @@ impl Build<'_> {
 
     fn mirror(&self, contents: &mut Contents) -> Result<Mirrored, BuildError> {
         let Options { locked, sources, .. } = self.options;
-        contents.origins.insert(format!("{}/index.json", kit::IMAGES), vec![FILE_NAME.to_owned()]);
+        for name in ["index.json", "oci-layout"] {
+            contents.origins.insert(format!("{}/{name}", kit::IMAGES), vec![FILE_NAME.to_owned()]);
+        }
         self.step("mirror images", || {
             let mirrored = mirror::fetch(locked, sources, self.equipment)?;
             mirror::write_layout(&mirrored, &self.folder.join(kit::IMAGES), self.equipment)?;

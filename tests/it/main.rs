@@ -3,6 +3,7 @@
 
 mod architecture;
 mod archive;
+mod build;
 mod docs;
 mod import;
 mod oci;

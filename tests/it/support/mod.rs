@@ -8,4 +8,5 @@ pub(crate) mod mirror;
 pub(crate) mod oracle;
 pub(crate) mod proxy;
 pub(crate) mod registry;
+pub(crate) mod sandbox;
 pub(crate) mod tls;

@@ -1,0 +1,70 @@
+//! What a build does with what is there already: an old kit, an old copy of the seeds.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::support::sandbox::{BUILD, Sandbox, debris, files, names};
+
+/// Every file of a folder with its content.
+pub(super) fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    files(folder).into_iter().map(|file| (file.clone(), fs::read(folder.join(file)).unwrap())).collect()
+}
+
+#[test]
+fn an_old_kit_is_replaced_whole() {
+    let sandbox = Sandbox::built_lab();
+    sandbox.write("kit/seeds/seed-of-a-node-that-is-gone.iso", "old");
+    sandbox.edit("lab/seedkit.yaml", "name: k3s-worker2", "name: k3s-worker3");
+    sandbox.seedkit(&BUILD).succeeds();
+    let seeds = ["seed-k3s-master1.iso", "seed-k3s-worker1.iso", "seed-k3s-worker3.iso"];
+    assert_eq!(sandbox.names("kit/seeds"), seeds);
+    assert_eq!(debris(&sandbox.path("")), [] as [PathBuf; 0]);
+    sandbox.seedkit(&["verify", "kit"]).succeeds();
+}
+
+#[test]
+fn a_build_that_fails_leaves_the_old_kit_as_it_was_and_no_debris() {
+    let sandbox = Sandbox::built_lab();
+    let old = snapshot(&sandbox.path("kit"));
+    // Late: everything but the seeds is there when the template is found wrong.
+    sandbox.edit("lab/seedkit.yaml", "ssh:\n", "templates: templates\nssh:\n");
+    sandbox
+        .write("lab/templates/cloud-image/user-data.tera", "#cloud-config\n{{ no_such_variable | json }}\n");
+    let run = sandbox.seedkit(&BUILD);
+    assert!(run.fails(2).contains("no_such_variable"), "{}", run.stderr);
+    assert!(snapshot(&sandbox.path("kit")) == old, "the old kit changed");
+    assert_eq!(sandbox.names(""), ["kit", "lab"]);
+    assert_eq!(debris(&sandbox.home()), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn delivery_copies_the_seeds_and_nothing_else() {
+    let sandbox = Sandbox::lab();
+    sandbox.write("drive/seed-k3s-master1.iso", "an old one");
+    sandbox.write("drive/theirs.txt", "not ours");
+    let run = sandbox.seedkit(&[&BUILD[..], &["--deliver", "drive"]].concat()).succeeds();
+    let seeds = sandbox.names("kit/seeds");
+    let mut expected = seeds.clone();
+    expected.push("theirs.txt".to_owned());
+    assert_eq!(sandbox.names("drive"), expected);
+    for seed in seeds {
+        assert_eq!(
+            fs::read(sandbox.path("drive").join(&seed)).unwrap(),
+            fs::read(sandbox.path("kit/seeds").join(&seed)).unwrap()
+        );
+        assert!(run.stdout.contains(&format!("delivered drive/{seed}\n")), "{}", run.stdout);
+    }
+    assert_eq!(sandbox.read("drive/theirs.txt"), "not ours");
+}
+
+#[test]
+fn the_spec_may_say_where_seeds_are_delivered_and_the_flag_wins() {
+    let sandbox = Sandbox::lab();
+    sandbox.edit("lab/seedkit.yaml", "ssh:\n", "deliver: drive\nssh:\n");
+    sandbox.seedkit(&BUILD).succeeds();
+    assert_eq!(names(&sandbox.path("lab/drive")).len(), 3, "relative to the spec");
+    sandbox.seedkit(&[&BUILD[..], &["--deliver", "elsewhere"]].concat()).succeeds();
+    assert_eq!(sandbox.names("elsewhere").len(), 3);
+}

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -14,6 +15,9 @@ use crate::cli::progress::write_error;
 
 /// The folders where work in progress may be.
 static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Whether a signal came.
+static IS_STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Makes sure that temporary files in `folder` are removed when the process is interrupted.
 pub(super) fn clean(folder: PathBuf) {
@@ -31,8 +35,17 @@ pub(super) fn listen() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Never returns once a signal came: what the work then says or returns comes from its files being removed.
+pub(super) fn wait_if_stopping() {
+    while IS_STOPPING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
+}
+
 #[expect(clippy::exit, reason = "an interrupted process ends here, whatever its threads are doing")]
 fn stop() {
+    IS_STOPPING.store(true, Ordering::SeqCst);
+    crate::fs::stop_publishing();
     write_error("\ninterrupted: what was begun is removed, what is whole stays\n");
     let folders = std::mem::take(&mut *FOLDERS.lock().expect("no thread panics while it holds the lock"));
     // Threads still write; a folder is gone only when nothing was added to it while it was removed.

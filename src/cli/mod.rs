@@ -39,6 +39,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let style = diagnostics::Style::new(arguments.global.color);
     let answer = interrupt::listen().and_then(|()| run(arguments));
+    interrupt::wait_if_stopping();
     match answer {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),

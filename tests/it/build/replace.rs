@@ -68,3 +68,16 @@ fn the_spec_may_say_where_seeds_are_delivered_and_the_flag_wins() {
     sandbox.seedkit(&[&BUILD[..], &["--deliver", "elsewhere"]].concat()).succeeds();
     assert_eq!(sandbox.names("elsewhere").len(), 3);
 }
+
+#[test]
+fn builds_into_one_place_at_the_same_time_end_with_one_whole_kit() {
+    let sandbox = Sandbox::lab();
+    let builds: Vec<_> = (0..3).map(|_| sandbox.spawn(&BUILD)).collect();
+    for build in builds {
+        let output = build.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    sandbox.seedkit(&["verify", "kit"]).succeeds();
+    assert_eq!(debris(&sandbox.path("")), [] as [PathBuf; 0]);
+    assert_eq!(debris(&sandbox.home()), [] as [PathBuf; 0]);
+}

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use fs_err as fs;
 use serde_json::Value;
@@ -104,6 +104,11 @@ impl Sandbox {
         let mut command = self.command(program());
         command.args(arguments);
         command
+    }
+
+    /// Starts the program under test with all its output in pipes.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        self.prepare(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Runs the program under test to its end.

@@ -1,0 +1,173 @@
+//! Files that appear whole or not at all.
+//!
+//! Everything seedkit finishes gets its final name by a rename, after its bytes are on the disk. Copies are
+//! left to the kernel: a hard link or a reflink where it can, `copy_file_range` where it cannot.
+
+mod staging;
+mod temporary;
+
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use fs_err as fs;
+
+pub use staging::{Staging, stop_publishing};
+pub use temporary::{TEMPORARY_PREFIX, named_temporary, remove_abandoned, remove_own};
+
+/// Returns the folder that holds `path`; the current folder for a bare name.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+/// Writes `bytes` to `path` under a temporary name, syncs, and renames over what was there.
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = parent(path);
+    let mut file = named_temporary(folder)?;
+    file.write_all(bytes)?;
+    set_mode(file.as_file(), mode)?;
+    file.as_file().sync_data()?;
+    file.persist(path).map_err(|error| with_path(error.error, "cannot write", path))?;
+    sync_folder(folder)
+}
+
+/// Creates `path` with `bytes`; fails with [`io::ErrorKind::AlreadyExists`] and changes nothing if it is there.
+pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = parent(path);
+    let mut file = named_temporary(folder)?;
+    file.write_all(bytes)?;
+    set_mode(file.as_file(), mode)?;
+    file.as_file().sync_data()?;
+    // By one rename that refuses a name that exists, or by a hard link where the file system has no such rename.
+    file.persist_noclobber(path).map_err(|error| with_path(error.error, "cannot create", path))?;
+    sync_folder(folder)
+}
+
+/// Gives a file or folder of ours its permissions, whatever the umask is.
+///
+/// A file system without permissions, as on a USB stick, refuses, and that is no failure: a folder of secrets
+/// looks at its permissions itself.
+fn set_mode(file: &std::fs::File, mode: u32) -> io::Result<()> {
+    match file.set_permissions(std::fs::Permissions::from_mode(mode)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
+}
+
+/// Creates `folder` and its parents if they are missing; only the last one gets `mode`, whatever the umask is.
+pub fn create_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(parent(folder))?;
+    match std::fs::DirBuilder::new().mode(mode).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(with_path(error, "cannot create folder", folder)),
+        Ok(()) => set_mode(fs::File::open(folder)?.file(), mode),
+    }
+}
+
+/// Lets everybody read a finished file that was begun as a temporary one, whatever the umask is.
+pub fn make_readable(file: &std::fs::File) -> io::Result<()> {
+    set_mode(file, 0o644)
+}
+
+/// Keeps a finished file to its owner, because it holds secrets.
+pub fn make_readable_by_owner(file: &std::fs::File) -> io::Result<()> {
+    set_mode(file, 0o600)
+}
+
+/// Keeps everybody, its owner too, from changing a finished file.
+pub fn make_read_only(file: &std::fs::File) -> io::Result<()> {
+    set_mode(file, 0o444)
+}
+
+/// Asks the kernel to drop a file's cached pages, so that reading it again asks the disk. Only advice.
+pub fn forget_cached(file: &std::fs::File) {
+    let _advice_only = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
+/// Makes the entries of `folder` durable: renames before this call survive a power cut.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Returns the bytes that an unprivileged user may still write to the file system of `path`.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let existing = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("."));
+    let status = rustix::fs::statvfs(existing)
+        .map_err(|error| with_path(error.into(), "cannot ask for the free space of", existing))?;
+    Ok(status.f_bavail.saturating_mul(status.f_frsize))
+}
+
+/// Copies a file without passing its bytes through this process: reflink, else `copy_file_range`.
+///
+/// The target must not exist. Returns the number of bytes.
+pub fn clone_or_copy(source: &Path, target: &Path, mode: u32) -> io::Result<u64> {
+    let mut input = fs::File::open(source)?.into_parts().0;
+    let output = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(target)
+        .map_err(|error| with_path(error, "cannot create", target))?;
+    let mut output = output;
+    set_mode(&output, mode)?;
+    if rustix::fs::ioctl_ficlone(&output, &input).is_ok() {
+        return Ok(output.metadata()?.len());
+    }
+    // `io::copy` between two files is copy_file_range, with sendfile and read/write behind it.
+    io::copy(&mut input, &mut output)
+        .map_err(|error| with_path(error, &format!("cannot copy `{}` to", source.display()), target))
+}
+
+/// Gives `source` a second name: a hard link, else a copy with the same mode. The target must not exist.
+pub fn link_or_copy(source: &Path, target: &Path) -> io::Result<()> {
+    if fs::hard_link(source, target).is_ok() {
+        return Ok(());
+    }
+    let mode = fs::metadata(source)?.permissions().mode() & 0o777;
+    clone_or_copy(source, target, mode).map(drop)
+}
+
+/// Adds what was being done, and to which path, to an error that names neither.
+pub fn with_path(error: io::Error, doing: &str, path: &Path) -> io::Error {
+    io::Error::new(error.kind(), format!("{doing} `{}`: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_create_new_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create_new(&path, b"first", 0o600).unwrap();
+        let error = create_new(&path, b"second", 0o600).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_second_name_has_the_mode_of_the_first_also_as_a_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, copy] = ["file", "link", "copy"].map(|name| folder.path().join(name));
+        create_new(&file, b"content", 0o444).unwrap();
+        link_or_copy(&file, &link).unwrap();
+        clone_or_copy(&file, &copy, 0o444).unwrap();
+        for path in [file, link, copy] {
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o444,
+                "{}",
+                path.display()
+            );
+        }
+    }
+}

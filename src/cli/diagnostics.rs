@@ -9,8 +9,8 @@ use crate::cli::progress::write_error;
 use crate::oci::graph::GraphError;
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::ca::CaError;
-use crate::ops::kit::NotAKit;
 use crate::ops::lock::{CheckError, ImageFailure, LockError};
+use crate::ops::output::Irreplaceable;
 use crate::registry::Fault;
 use crate::spec::SpecError;
 
@@ -137,7 +137,7 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
                 .to_owned(),
         );
     }
-    if cause.is::<NotAKit>() {
+    if cause.is::<Irreplaceable>() {
         return Some("choose another folder with --output, or move this one away".to_owned());
     }
     if let Some(error) = cause.downcast_ref::<CaError>() {

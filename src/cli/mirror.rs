@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::session::Session;
 use crate::cli::{Answer, interrupt, ui};
 use crate::fs::{Staging, parent};
-use crate::ops::mirror;
+use crate::ops::{mirror, output};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -35,8 +35,8 @@ struct MirrorResult {
 
 pub(super) fn run(arguments: MirrorArguments, session: &Session) -> anyhow::Result<Answer> {
     let MirrorArguments { output } = arguments;
-    mirror::refuse_other_folder(&output)?;
     let workplace = session.workplace()?;
+    output::check(&output, output::Kind::Layout, &workplace.spec)?;
     let locked = session.locked(&workplace)?;
     let equipment = session.equipment(&workplace.store);
     interrupt::clean(parent(&output).to_owned());

@@ -108,7 +108,7 @@ fn lists_of_windows_images_are_refused_as_a_whole() {
 
 #[test]
 fn a_line_without_end_is_refused_before_it_is_read() {
-    let error = ImageList::default().add_text("list.txt", &"a ".repeat(1_000_000), &[]).unwrap_err();
+    let error = ImageList::default().add_text("list.txt", "a ".repeat(1_000_000), &[]).unwrap_err();
     assert_eq!(error.findings[0].to_string(), "1:1: the line has more than 4096 bytes");
 }
 

@@ -15,6 +15,7 @@ use crate::ops::files::{self, FileError};
 use crate::ops::iso::{self, IsoError};
 use crate::ops::kit::{self, Origins};
 use crate::ops::mirror::{self, MirrorError, Mirrored};
+use crate::ops::output::{self, Irreplaceable};
 use crate::ops::pack::{self, PackError, Packed};
 use crate::ops::preflight::{self, PreflightError};
 use crate::ops::sources::Sources;
@@ -64,7 +65,7 @@ pub struct Outcome {
 pub enum BuildError {
     /// What stands at the kit's place is something else.
     #[error("cannot put the kit there")]
-    NotAKit(#[from] kit::NotAKit),
+    Output(#[from] Irreplaceable),
     /// There is not enough space.
     #[error("there is no room for the kit")]
     Preflight(#[from] PreflightError),
@@ -110,7 +111,7 @@ pub enum BuildError {
 pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, BuildError> {
     let Options { spec, locked, output, .. } = options;
     let write_error = |source| BuildError::Write { kit: output.to_path_buf(), source };
-    kit::refuse_other_folder(output)?;
+    output::check(output, output::Kind::Kit, spec)?;
     preflight::check(spec, locked, output, equipment)?;
     let staging = Staging::beside(output).map_err(write_error)?;
     let build = Build { options, equipment, folder: staging.path() };

@@ -177,22 +177,6 @@ pub fn list(folder: &Path, known: &ArtifactList, equipment: &Equipment<'_>) -> s
     Ok(list)
 }
 
-/// Something that is not a kit stands where a kit is to go.
-#[derive(Debug, thiserror::Error)]
-#[error("`{}` exists and is not a kit; it is left alone", .path.display())]
-pub struct NotAKit {
-    path: PathBuf,
-}
-
-/// Makes sure that a build replaces nothing but a kit: a folder with a bill, an empty folder, or nothing.
-pub fn refuse_other_folder(output: &Path) -> Result<(), NotAKit> {
-    let is_replaceable = match fs::read_dir(output) {
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-        Ok(mut entries) => entries.next().is_none() || output.join(BILL).is_file(),
-    };
-    if is_replaceable { Ok(()) } else { Err(NotAKit { path: output.to_owned() }) }
-}
-
 /// Leaves out the blobs of the layout, which are many and named by the images.
 pub fn without_blobs(all: ArtifactList) -> ArtifactList {
     let mut few = ArtifactList::default();

@@ -14,12 +14,6 @@ use crate::store::Descriptor;
 /// Why a layout was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum MirrorError {
-    /// Something that is not a layout stands where a layout is to go.
-    #[error("`{}` exists and is not an image layout; it is left alone", .folder.display())]
-    NotALayout {
-        /// The folder.
-        folder: PathBuf,
-    },
     /// An image is not in the store.
     #[error("cannot fetch the images")]
     Transfer(#[from] TransferError),
@@ -38,15 +32,6 @@ pub enum MirrorError {
         #[source]
         source: std::io::Error,
     },
-}
-
-/// Makes sure that a mirror replaces nothing but a layout, an empty folder, or nothing.
-pub fn refuse_other_folder(output: &Path) -> Result<(), MirrorError> {
-    let is_replaceable = match fs_err::read_dir(output) {
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-        Ok(mut entries) => entries.next().is_none() || output.join("oci-layout").is_file(),
-    };
-    if is_replaceable { Ok(()) } else { Err(MirrorError::NotALayout { folder: output.to_owned() }) }
 }
 
 /// The locked images, whole in the store.

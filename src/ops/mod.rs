@@ -15,6 +15,7 @@ pub mod iso;
 pub mod kit;
 pub mod lock;
 pub mod mirror;
+pub mod output;
 pub mod pack;
 pub mod preflight;
 

@@ -6,6 +6,7 @@ mod archive;
 mod build;
 mod docs;
 mod import;
+mod mirror;
 mod oci;
 mod pki;
 mod registry;

@@ -91,7 +91,8 @@ pub struct LayoutWriter {
 impl LayoutWriter {
     /// Begins a layout in `root`, which is created.
     pub fn create(root: &Path) -> io::Result<Self> {
-        for folder in ["blobs/sha256", "blobs/sha512"] {
+        // One by one: parents that come along get what the umask leaves.
+        for folder in ["", "blobs", "blobs/sha256", "blobs/sha512"] {
             create_folder(&root.join(folder), 0o755)?;
         }
         Ok(Self { root: root.to_owned() })

@@ -4,6 +4,7 @@
 mod architecture;
 mod archive;
 mod build;
+mod determinism;
 mod docs;
 mod import;
 mod mirror;

@@ -111,6 +111,17 @@ impl Sandbox {
         self.prepare(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// Runs a shell script as root of a mount namespace of its own, where `$SEEDKIT` is the program under test.
+    ///
+    /// What the script mounts is gone with it, and nobody else ever sees it.
+    pub(crate) fn with_own_mounts(&self, script: &str) -> Run {
+        let mut command = self.command("unshare");
+        if !rustix::process::geteuid().is_root() {
+            command.arg("--map-root-user");
+        }
+        Run::of(command.args(["--mount", "sh", "-euc", script]).env("SEEDKIT", program()))
+    }
+
     /// Runs the program under test to its end.
     pub(crate) fn seedkit(&self, arguments: &[&str]) -> Run {
         Run::of(&mut self.prepare(arguments))

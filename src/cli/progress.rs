@@ -143,6 +143,9 @@ impl Console {
         let Some(running) = &mut state.running else { return };
         change(running);
         if let Some(bar) = &running.bar {
+            if running.planned_items > 0 {
+                bar.set_message(format!("{} {}/{}", running.name, running.items, running.planned_items));
+            }
             bar.set_length(running.planned_bytes.max(running.bytes));
             bar.set_position(running.bytes);
             return;

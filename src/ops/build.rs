@@ -11,6 +11,7 @@ use crate::fs::{Staging, create_folder, write_atomic};
 use crate::lockfile::{FILE_NAME, Locked};
 use crate::ops::Equipment;
 use crate::ops::ca::{self, CaError, Certificates};
+use crate::ops::deliver::{self, DeliverError};
 use crate::ops::files::{self, FileError};
 use crate::ops::iso::{self, IsoError};
 use crate::ops::kit::{self, Origins};
@@ -104,7 +105,7 @@ pub enum BuildError {
     },
     /// The seeds could not be copied; the kit itself is whole and published.
     #[error("the kit is whole, but its seeds were not delivered")]
-    Deliver(#[from] kit::DeliverError),
+    Deliver(#[from] DeliverError),
 }
 
 /// Builds the kit.
@@ -128,7 +129,7 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
         artifacts,
         images: mirrored.images.len(),
         fetched: mirrored.fetched,
-        delivered: deliver(options, equipment)?,
+        delivered: hand_on(options, equipment)?,
     })
 }
 
@@ -339,11 +340,11 @@ impl Build<'_> {
     }
 }
 
-fn deliver(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Vec<PathBuf>, BuildError> {
+fn hand_on(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Vec<PathBuf>, BuildError> {
     let Options { output, deliver, .. } = options;
     let Some(target) = deliver else { return Ok(Vec::new()) };
     step(equipment.reporter, "deliver", || {
-        let delivered = kit::deliver(output, target)?;
+        let delivered = deliver::seeds(output, target, equipment.reporter)?;
         let summary = format!("{} seeds to `{}`", delivered.len(), target.display());
         Ok((delivered, summary))
     })

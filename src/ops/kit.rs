@@ -1,7 +1,7 @@
 //! The finished folder: what its parts are called, its bill of materials, how its seeds are handed on.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fs_err as fs;
 use serde::Serialize;
@@ -191,61 +191,4 @@ pub fn blob_digest(path: &str) -> Option<Digest> {
     let hex = path.strip_prefix("images/blobs/sha256/")?;
     let digest: Digest = format!("sha256:{hex}").parse().ok()?;
     (digest.algorithm() == Algorithm::Sha256).then_some(digest)
-}
-
-/// Why the seeds are not where they were to be copied.
-#[derive(Debug, thiserror::Error)]
-pub enum DeliverError {
-    /// Reading or writing failed.
-    #[error("cannot copy `{}` to `{}`", .seed.display(), .target.display())]
-    Copy {
-        /// The seed.
-        seed: PathBuf,
-        /// Its copy.
-        target: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The copy reads back as something else.
-    #[error("`{}` reads back with other content than was written", .target.display())]
-    ReadsBackWrong {
-        /// The copy.
-        target: PathBuf,
-    },
-}
-
-/// Copies the seeds of a kit, and nothing else, into `target`, and reads back what it wrote.
-///
-/// Each copy gets its name when it is whole. Other files in `target` are left alone.
-pub fn deliver(kit: &Path, target: &Path) -> Result<Vec<PathBuf>, DeliverError> {
-    let folder = kit.join(SEEDS);
-    let fail = |source| DeliverError::Copy { seed: folder.clone(), target: target.to_owned(), source };
-    fs::create_dir_all(target).map_err(fail)?;
-    crate::fs::remove_abandoned(target).map_err(fail)?;
-    let mut seeds: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(fail)? {
-        seeds.push(entry.map_err(fail)?.path());
-    }
-    seeds.sort();
-    seeds.into_iter().map(|seed| deliver_one(&seed, target)).collect()
-}
-
-fn deliver_one(seed: &Path, folder: &Path) -> Result<PathBuf, DeliverError> {
-    let target = folder.join(seed.file_name().unwrap_or_default());
-    let fail = |source| DeliverError::Copy { seed: seed.to_owned(), target: target.clone(), source };
-    let hash = |path: &Path| Hasher::sha256_of(&mut fs::File::open(path)?.into_parts().0);
-    let expected = hash(seed).map_err(fail)?;
-    let mut temporary = crate::fs::named_temporary(folder).map_err(fail)?;
-    let mut input = fs::File::open(seed).map_err(fail)?.into_parts().0;
-    std::io::copy(&mut input, temporary.as_file_mut()).map_err(fail)?;
-    crate::fs::make_readable_by_owner(temporary.as_file()).map_err(fail)?;
-    temporary.as_file().sync_all().map_err(fail)?;
-    // What was just written is in memory still; the disk is to answer.
-    crate::fs::forget_cached(temporary.as_file());
-    if hash(temporary.path()).map_err(fail)? != expected {
-        return Err(DeliverError::ReadsBackWrong { target });
-    }
-    temporary.persist(&target).map_err(|error| fail(error.error))?;
-    Ok(target)
 }

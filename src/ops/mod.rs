@@ -9,6 +9,7 @@ pub mod transfer;
 
 pub mod build;
 pub mod ca;
+pub mod deliver;
 pub mod files;
 pub mod init;
 pub mod iso;

@@ -43,7 +43,7 @@ pub(super) fn run(arguments: BuildArguments, session: &Session) -> anyhow::Resul
         locked: &locked,
         sources,
         secrets: &secrets,
-        now: environment::epoch()?,
+        now: environment::clock()?,
         output: &output,
         deliver: deliver.as_deref(),
     };

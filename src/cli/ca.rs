@@ -52,7 +52,7 @@ pub(super) fn run(arguments: CaArguments, session: &Session) -> anyhow::Result<A
     let CaArguments { action } = arguments;
     let spec = session.spec()?;
     let secrets = session.secrets(&spec)?;
-    let now = environment::epoch()?;
+    let now = environment::clock()?;
     let views = |certificates: Certificates| (certificates.authority.view().clone(), certificates.server);
     let (authority, server) = match action {
         None => views(ca::load_or_create(&spec, &secrets, now)?),

@@ -46,12 +46,14 @@ pub(super) fn epoch() -> anyhow::Result<Epoch> {
         Some(text) => {
             text.parse().map_err(|error| anyhow::Error::new(error).context("cannot use SOURCE_DATE_EPOCH"))
         }
-        None => {
-            let seconds = u64::try_from(now()).unwrap_or(0);
-            Epoch::try_from(seconds)
-                .map_err(|error| anyhow::Error::new(error).context("cannot use the clock's time"))
-        }
+        None => clock(),
     }
+}
+
+/// Returns the clock's time, whatever `SOURCE_DATE_EPOCH` says: certificates are judged by it.
+pub(super) fn clock() -> anyhow::Result<Epoch> {
+    let seconds = u64::try_from(now()).unwrap_or(0);
+    Epoch::try_from(seconds).map_err(|error| anyhow::Error::new(error).context("cannot use the clock's time"))
 }
 
 /// Returns the cache folder that the user's settings imply.

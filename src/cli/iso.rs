@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::artifact::Artifact;
 use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, environment, interrupt, ui};
 use crate::ops::build;
@@ -40,13 +41,15 @@ pub(super) fn run(arguments: IsoArguments, session: &Session) -> anyhow::Result<
         locked: &locked,
         sources,
         secrets: &secrets,
-        now: environment::epoch()?,
+        now: environment::clock()?,
         output: &output,
         deliver: None,
     };
     let seeds = build::seeds(&options, &nodes, &session.equipment(store))?;
     session.console.print_step_table();
     if session.global.json {
+        let seed = |(path, Artifact { digest, size }): &(String, Artifact)| serde_json::json!({ "path": path, "digest": digest, "size": size });
+        let seeds: Vec<_> = seeds.iter().map(seed).collect();
         return ui::print_json("iso", serde_json::json!({ "seeds": seeds }));
     }
     let lines = seeds.iter().map(|(path, artifact)| format!("{path}: {}\n", Bytes(artifact.size)));

@@ -23,7 +23,7 @@
 //!    ([`tree`]), secrets, findings with a place in a text.
 //! 3. Encodings: archives, strict templates, located YAML. Functions of their arguments alone: the same tree
 //!    and epoch give the same bytes.
-//! 4. Formats: images ([`oci`]), SSH keys.
+//! 4. Formats: images ([`oci`]), Debian packages and their repositories ([`deb`]), SSH keys.
 //! 5. Domain: what a spec means, what a lock pins, how registries are asked, certificates, tokens, seeds.
 //!    Siblings do not know each other; [`ops`] joins them.
 //! 6. Proof: reads finished kits and never uses what wrote them.
@@ -54,6 +54,7 @@ pub mod archive;
 pub mod template;
 pub mod yaml;
 
+pub mod deb;
 pub mod oci;
 pub mod ssh;
 

@@ -1,0 +1,15 @@
+//! Debian's formats: versions, relations between packages, indices, signed releases, packages themselves.
+//!
+//! Everything borrows from the text it was read from: an index of 60 000 packages is one text and a list.
+//! Whatever comes from a mirror or a file of the user's is hostile: sizes are bounded, paths stay inside the
+//! repository, a field that is there twice is refused, and an error names the package.
+//!
+//! [`index`] reads the packages of a mirror, [`baseline`] what a machine has already.
+
+pub mod baseline;
+pub mod control;
+pub mod index;
+pub mod relation;
+pub mod version;
+
+mod name;

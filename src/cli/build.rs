@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::session::{Session, Workplace};
-use crate::cli::{Answer, environment, interrupt, ui};
+use crate::cli::{Answer, interrupt, ui};
 use crate::fs::parent;
 use crate::ops::build::{self, Outcome};
 use crate::progress::Bytes;
@@ -31,22 +31,12 @@ pub(super) struct BuildArguments {
 
 pub(super) fn run(arguments: BuildArguments, session: &Session) -> anyhow::Result<Answer> {
     let BuildArguments { output, deliver } = arguments;
-    let workplace = session.workplace()?;
-    let locked = session.locked(&workplace)?;
-    let Workplace { spec, sources, store } = &workplace;
-    let secrets = session.secrets(spec)?;
-    interrupt::clean(parent(&output).to_owned());
+    let prepared = session.prepare(session.workplace()?)?;
+    let Workplace { spec, store, .. } = &prepared.workplace;
     let deliver = deliver.or_else(|| spec.deliver.clone());
+    interrupt::clean(parent(&output).to_owned());
     deliver.iter().cloned().for_each(interrupt::clean);
-    let options = build::Options {
-        spec,
-        locked: &locked,
-        sources,
-        secrets: &secrets,
-        now: environment::clock()?,
-        output: &output,
-        deliver: deliver.as_deref(),
-    };
+    let options = prepared.options(&output, deliver.as_deref());
     let outcome = build::run(&options, &session.equipment(store))?;
     session.console.print_step_table();
     if session.global.json {

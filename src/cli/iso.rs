@@ -6,10 +6,10 @@ use clap::Args;
 
 use crate::artifact::Artifact;
 use crate::cli::session::{Session, Workplace};
-use crate::cli::{Answer, environment, interrupt, ui};
+use crate::cli::{Answer, interrupt, ui};
 use crate::ops::build;
 use crate::progress::Bytes;
-use crate::spec::{Node, Spec};
+use crate::spec::{DnsLabel, Node, Spec};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -32,20 +32,11 @@ pub(super) fn run(arguments: IsoArguments, session: &Session) -> anyhow::Result<
     let IsoArguments { nodes, output } = arguments;
     let workplace = session.workplace()?;
     let nodes = chosen(&workplace.spec, &nodes)?;
-    let locked = session.locked(&workplace)?;
-    let Workplace { spec, sources, store } = &workplace;
-    let secrets = session.secrets(spec)?;
+    let prepared = session.prepare(workplace)?;
+    let Workplace { spec, store, .. } = &prepared.workplace;
     interrupt::clean(output.clone());
-    let options = build::Options {
-        spec,
-        locked: &locked,
-        sources,
-        secrets: &secrets,
-        now: environment::clock()?,
-        output: &output,
-        deliver: None,
-    };
-    let seeds = build::seeds(&options, &nodes, &session.equipment(store))?;
+    let nodes: Vec<&Node> = spec.nodes.iter().filter(|node| nodes.contains(&node.name)).collect();
+    let seeds = build::seeds(&prepared.options(&output, None), &nodes, &session.equipment(store))?;
     session.console.print_step_table();
     if session.global.json {
         let seed = |(path, Artifact { digest, size }): &(String, Artifact)| serde_json::json!({ "path": path, "digest": digest, "size": size });
@@ -56,17 +47,12 @@ pub(super) fn run(arguments: IsoArguments, session: &Session) -> anyhow::Result<
     ui::print(&lines.collect::<String>())
 }
 
-fn chosen<'a>(spec: &'a Spec, names: &[String]) -> anyhow::Result<Vec<&'a Node>> {
-    if names.is_empty() {
-        return Ok(spec.nodes.iter().collect());
+/// Returns the names of the nodes that were asked for, all of them if none was.
+fn chosen(spec: &Spec, names: &[String]) -> anyhow::Result<Vec<DnsLabel>> {
+    let known: Vec<&str> = spec.nodes.iter().map(|node| node.name.as_str()).collect();
+    if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        anyhow::bail!("there is no node `{name}`; the spec has {}", known.join(", "));
     }
-    names
-        .iter()
-        .map(|name| {
-            spec.nodes.iter().find(|node| node.name.as_str() == name).ok_or_else(|| {
-                let known: Vec<&str> = spec.nodes.iter().map(|node| node.name.as_str()).collect();
-                anyhow::anyhow!("there is no node `{name}`; the spec has {}", known.join(", "))
-            })
-        })
-        .collect()
+    let is_chosen = |name: &DnsLabel| names.is_empty() || names.iter().any(|chosen| chosen == name.as_str());
+    Ok(spec.nodes.iter().map(|node| node.name.clone()).filter(is_chosen).collect())
 }

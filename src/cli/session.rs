@@ -9,9 +9,10 @@ use fs_err as fs;
 use crate::cli::arguments::Global;
 use crate::cli::progress::{Console, Display};
 use crate::cli::{environment, interrupt};
+use crate::epoch::Epoch;
 use crate::lockfile::{FILE_NAME, Locked, Lockfile};
 use crate::ops::sources::{Network, Sources};
-use crate::ops::{Equipment, finding_event, lock};
+use crate::ops::{Equipment, build, finding_event, lock};
 use crate::progress::{Event, Reporter};
 use crate::registry::ClientOptions;
 use crate::secrets::Secrets;
@@ -31,6 +32,22 @@ pub(super) struct Workplace {
     pub(super) store: DiskStore,
 }
 
+/// All that seeds and kits are made from, opened and locked.
+pub(super) struct Prepared {
+    pub(super) workplace: Workplace,
+    locked: Locked,
+    secrets: Secrets,
+    now: Epoch,
+}
+
+impl Prepared {
+    /// Returns what a build needs to know, beside these.
+    pub(super) fn options<'a>(&'a self, output: &'a Path, deliver: Option<&'a Path>) -> build::Options<'a> {
+        let Self { workplace: Workplace { spec, sources, store: _ }, locked, secrets, now } = self;
+        build::Options { spec, locked, sources, secrets, now: *now, output, deliver }
+    }
+}
+
 impl Session {
     pub(super) fn new(global: Global) -> Self {
         let display = if global.quiet { Display::None } else { global.progress };
@@ -41,6 +58,8 @@ impl Session {
     /// Reads the spec; its warnings are shown.
     pub(super) fn spec(&self) -> anyhow::Result<Spec> {
         let (spec, warnings) = spec::load(&self.global.file)?;
+        // Where the lock is written.
+        interrupt::clean(spec.folder.clone());
         for warning in warnings {
             self.console.report(finding_event(&self.global.file.display().to_string(), &warning));
         }
@@ -77,7 +96,15 @@ impl Session {
     /// Opens the secrets folder, which is made if it is missing.
     pub(super) fn secrets(&self, spec: &Spec) -> anyhow::Result<Secrets> {
         let folder = self.global.secrets.clone().unwrap_or_else(|| spec.folder.join("secrets"));
+        interrupt::clean(folder.clone());
         Ok(Secrets::open(&folder)?)
+    }
+
+    /// Locks the spec where there is no lock yet, and opens the secrets.
+    pub(super) fn prepare(&self, workplace: Workplace) -> anyhow::Result<Prepared> {
+        let locked = self.locked(&workplace)?;
+        let secrets = self.secrets(&workplace.spec)?;
+        Ok(Prepared { workplace, locked, secrets, now: environment::clock()? })
     }
 
     /// Returns where the lock is, or will be.

@@ -138,29 +138,42 @@ pub fn resolve(
     Ok(LockedFile { role: file.role.clone(), source: file.source_text(&spec.folder), sha256, size })
 }
 
-/// Makes sure that every locked file is in the store; what is missing is read or downloaded again.
+/// Makes sure that every locked file is in the store; what is missing or rotted there is read or downloaded again.
+///
+/// Nothing after this reads the files with their digests in mind: they go into the seeds by the kernel's copy.
 pub fn fetch(
     locked: &Locked,
     spec: &Spec,
     sources: &Sources,
     equipment: &Equipment<'_>,
 ) -> Result<(), FileError> {
-    let missing = |file: &SpecFile<'_>| {
-        let locked = locked.file(&file.role)?;
-        let descriptor = descriptor_of(locked);
-        (!equipment.store.contains(&descriptor)).then(|| locked.clone())
-    };
-    let files: Vec<(SpecFile<'_>, LockedFile)> =
-        of_spec(spec).into_iter().filter_map(|file| missing(&file).map(|locked| (file, locked))).collect();
+    let files: Vec<(&FileSource, LockedFile)> = of_spec(spec)
+        .into_iter()
+        .filter_map(|file| Some((file.source, locked.file(&file.role)?.clone())))
+        .collect();
     let bytes = files.iter().map(|(_, locked)| locked.size).sum();
     equipment.reporter.report(Event::Planned { bytes, items: files.len() as u64 });
-    let results = parallel::map(&files, equipment.jobs, |(file, locked)| {
-        let place = &file.source.place;
-        store(&file.role, place, Some(&locked.sha256), sources, equipment).map(|_| {
-            equipment.reporter.report(Event::ItemFinished { name: file.role.to_string() });
-        })
+    let results = parallel::map(&files, equipment.jobs, |(source, locked)| {
+        let LockedFile { role, sha256, size, .. } = locked;
+        if is_sound(locked, equipment)? {
+            equipment.reporter.report(Event::Advanced { bytes: *size });
+        } else {
+            store(role, &source.place, Some(sha256), sources, equipment)?;
+        }
+        equipment.reporter.report(Event::ItemFinished { name: role.to_string() });
+        Ok(())
     });
     results.into_iter().collect()
+}
+
+/// Reads a file of the store; if it is not what it should be, it is taken out.
+fn is_sound(locked: &LockedFile, equipment: &Equipment<'_>) -> Result<bool, FileError> {
+    let store_error = |source| FileError::Store {
+        role: locked.role.clone(),
+        place: equipment.store.root().display().to_string(),
+        source,
+    };
+    equipment.store.check(&descriptor_of(locked)).map_err(store_error)
 }
 
 /// Returns the digest of a local file as it is now; `None` for downloads and for files that are gone.

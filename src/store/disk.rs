@@ -90,6 +90,25 @@ impl DiskStore {
         found.is_file().then_some(found.len())
     }
 
+    /// Returns whether the blob is there with the right content, all of which is read; a wrong one is taken out.
+    pub fn check(&self, descriptor: &Descriptor) -> Result<bool, StoreError> {
+        let digest = &descriptor.digest;
+        let fail = |source| StoreError::Read { digest: digest.clone(), source };
+        if !self.contains(descriptor) {
+            return Ok(false);
+        }
+        let file = fs::File::open(self.path(digest)).map_err(fail)?;
+        let mut reader = VerifyReader::new(file, digest.clone(), descriptor.size);
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            match reader.read(&mut buffer).map_err(|error| read_error(digest, error)) {
+                Ok(0) => return Ok(true),
+                Err(StoreError::Mismatch(_)) => return self.evict(digest).map(|()| false).map_err(fail),
+                result => result?,
+            };
+        }
+    }
+
     /// Reads a small blob whole and verifies it; `None` if it is not there.
     pub fn read(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, StoreError> {
         let fail = |source| StoreError::Read { digest: descriptor.digest.clone(), source };
@@ -304,7 +323,9 @@ mod tests {
         fs::remove_file(store.path(&blob.digest)).unwrap();
         fs::write(store.path(&blob.digest), b"c0ntent").unwrap();
         assert!(matches!(store.read(&blob), Err(StoreError::Mismatch(Mismatch::WrongContent { .. }))));
-        store.evict(&blob.digest).unwrap();
-        assert!(store.read(&blob).unwrap().is_none());
+        assert!(!store.check(&blob).unwrap());
+        assert!(store.read(&blob).unwrap().is_none(), "what rotted is taken out");
+        store.push(&blob, &b"content"[..], |_| {}).unwrap();
+        assert!(store.check(&blob).unwrap());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use seedkit::digest::Digest;
 
 use crate::support::sandbox::{BUILD, Sandbox, debris, files, names};
 
@@ -37,6 +38,38 @@ fn a_build_that_fails_leaves_the_old_kit_as_it_was_and_no_debris() {
     assert!(snapshot(&sandbox.path("kit")) == old, "the old kit changed");
     assert_eq!(sandbox.names(""), ["kit", "lab"]);
     assert_eq!(debris(&sandbox.home()), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn what_rotted_in_the_store_is_replaced_or_refused_and_never_built_in() {
+    let sandbox = Sandbox::built_lab();
+    let good = sandbox.read("kit/SHA256SUMS");
+    for (what, is_refused) in [("k3s-stand-in.sh", false), ("images/blobs/sha256", true)] {
+        let content = match sandbox.path("lab").join(what) {
+            file if file.is_file() => fs::read(file).unwrap(),
+            // A layer: the manifests are read, and so checked, in any case.
+            _ => fs::read(largest_in(&sandbox.path("kit/images/blobs/sha256"))).unwrap(),
+        };
+        let stored = sandbox.store().join("sha256").join(Digest::sha256(&content).hex());
+        let rotten = vec![b'x'; content.len()];
+        fs::remove_file(&stored).unwrap();
+        fs::write(&stored, rotten).unwrap();
+        if is_refused {
+            let run = sandbox.seedkit(&BUILD);
+            let message = run.fails(2);
+            assert!(message.contains("has other content"), "{message}");
+            assert_eq!(sandbox.read("kit/SHA256SUMS"), good, "the old kit stays");
+        }
+        sandbox.seedkit(&BUILD).succeeds();
+        assert_eq!(sandbox.read("kit/SHA256SUMS"), good, "{what}");
+    }
+}
+
+/// Returns the largest file that is not JSON.
+fn largest_in(folder: &Path) -> PathBuf {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let layers = files.filter(|file| !fs::read(file).unwrap().starts_with(b"{"));
+    layers.max_by_key(|file| fs::metadata(file).unwrap().len()).unwrap()
 }
 
 #[test]

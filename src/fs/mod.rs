@@ -85,6 +85,20 @@ pub fn make_read_only(file: &std::fs::File) -> io::Result<()> {
     set_mode(file, 0o444)
 }
 
+/// Opens a regular file, and nothing else: opening a pipe would wait until somebody writes to it.
+pub fn open_regular(path: &Path) -> io::Result<std::fs::File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .map_err(|error| with_path(error, "cannot open", path))?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` is not a regular file", path.display())))
+}
+
 /// Asks the kernel to drop a file's cached pages, so that reading it again asks the disk. Only advice.
 pub fn forget_cached(file: &std::fs::File) {
     let _advice_only = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
@@ -152,6 +166,19 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_regular_files_are_opened_and_nothing_blocks() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for path in [pipe.as_path(), folder.path(), Path::new("/dev/zero")] {
+            let message = open_regular(path).unwrap_err().to_string();
+            assert_eq!(message, format!("`{}` is not a regular file", path.display()));
+        }
+        create_new(&folder.path().join("file"), b"", 0o600).unwrap();
+        open_regular(&folder.path().join("file")).unwrap();
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::digest::{Digest, Hasher};
+use crate::fs::open_regular;
 use crate::lockfile::{FileRole, Locked, LockedFile, WantedFile};
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::sources::Sources;
@@ -179,14 +180,14 @@ fn is_sound(locked: &LockedFile, equipment: &Equipment<'_>) -> Result<bool, File
 /// Returns the digest of a local file as it is now; `None` for downloads and for files that are gone.
 pub fn digest_now(file: &SpecFile<'_>) -> Option<Digest> {
     let Place::Path(path) = &file.source.place else { return None };
-    let mut opened = fs::File::open(path).ok()?.into_parts().0;
+    let mut opened = open_regular(path).ok()?;
     Hasher::sha256_of(&mut opened).ok().map(|(digest, _)| digest)
 }
 
 /// Reads a list of images from this machine; what is too long for one is cut, and refused by whoever reads it.
 pub fn read_list(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    fs::File::open(path)?.take(LIST_LIMIT + 1).read_to_end(&mut bytes)?;
+    open_regular(path)?.take(LIST_LIMIT + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -207,7 +208,7 @@ pub fn read_resolved(
 /// Reads a small document whole, wherever it is.
 fn read_document(role: &FileRole, place: &Place, sources: &Sources) -> Result<String, DocumentError> {
     match place {
-        Place::Path(path) => read_text(role, fs::File::open(path)?),
+        Place::Path(path) => read_text(role, open_regular(path)?),
         Place::Url(url) => read_text(role, sources.download(url.as_str(), LIST_LIMIT, PlainHttp::Refused)?),
     }
 }
@@ -221,7 +222,7 @@ pub fn read_pinned(
 ) -> Result<String, DocumentError> {
     let role = &pinned.role;
     if let Place::Path(path) = place {
-        return read_text(role, fs::File::open(path)?);
+        return read_text(role, open_regular(path)?);
     }
     store(role, place, Some(&pinned.sha256), sources, equipment)?;
     read_text(role, fs::File::open(equipment.store.path(&pinned.sha256))?)
@@ -259,11 +260,7 @@ fn store(
     let reader: Box<dyn Read> = match place {
         Place::Path(path) => {
             let read_error = |source| FileError::Read { role: role.clone(), path: path.clone(), source };
-            if !fs::metadata(path).map_err(read_error)?.is_file() {
-                let source = std::io::Error::other("it is not a regular file");
-                return Err(FileError::Read { role: role.clone(), path: path.clone(), source });
-            }
-            Box::new(fs::File::open(path).map_err(read_error)?)
+            Box::new(open_regular(path).map_err(read_error)?)
         }
         Place::Url(url) => Box::new(
             sources

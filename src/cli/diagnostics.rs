@@ -6,13 +6,17 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal};
 
 use crate::cli::progress::write_error;
+use crate::cli::session::NoLock;
+use crate::lockfile::LockfileError;
 use crate::oci::graph::GraphError;
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::ca::CaError;
+use crate::ops::files::FileError;
 use crate::ops::lock::{CheckError, ImageFailure, LockError};
 use crate::ops::output::Irreplaceable;
 use crate::registry::Fault;
 use crate::spec::SpecError;
+use crate::store::StoreError;
 
 /// Whether errors are coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -130,6 +134,19 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(CheckError::Stale(_)) = cause.downcast_ref() {
         return Some("run `seedkit lock`, review the difference, and commit it".to_owned());
     }
+    if cause.is::<NoLock>() {
+        return Some("run `seedkit lock`, review the result, and commit it".to_owned());
+    }
+    if let Some(FileError::Store { source: StoreError::Mismatch(_), .. }) = cause.downcast_ref() {
+        return Some(
+            "the file changed where it comes from: look at it, then correct its checksum in the spec or run \
+             `seedkit lock`"
+                .to_owned(),
+        );
+    }
+    if let Some(error) = cause.downcast_ref::<LockfileError>() {
+        return Some(hint_of_lockfile(error).to_owned());
+    }
     if let Some(LockError::UnknownRelease { .. }) = cause.downcast_ref() {
         return Some(
             "give the release's own list as `k3s.images` (a path or URL of its k3s-images.txt), or set \
@@ -161,6 +178,15 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     is_refused.then(|| "choose a place that you may write to with --output or --cache-dir".to_owned())
 }
 
+fn hint_of_lockfile(error: &LockfileError) -> &'static str {
+    match error {
+        LockfileError::Malformed(_) | LockfileError::Duplicate { .. } => {
+            "take it back from version control, or remove it and run `seedkit lock`"
+        }
+        LockfileError::Version { .. } => "use the seedkit that wrote it, or remove it and run `seedkit lock`",
+    }
+}
+
 fn hint_of_ca(error: &CaError) -> Option<&'static str> {
     match error {
         CaError::NotCovered { .. } | CaError::Foreign(_) | CaError::NotValid { .. } => {
@@ -168,7 +194,7 @@ fn hint_of_ca(error: &CaError) -> Option<&'static str> {
         }
         CaError::AuthorityNotValid { .. } => Some(
             "move `ca.crt` and `registry.crt` out of the secrets folder to have new ones made; nodes that run \
-             already need the new `ca.crt`; to rebuild an old kit, set SOURCE_DATE_EPOCH to its time",
+             already need the new `ca.crt`",
         ),
         CaError::Missing { .. } => Some("run `seedkit ca` to have what is missing made"),
         CaError::Secrets(_)

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::session::{Session, Workplace};
+use crate::cli::session::{NoLock, Session, Workplace};
 use crate::cli::{Answer, ui};
 use crate::lockfile::Lockfile;
 use crate::progress::Bytes;
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: LockArguments, session: &Session) -> anyhow::Result
     let previous = session.lockfile()?;
     if check || session.global.locked {
         let Some(previous) = previous else {
-            anyhow::bail!("there is no `{}`", path.display());
+            return Err(NoLock { path }.into());
         };
         let Workplace { spec, sources, store } = &workplace;
         let locked = crate::ops::lock::check(spec, previous, sources, &session.equipment(store))?;

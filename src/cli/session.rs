@@ -25,6 +25,14 @@ pub(super) struct Session {
     pub(super) console: Console,
 }
 
+/// Says that there is no lock where one must be.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no `{}`", .path.display())]
+pub(super) struct NoLock {
+    /// Where it would be.
+    pub(super) path: PathBuf,
+}
+
 /// What most commands need, opened.
 pub(super) struct Workplace {
     pub(super) spec: Spec,
@@ -128,8 +136,8 @@ impl Session {
         let lockfile = match self.lockfile()? {
             Some(lockfile) => lockfile,
             None if self.global.locked => {
-                let path = self.lock_path();
-                anyhow::bail!("there is no `{}`, and --locked forbids to make one", path.display());
+                let missing = anyhow::Error::new(NoLock { path: self.lock_path() });
+                return Err(missing.context("--locked forbids to make a lock"));
             }
             None => {
                 let text = format!("there is no {FILE_NAME}: making one; review it and commit it");

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::session::Session;
 use crate::cli::{Answer, ui};
 use crate::progress::Bytes;
+use crate::text::counted;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -39,7 +40,7 @@ pub(super) fn run(arguments: VerifyArguments, session: &Session) -> anyhow::Resu
         Answer::Yes => {
             format!("{}: all {} files are what the kit says they are\n", kit.display(), report.files)
         }
-        Answer::No => format!("{}: {} findings\n", kit.display(), report.findings.len()),
+        Answer::No => format!("{}: {}\n", kit.display(), counted(report.findings.len(), "finding")),
     };
     ui::print(&(findings + &verdict))?;
     Ok(answer)

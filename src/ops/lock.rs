@@ -14,6 +14,7 @@ use crate::ops::sources::Sources;
 use crate::ops::{Equipment, finding_event, parallel};
 use crate::progress::Event;
 use crate::spec::Spec;
+use crate::text::counted;
 
 /// Why a spec cannot be locked.
 #[derive(Debug, thiserror::Error)]
@@ -77,9 +78,10 @@ pub struct ImageFailure {
 pub enum CheckError {
     /// What the spec wants cannot be said.
     #[error("cannot find out what the spec wants")]
-    Wanted(#[source] Box<LockError>),
+    // `dyn`, because the error in a `Box<LockError>` is not found when hints are looked for.
+    Wanted(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The lock does not fit the spec any more.
-    #[error("the lock does not fit the spec: {} differences", .0.len())]
+    #[error("the lock does not fit the spec: {}", counted(.0.len(), "difference"))]
     Stale(Vec<Drift>),
 }
 
@@ -140,7 +142,7 @@ pub fn check(
     };
     let mut wanted = read_lists(spec, read)
         .and_then(|list| wanted(spec, list))
-        .map_err(|error| CheckError::Wanted(Box::new(error)))?;
+        .map_err(|error| CheckError::Wanted(error.into()))?;
     for (file, wanted) in files::of_spec(spec).iter().zip(&mut wanted.files) {
         // A local file that was changed after locking must not be replaced by the old one from the store.
         if let Some(now) = files::digest_now(file) {

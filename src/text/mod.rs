@@ -36,6 +36,12 @@ impl fmt::Display for Location {
     }
 }
 
+/// Says how many things there are, in English: `1 difference`, `2 differences`.
+pub fn counted(count: usize, thing: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{ending}")
+}
+
 /// Returns the text that a file holds: UTF-8 of at most `limit` bytes, without its byte order mark.
 ///
 /// # Errors

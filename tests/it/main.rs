@@ -6,6 +6,7 @@ mod archive;
 mod build;
 mod determinism;
 mod docs;
+mod faults;
 mod import;
 mod mirror;
 mod oci;

@@ -4,6 +4,8 @@ mod contents;
 mod replace;
 mod secrecy;
 
+pub(crate) use replace::snapshot;
+
 use std::path::Path;
 
 use fs_err as fs;

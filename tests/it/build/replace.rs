@@ -9,7 +9,7 @@ use seedkit::digest::Digest;
 use crate::support::sandbox::{BUILD, Sandbox, debris, files, names};
 
 /// Every file of a folder with its content.
-pub(super) fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files(folder).into_iter().map(|file| (file.clone(), fs::read(folder.join(file)).unwrap())).collect()
 }
 

@@ -14,6 +14,7 @@ use crate::ops::ca::CaError;
 use crate::ops::files::FileError;
 use crate::ops::lock::{CheckError, ImageFailure, LockError};
 use crate::ops::output::Irreplaceable;
+use crate::ops::transfer::TransferError;
 use crate::registry::Fault;
 use crate::spec::SpecError;
 use crate::store::StoreError;
@@ -144,6 +145,12 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
                 .to_owned(),
         );
     }
+    if let Some(TransferError::Store { source: StoreError::Mismatch(_), .. }) = cause.downcast_ref() {
+        return Some(
+            "run the same command again; if it says the same, the image is damaged where it comes from"
+                .to_owned(),
+        );
+    }
     if let Some(error) = cause.downcast_ref::<LockfileError>() {
         return Some(hint_of_lockfile(error).to_owned());
     }
@@ -234,7 +241,14 @@ fn hint_of_source(error: &SourceError) -> &'static str {
         SourceErrorKind::Invalid => {
             "something between here and the registry changes its answers, or it is broken"
         }
-        SourceErrorKind::Local => "check the paths under `sources` in the spec",
+        SourceErrorKind::Local => {
+            "check the path under `sources` in the spec; if it is right, have the layout or archive made anew"
+        }
+        SourceErrorKind::NotInLayout => {
+            "check the image's name and tag, or add it: `skopeo copy docker://IMAGE oci:DIR:IMAGE`, with the full \
+             name both times"
+        }
+        SourceErrorKind::Store => "choose another store with --cache-dir",
     }
 }
 

@@ -23,14 +23,14 @@ impl From<SourceFilesError> for SourceError {
     fn from(error: SourceFilesError) -> Self {
         let message = error.to_string();
         match error {
-            SourceFilesError::Missing { .. } => Self::new(SourceErrorKind::NotFound, message),
             SourceFilesError::Read { source, .. } => {
                 Self::new(SourceErrorKind::Local, message).caused_by(source)
             }
-            SourceFilesError::NotTar { .. }
+            SourceFilesError::Missing { .. }
+            | SourceFilesError::NotTar { .. }
             | SourceFilesError::Member { .. }
             | SourceFilesError::NotRegular { .. }
-            | SourceFilesError::TooLarge { .. } => Self::new(SourceErrorKind::Invalid, message),
+            | SourceFilesError::TooLarge { .. } => Self::new(SourceErrorKind::Local, message),
         }
     }
 }
@@ -173,7 +173,7 @@ impl LayoutSource {
         };
         let path = self.files.path().display();
         let message = format!("`{path}` has no image `{reference}`; it has {listed}");
-        SourceError::new(SourceErrorKind::NotFound, message)
+        SourceError::new(SourceErrorKind::NotInLayout, message)
     }
 
     fn open_content(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
@@ -214,7 +214,7 @@ fn title(entry: &IndexEntry) -> String {
 fn read_document<T: for<'a> Deserialize<'a>>(files: &SourceFiles, name: &str) -> Result<T, SourceError> {
     serde_json::from_slice(&files.read(name, INDEX_LIMIT)?).map_err(|error| {
         let message = format!("`{name}` in `{}` is malformed", files.path().display());
-        SourceError::new(SourceErrorKind::Invalid, message).caused_by(error)
+        SourceError::new(SourceErrorKind::Local, message).caused_by(error)
     })
 }
 
@@ -230,14 +230,14 @@ impl ImageSource for LayoutSource {
             let message = format!(
                 "manifest {digest} in `{path}` has {size} bytes; at most {MANIFEST_LIMIT} are accepted"
             );
-            return Err(SourceError::new(SourceErrorKind::Invalid, message));
+            return Err(SourceError::new(SourceErrorKind::Local, message));
         }
         let mut bytes = Vec::new();
         VerifyReader::new(self.open_content(descriptor)?, digest.clone(), *size)
             .read_to_end(&mut bytes)
             .map_err(|error| {
                 let message = format!("cannot read manifest {digest} in `{path}`");
-                SourceError::new(SourceErrorKind::Invalid, message).caused_by(error)
+                SourceError::new(SourceErrorKind::Local, message).caused_by(error)
             })?;
         Ok(bytes)
     }

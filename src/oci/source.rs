@@ -20,8 +20,12 @@ pub enum SourceErrorKind {
     Invalid,
     /// It is not here, and nobody may be asked.
     Offline,
-    /// A local file cannot be read.
+    /// A layout or archive on this machine cannot be read, or its files are not what they should be.
     Local,
+    /// A layout or archive on this machine does not have the image.
+    NotInLayout,
+    /// The store cannot be read or written.
+    Store,
 }
 
 /// What a source could not do.

@@ -239,7 +239,8 @@ fn resolve_images(
     sources: &Sources,
     equipment: &Equipment<'_>,
 ) -> Result<Vec<Resolved>, LockError> {
-    // A typo fails alone; a registry that is down or refuses would only fail again for each image.
+    // A typo fails alone; a registry that is down or refuses, or a layout that is not there, would only fail again
+    // for each image.
     let is_hopeless = std::sync::atomic::AtomicBool::new(false);
     let results = parallel::map(wanted, equipment.jobs, |image| {
         if is_hopeless.load(std::sync::atomic::Ordering::Relaxed) {
@@ -275,7 +276,8 @@ fn resolve_images(
 fn concerns_all(error: &GraphError) -> bool {
     match error {
         GraphError::Source(SourceError { kind, .. }) => {
-            matches!(kind, SourceErrorKind::Connection | SourceErrorKind::RateLimited)
+            use SourceErrorKind::{Connection, Local, RateLimited, Store};
+            matches!(kind, Connection | Local | RateLimited | Store)
         }
         GraphError::Manifest { .. }
         | GraphError::NoSuchPlatform { .. }

@@ -106,7 +106,7 @@ impl Sources {
 }
 
 fn store_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>, what: &str) -> SourceError {
-    SourceError::new(SourceErrorKind::Local, format!("cannot use the store for {what}")).caused_by(error)
+    SourceError::new(SourceErrorKind::Store, format!("cannot use the store for {what}")).caused_by(error)
 }
 
 impl ImageSource for Sources {

@@ -1,6 +1,7 @@
 //! Bad input and bad luck, through the program itself: a clear error, nothing half-written, and the next run works.
 
 mod inputs;
+mod sources;
 
 use std::path::Path;
 

@@ -4,12 +4,16 @@
 //! Whatever comes from a mirror or a file of the user's is hostile: sizes are bounded, paths stay inside the
 //! repository, a field that is there twice is refused, and an error names the package.
 //!
-//! [`index`] reads the packages of a mirror, [`baseline`] what a machine has already.
+//! The way from a mirror to packages: [`signature`] gives the signed text, [`release`] finds the index in it
+//! and checks its bytes, [`index`] reads the packages. [`baseline`] reads what a machine has already.
 
 pub mod baseline;
 pub mod control;
 pub mod index;
 pub mod relation;
+pub mod release;
+pub mod signature;
 pub mod version;
 
 mod name;
+mod packing;

@@ -1,0 +1,21 @@
+//! Debian's formats, judged by dpkg, apt and GnuPG.
+
+mod gpg;
+mod signature;
+
+use std::path::PathBuf;
+
+use seedkit::epoch::Epoch;
+
+use crate::support::oracle;
+
+/// The time of this machine's clock.
+fn now() -> Epoch {
+    oracle::text("date", ["+%s"]).parse().unwrap()
+}
+
+/// Where apt keeps the indices that it has fetched.
+fn lists_folder() -> PathBuf {
+    let assignment = oracle::text("apt-config", ["shell", "folder", "Dir::State::lists/d"]);
+    assignment.trim().trim_start_matches("folder=").trim_matches('\'').into()
+}

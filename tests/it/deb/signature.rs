@@ -11,6 +11,11 @@ const TEXT: &str = "Origin: Seedkit\nSuite: test \n- dashed\n-----BEGIN x\n\nlas
 /// What is signed of it: no signature covers blanks at the end of a line.
 const SIGNED: &str = "Origin: Seedkit\nSuite: test\n- dashed\n-----BEGIN x\n\nlast\n";
 
+/// Makes keys, and a signature with one of them.
+type Signing = fn(&Gpg) -> String;
+/// Changes a key after it has signed.
+type Spoiling = fn(&Gpg, &str);
+
 fn check(signed: &str, keyring: &[u8]) -> Result<Verified, InvalidSignedText> {
     verify(signed.as_bytes(), &Keyring::parse(keyring).unwrap(), now())
 }
@@ -116,13 +121,13 @@ fn signatures_that_do_not_count_are_refused_with_the_reason() {
         );
         gpg.sign("20240201", TEXT, &[])
     };
-    let cases: [(&str, &dyn Fn(&Gpg) -> String); 6] = [
-        ("the key expired at 2024-01-01T00:00:00Z", &expired),
-        ("it expired at 2023-02-02T00:00:00Z", &signed_for_a_day),
-        ("it, or its key, was made only at 2099-01-01T00:00:00Z", &from_the_future),
-        ("its hash function SHA1 is too weak", &sha1),
-        ("the key is too weak", &short),
-        ("no good signature binds the key to its certificate", &bound_by_sha1),
+    let cases: [(&str, Signing); 6] = [
+        ("the key expired at 2024-01-01T00:00:00Z", expired),
+        ("it expired at 2023-02-02T00:00:00Z", signed_for_a_day),
+        ("it, or its key, was made only at 2099-01-01T00:00:00Z", from_the_future),
+        ("its hash function SHA1 is too weak", sha1),
+        ("the key is too weak", short),
+        ("no good signature binds the key to its certificate", bound_by_sha1),
     ];
     for (reason, make) in cases {
         let gpg = Gpg::new();
@@ -144,11 +149,11 @@ fn keys_that_were_revoked_or_may_not_sign_are_refused() {
     let subkey_demoted =
         |gpg: &Gpg, key: &str| gpg.edit("20240301", key, "key 1\nchange-usage\ns\na\nq\nsave\n");
     let expired_primary = |gpg: &Gpg, key: &str| gpg.run("20240301", &["--quick-set-expire", key, "1d"]);
-    let cases: [(&str, &dyn Fn(&Gpg, &str)); 4] = [
-        ("the key is revoked", &revoked),
-        ("the key is revoked", &subkey_revoked),
-        ("the key may not sign", &subkey_demoted),
-        ("the key expired at 2024-03-02T00:00:00Z", &expired_primary),
+    let cases: [(&str, Spoiling); 4] = [
+        ("the key is revoked", revoked),
+        ("the key is revoked", subkey_revoked),
+        ("the key may not sign", subkey_demoted),
+        ("the key expired at 2024-03-02T00:00:00Z", expired_primary),
     ];
     for (number, (reason, spoil)) in cases.into_iter().enumerate() {
         let gpg = Gpg::new();

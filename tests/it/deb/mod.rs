@@ -1,7 +1,9 @@
 //! Debian's formats, judged by dpkg, apt and GnuPG.
 
 mod gpg;
+mod index;
 mod signature;
+mod version;
 
 use std::path::PathBuf;
 
@@ -18,4 +20,12 @@ fn now() -> Epoch {
 fn lists_folder() -> PathBuf {
     let assignment = oracle::text("apt-config", ["shell", "folder", "Dir::State::lists/d"]);
     assignment.trim().trim_start_matches("folder=").trim_matches('\'').into()
+}
+
+/// Returns the package indices that apt has fetched, unpacked.
+fn real_indices() -> Vec<String> {
+    let listing =
+        oracle::text("apt-get", ["indextargets", "--format", "$(FILENAME)", "Created-By: Packages"]);
+    let unpack = |path: &str| oracle::text("/usr/lib/apt/apt-helper", ["cat-file", path]);
+    listing.lines().map(unpack).collect()
 }

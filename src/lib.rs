@@ -61,6 +61,7 @@ pub mod ssh;
 pub mod cluster;
 pub mod imagelist;
 pub mod lockfile;
+pub mod opsbundle;
 pub mod pki;
 pub mod registry;
 pub mod seed;

@@ -38,10 +38,12 @@ const BUILTIN: &[(&str, &str)] = &[
     ("node/hosts.tera", include_str!("../../templates/node/hosts.tera")),
     ("node/k3s.service.tera", include_str!("../../templates/node/k3s.service.tera")),
     ("node/modules-load.conf.tera", include_str!("../../templates/node/modules-load.conf.tera")),
+    ("node/ops-packages.service.tera", include_str!("../../templates/node/ops-packages.service.tera")),
     ("node/registries.yaml.tera", include_str!("../../templates/node/registries.yaml.tera")),
     ("node/stage.service.tera", include_str!("../../templates/node/stage.service.tera")),
     ("node/stage.sh.tera", include_str!("../../templates/node/stage.sh.tera")),
     ("node/sysctl.conf.tera", include_str!("../../templates/node/sysctl.conf.tera")),
+    ("ops/install.sh.tera", include_str!("../../templates/ops/install.sh.tera")),
 ];
 
 /// A rendered file larger than this is a template gone wild: cloud-init keeps user-data in memory several times.

@@ -11,6 +11,7 @@ mod faults;
 mod import;
 mod mirror;
 mod oci;
+mod opsbundle;
 mod pki;
 mod registry;
 mod seed;

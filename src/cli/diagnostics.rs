@@ -14,6 +14,7 @@ use crate::ops::ca::CaError;
 use crate::ops::files::FileError;
 use crate::ops::lock::{CheckError, ImageFailure, LockError};
 use crate::ops::output::Irreplaceable;
+use crate::ops::preflight::PreflightError;
 use crate::ops::transfer::TransferError;
 use crate::registry::Fault;
 use crate::spec::SpecError;
@@ -53,6 +54,10 @@ impl Style {
         if self.is_coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
+
+/// What to do about a full disk.
+const MORE_SPACE: &str = "free some space (`df -h` and `df -i` say where it is short), or choose other places \
+                          with --output and --cache-dir";
 
 /// Returns 1 where the answer is no, 2 where there is no answer.
 pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
@@ -135,6 +140,9 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(CheckError::Stale(_)) = cause.downcast_ref() {
         return Some("run `seedkit lock`, review the difference, and commit it".to_owned());
     }
+    if let Some(PreflightError::NoSpace { .. }) = cause.downcast_ref() {
+        return Some(MORE_SPACE.to_owned());
+    }
     if cause.is::<NoLock>() {
         return Some("run `seedkit lock`, review the result, and commit it".to_owned());
     }
@@ -174,12 +182,12 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         return hint_of_graph(error);
     }
     if let Some(error) = cause.downcast_ref::<SourceError>() {
-        return Some(hint_of_source(error).to_owned());
+        return hint_of_source(error).map(str::to_owned);
     }
     let io_error = cause.downcast_ref::<std::io::Error>()?;
     let kind = io_error.kind();
     if kind == ErrorKind::StorageFull {
-        return Some("free some space, or put the store elsewhere with --cache-dir".to_owned());
+        return Some(MORE_SPACE.to_owned());
     }
     let is_refused = kind == ErrorKind::ReadOnlyFilesystem || kind == ErrorKind::PermissionDenied;
     is_refused.then(|| "choose a place that you may write to with --output or --cache-dir".to_owned())
@@ -214,7 +222,7 @@ fn hint_of_ca(error: &CaError) -> Option<&'static str> {
 
 fn hint_of_graph(error: &GraphError) -> Option<String> {
     match error {
-        GraphError::Source(source) => Some(hint_of_source(source).to_owned()),
+        GraphError::Source(source) => hint_of_source(source).map(str::to_owned),
         GraphError::NoSuchPlatform { .. } => {
             Some("take the platform out of `platforms`, or choose an image that has it".to_owned())
         }
@@ -222,12 +230,12 @@ fn hint_of_graph(error: &GraphError) -> Option<String> {
     }
 }
 
-fn hint_of_source(error: &SourceError) -> &'static str {
+fn hint_of_source(error: &SourceError) -> Option<&'static str> {
     let fault = error.cause.as_ref().and_then(|cause| cause.downcast_ref());
     if let Some(hint) = fault.and_then(hint_of_fault) {
-        return hint;
+        return Some(hint);
     }
-    match error.kind {
+    Some(match error.kind {
         SourceErrorKind::NotFound => {
             "check the image's name and tag; a registry also says \"not found\" for what you may not see: log in \
              with `docker login HOST` or `skopeo login HOST`"
@@ -248,8 +256,9 @@ fn hint_of_source(error: &SourceError) -> &'static str {
             "check the image's name and tag, or add it: `skopeo copy docker://IMAGE oci:DIR:IMAGE`, with the full \
              name both times"
         }
-        SourceErrorKind::Store => "choose another store with --cache-dir",
-    }
+        // The cause below has one.
+        SourceErrorKind::Store => return None,
+    })
 }
 
 /// Returns what to do about a connection that did not work; `None` where only the general advice helps.

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::cli::Answer;
@@ -23,7 +24,7 @@ pub(super) fn print(text: &str) -> anyhow::Result<Answer> {
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         // `seedkit … | head` is no failure.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Answer::Yes),
-        result => Ok(result.map(|()| Answer::Yes)?),
+        result => result.map(|()| Answer::Yes).context("cannot print the result"),
     }
 }
 

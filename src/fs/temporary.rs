@@ -10,8 +10,6 @@ use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-use super::with_path;
-
 /// The prefix of every temporary name, so that people know what an interrupted machine left behind.
 pub const TEMPORARY_PREFIX: &str = ".seedkit-";
 
@@ -23,7 +21,7 @@ pub fn named_temporary(folder: &Path) -> io::Result<NamedTempFile> {
         let file = Builder::new()
             .prefix(&own_prefix())
             .tempfile_in(folder)
-            .map_err(|error| with_path(error, "cannot create a temporary file in", folder))?;
+            .map_err(|error| without_name(error, "cannot create a temporary file in", folder))?;
         if is_held(file.as_file(), file.path()) {
             return Ok(file);
         }
@@ -36,13 +34,20 @@ pub(super) fn named_temporary_folder(folder: &Path) -> io::Result<(TempDir, std:
         let made = Builder::new()
             .prefix(&own_prefix())
             .tempdir_in(folder)
-            .map_err(|error| with_path(error, "cannot create a temporary folder in", folder))?;
+            .map_err(|error| without_name(error, "cannot create a temporary folder in", folder))?;
         match fs::File::open(made.path()) {
             Ok(opened) if is_held(opened.file(), made.path()) => return Ok((made, opened.into_parts().0)),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(_) | Err(_) => {}
         }
     }
+}
+
+/// Says what failed in which folder; the random name that was tried tells nobody anything.
+fn without_name(error: io::Error, doing: &str, folder: &Path) -> io::Error {
+    let text = error.to_string();
+    let reason = text.split(" at path ").next().unwrap_or(&text);
+    io::Error::new(error.kind(), format!("{doing} `{}`: {reason}", folder.display()))
 }
 
 /// Locks what was just made; `false` if somebody took it for abandoned before that.
@@ -132,6 +137,13 @@ mod tests {
         ];
         expected.sort();
         assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn a_temporary_that_cannot_be_made_is_explained_by_its_folder_alone() {
+        let message = named_temporary(Path::new("/proc/self")).unwrap_err().to_string();
+        assert!(message.starts_with("cannot create a temporary file in `/proc/self`: "), "{message}");
+        assert!(!message.contains(TEMPORARY_PREFIX), "{message}");
     }
 
     // A folder was made, and locked only then; a cleaner in between took it for abandoned.

@@ -110,10 +110,10 @@ pub enum BuildError {
 
 /// Builds the kit.
 pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, BuildError> {
-    let Options { spec, locked, output, .. } = options;
+    let Options { spec, locked, output, deliver: target, .. } = options;
     let write_error = |source| BuildError::Write { kit: output.to_path_buf(), source };
     output::check(output, output::Kind::Kit, spec)?;
-    preflight::check(spec, locked, output, equipment)?;
+    preflight::check(spec, locked, output, *target, equipment)?;
     let staging = Staging::beside(output).map_err(write_error)?;
     let build = Build { options, equipment, folder: staging.path() };
     let mut contents = Contents::default();

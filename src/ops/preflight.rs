@@ -15,6 +15,9 @@ use crate::spec::Spec;
 /// Room for everything small: manifests, certificates, ISO metadata, the bill.
 const SMALL_CHANGE: u64 = 16 * 1024 * 1024;
 
+/// Room for what a seed has beside its payload: descriptors, folders, padding.
+const SEED_OVERHEAD: u64 = 1024 * 1024;
+
 /// Why a build is not begun.
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
@@ -39,22 +42,31 @@ pub enum PreflightError {
     },
 }
 
-/// Compares what a build may need with what is free: in the store, and where the kit goes.
+/// What a build may need at most, in bytes.
+struct Needs {
+    fetch: u64,
+    kit: u64,
+    seeds: u64,
+}
+
+/// Compares what a build may need with what is free: in the store, where the kit goes, and where seeds are copied.
 ///
 /// A tarball holds one platform and the lock counts all, so the need is an upper bound.
 pub fn check(
     spec: &Spec,
     locked: &Locked,
     output: &Path,
+    deliver: Option<&Path>,
     equipment: &Equipment<'_>,
 ) -> Result<(), PreflightError> {
     let store = equipment.store.root();
-    let (fetch, kit) = needed(spec, locked, equipment);
+    let Needs { fetch, kit, seeds } = needed(spec, locked, equipment);
     let is_shared = device_of(store)? == device_of(output)?;
     // On one file system the layout is a second name for the store's files.
     let layout = if is_shared { 0 } else { locked.lockfile().image_size };
     let mut needs: BTreeMap<u64, (&Path, u64)> = BTreeMap::new();
-    for (path, bytes) in [(store, fetch), (output, kit + layout)] {
+    let places = [(store, fetch), (output, kit + layout)];
+    for (path, bytes) in places.into_iter().chain(deliver.map(|target| (target, seeds))) {
         needs.entry(device_of(path)?).or_insert((path, 0)).1 += bytes;
     }
     for (path, needed) in needs.into_values() {
@@ -67,8 +79,7 @@ pub fn check(
     Ok(())
 }
 
-/// Returns the bytes still to be fetched, and the bytes of tarballs and seeds.
-fn needed(spec: &Spec, locked: &Locked, equipment: &Equipment<'_>) -> (u64, u64) {
+fn needed(spec: &Spec, locked: &Locked, equipment: &Equipment<'_>) -> Needs {
     let lockfile = locked.lockfile();
     let is_missing = |file: &&crate::lockfile::LockedFile| !equipment.store.contains(&descriptor_of(file));
     let files: u64 = lockfile.files.iter().filter(is_missing).map(|file| file.size).sum();
@@ -81,10 +92,10 @@ fn needed(spec: &Spec, locked: &Locked, equipment: &Equipment<'_>) -> (u64, u64)
         let own: u64 = spec.files_of(node).map(|file| size(FileRole::File(file.destination.clone()))).sum();
         let k3s = size(FileRole::K3sBinary(node.platform.clone()))
             + size(FileRole::K3sAirgap(node.platform.clone()));
-        own + k3s + lockfile.image_size
+        own + k3s + lockfile.image_size + SEED_OVERHEAD
     };
     let seeds: u64 = spec.nodes.iter().map(seed).sum();
-    (files + images, tarballs + seeds + SMALL_CHANGE)
+    Needs { fetch: files + images, kit: tarballs + seeds + SMALL_CHANGE, seeds }
 }
 
 fn device_of(path: &Path) -> Result<u64, PreflightError> {

@@ -19,8 +19,11 @@ static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// Whether a signal came.
 static IS_STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// Makes sure that temporary files in `folder` are removed when the process is interrupted.
+/// Keeps `folder` free of temporary files: of those that killed processes left there, and of our own should this
+/// process be interrupted.
 pub(super) fn clean(folder: PathBuf) {
+    // What cannot be removed is left to the next run; whether the folder can be used is found out by using it.
+    let _best_effort = crate::fs::remove_abandoned(&folder);
     FOLDERS.lock().expect("no thread panics while it holds the lock").push(folder);
 }
 

@@ -2,6 +2,7 @@
 
 mod disk;
 mod inputs;
+mod interrupted;
 mod sources;
 
 use std::path::Path;

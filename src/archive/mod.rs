@@ -4,6 +4,7 @@
 //! same ones give the same bytes, on any machine, with any number of cores. They write strictly from the
 //! first byte to the last, so a pipe or a hash will do as output.
 
+pub mod ar;
 pub mod compress;
 pub mod iso9660;
 pub mod tar;

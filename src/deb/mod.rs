@@ -5,8 +5,10 @@
 //! repository, a field that is there twice is refused, and an error names the package.
 //!
 //! The way from a mirror to packages: [`signature`] gives the signed text, [`release`] finds the index in it
-//! and checks its bytes, [`index`] reads the packages. [`baseline`] reads what a machine has already.
+//! and checks its bytes, [`index`] reads the packages, [`archive`] reads one of them. [`baseline`] reads what a
+//! machine has already.
 
+pub mod archive;
 pub mod baseline;
 pub mod control;
 pub mod index;

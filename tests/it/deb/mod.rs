@@ -1,5 +1,6 @@
 //! Debian's formats, judged by dpkg, apt and GnuPG.
 
+mod archive;
 mod gpg;
 mod index;
 mod signature;

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::FalseyValueParser;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cli::diagnostics::Color;
 use crate::cli::progress::Display;
-use crate::cli::{build, ca, init, iso, lock, mirror, pack, schema, verify};
+use crate::cli::{build, ca, environment, init, iso, lock, mirror, pack, schema, verify};
 
 const AFTER_HELP: &str = "\
 Start here:
@@ -22,11 +23,37 @@ Exit codes: 0 yes, 1 the answer is no, 2 could not do it, 130 interrupted.";
 #[command(name = "seedkit", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(super) struct Arguments {
     /// What all commands take.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Options of all commands")]
     pub global: Global,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// Parses what the process was started with.
+    pub(super) fn of_process() -> Self {
+        let matches = command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// Returns all that can be typed, as it is parsed, explained and completed.
+pub(super) fn command() -> clap::Command {
+    with_plain_variables(Arguments::command())
+}
+
+/// A variable that is set to nothing counts as unset, and help does not show what variables are set to.
+fn with_plain_variables(command: clap::Command) -> clap::Command {
+    let plain = |argument: clap::Arg| {
+        let name = argument.get_env().map(|name| name.to_string_lossy().into_owned());
+        let argument = argument.hide_env_values(true);
+        match name.is_some_and(|name| environment::is_empty(&name)) {
+            true => argument.env(clap::builder::Resettable::Reset),
+            false => argument,
+        }
+    };
+    command.mut_args(plain).mut_subcommands(with_plain_variables)
 }
 
 /// What all commands take.
@@ -68,10 +95,10 @@ pub(super) struct Global {
     #[arg(long, global = true, env = "SEEDKIT_COLOR", value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,
     /// Refuse to resolve anything anew: the lock must be there and fit the spec.
-    #[arg(long, global = true, env = "SEEDKIT_LOCKED")]
+    #[arg(long, global = true, env = "SEEDKIT_LOCKED", value_parser = FalseyValueParser::new())]
     pub locked: bool,
     /// Refuse the network: everything must be local or in the store.
-    #[arg(long, global = true, env = "SEEDKIT_OFFLINE")]
+    #[arg(long, global = true, env = "SEEDKIT_OFFLINE", value_parser = FalseyValueParser::new())]
     pub offline: bool,
 }
 
@@ -103,10 +130,12 @@ pub(super) enum Command {
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::VerifyArguments),
     /// Print the JSON schema of seedkit.yaml, for editors.
+    #[command(after_help = schema::SCHEMA_EXAMPLES)]
     Schema,
     /// Print completions for a shell.
     #[command(after_help = schema::COMPLETION_EXAMPLES)]
     Completions(schema::CompletionArguments),
-    /// Print the manual page.
-    Man,
+    /// Print the manual page of seedkit or of one command.
+    #[command(after_help = schema::MAN_EXAMPLES)]
+    Man(schema::ManArguments),
 }

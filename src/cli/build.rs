@@ -15,8 +15,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   seedkit build                              seedkit.yaml -> kit/
   seedkit build -f lab/seedkit.yaml -o out   another spec, another folder
-  seedkit build --locked --offline           in a pipeline: what is locked and stored, or an error
-  seedkit build --deliver /mnt/c/vm/seeds    copy the seeds, and only them, to a Windows drive";
+  seedkit build --locked --offline           what is locked and stored, or an error
+  seedkit build --deliver /mnt/c/vm/seeds    the seeds also go to a Windows drive";
 
 /// Arguments of `seedkit build`.
 #[derive(Debug, Args)]

@@ -10,9 +10,9 @@ use crate::pki::CertificateView;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  seedkit ca           make the authority and the registry's certificate, or check that they fit the spec
+  seedkit ca           make what is missing, or check that what is there fits
   seedkit ca show      what they say, and how many days they have left
-  seedkit ca renew     a new certificate for the registry under the same authority: nodes need nothing new";
+  seedkit ca renew     a new certificate of the same authority: nodes stay as they are";
 
 /// Arguments of `seedkit ca`.
 #[derive(Debug, Args)]
@@ -25,8 +25,10 @@ pub(super) struct CaArguments {
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum Action {
     /// Show subject, names, days left and fingerprint.
+    #[command(after_help = "Example:\n  seedkit ca show --json | jq .server.daysLeft")]
     Show,
     /// Renew the registry's certificate under the same authority.
+    #[command(after_help = "Example:\n  seedkit ca renew && seedkit build")]
     Renew,
 }
 

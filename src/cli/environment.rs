@@ -11,6 +11,11 @@ use crate::epoch::Epoch;
 use crate::registry::Proxies;
 use crate::secrets::SecretText;
 
+/// Tells whether a variable is set, to nothing.
+pub(super) fn is_empty(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| value.is_empty())
+}
+
 /// Returns the value of a variable; `None` if it is unset, empty or not UTF-8.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

@@ -14,7 +14,7 @@ use crate::spec::{DnsLabel, Node, Spec};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   seedkit iso                          the seeds of all nodes, into ./seeds
-  seedkit iso --node k3s-worker2       one node's, for example after its MAC address changed
+  seedkit iso --node k3s-worker2       one node's, after its MAC address changed
   seedkit iso --node a --node b -o out";
 
 /// Arguments of `seedkit iso`.

@@ -11,7 +11,7 @@ use crate::progress::Bytes;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   seedkit lock                 resolve everything anew and write seedkit.lock
-  seedkit lock --check         say whether seedkit.lock still fits seedkit.yaml (exit 1 if not)
+  seedkit lock --check         does it still fit seedkit.yaml? (exit 1 if not)
   SOURCE_DATE_EPOCH=1763683200 seedkit lock
                                choose the time that everything built will carry";
 

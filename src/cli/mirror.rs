@@ -13,7 +13,7 @@ use crate::ops::{mirror, output};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   seedkit mirror                    fetch the locked images into ./images
-  seedkit mirror -o /srv/images     … into another folder; an existing one is replaced when the new one is whole
+  seedkit mirror -o /srv/images     into another folder, replacing a layout there
   skopeo inspect oci:images:docker.io/rancher/mirrored-pause:3.6";
 
 /// Arguments of `seedkit mirror`.

@@ -22,8 +22,6 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use arguments::{Arguments, Command};
 use session::Session;
 
@@ -36,7 +34,7 @@ enum Answer {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::of_process();
     let style = diagnostics::Style::new(arguments.global.color);
     let answer = interrupt::listen().and_then(|()| run(arguments));
     interrupt::wait_if_stopping();
@@ -64,6 +62,6 @@ fn run(arguments: Arguments) -> anyhow::Result<Answer> {
         Command::Verify(arguments) => verify::run(arguments, &session),
         Command::Schema => schema::run(),
         Command::Completions(arguments) => schema::completions(arguments),
-        Command::Man => schema::man(),
+        Command::Man(arguments) => schema::man(arguments),
     }
 }

@@ -12,8 +12,8 @@ use crate::progress::{Bytes, Event, Reporter, step};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  seedkit pack images                one airgap tarball per platform, into the current folder
-  seedkit pack images -o out         … into ./out
+  seedkit pack images                one tarball per platform, here
+  seedkit pack images -o out         one tarball per platform, in ./out
   ctr -n k8s.io images import airgap-images-linux-amd64-*.tar";
 
 /// Arguments of `seedkit pack`.
@@ -27,6 +27,7 @@ pub(super) struct PackArguments {
 #[derive(Debug, Subcommand)]
 enum What {
     /// The locked images, as a tarball that containerd, k3s, docker and podman load.
+    #[command(after_help = EXAMPLES)]
     Images {
         /// The folder for the tarballs.
         #[arg(short, long, env = "SEEDKIT_OUTPUT", default_value = ".", value_name = "DIR")]

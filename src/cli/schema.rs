@@ -1,10 +1,22 @@
 //! `seedkit schema`, `completions`, `man`: what other programs read.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::cli::arguments::Arguments;
+use crate::cli::arguments;
 use crate::cli::{Answer, ui};
+
+pub(super) const SCHEMA_EXAMPLES: &str = "\
+Example:
+  seedkit schema > seedkit.schema.json
+
+An editor with a YAML language server then explains and completes a spec that begins with
+  # yaml-language-server: $schema=seedkit.schema.json";
+
+pub(super) const MAN_EXAMPLES: &str = "\
+Examples:
+  seedkit man > ~/.local/share/man/man1/seedkit.1
+  seedkit man build | man -l -";
 
 pub(super) const COMPLETION_EXAMPLES: &str = "\
 Examples:
@@ -18,6 +30,13 @@ pub(super) struct CompletionArguments {
     shell: Shell,
 }
 
+/// Arguments of `seedkit man`.
+#[derive(Debug, Args)]
+pub(super) struct ManArguments {
+    /// The command, such as `build` or `ca renew`; seedkit itself if there is none.
+    command: Vec<String>,
+}
+
 pub(super) fn run() -> anyhow::Result<Answer> {
     ui::print(&crate::spec::schema::json())
 }
@@ -25,12 +44,22 @@ pub(super) fn run() -> anyhow::Result<Answer> {
 pub(super) fn completions(arguments: CompletionArguments) -> anyhow::Result<Answer> {
     let CompletionArguments { shell } = arguments;
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "seedkit", &mut script);
+    clap_complete::generate(shell, &mut arguments::command(), "seedkit", &mut script);
     ui::print(&String::from_utf8(script)?)
 }
 
-pub(super) fn man() -> anyhow::Result<Answer> {
+pub(super) fn man(arguments: ManArguments) -> anyhow::Result<Answer> {
+    let ManArguments { command: names } = arguments;
+    let mut command = arguments::command();
+    // Names such as `seedkit-build`, and the options of all commands in each.
+    command.build();
+    let command = names.iter().try_fold(&command, |command, name| {
+        command
+            .find_subcommand(name)
+            .ok_or_else(|| anyhow::anyhow!("there is no command `{}`", names.join(" ")))
+    })?;
     let mut page = Vec::new();
-    clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+    let source = concat!("seedkit ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(command.clone()).source(source).render(&mut page)?;
     ui::print(&String::from_utf8(page)?)
 }

@@ -12,7 +12,7 @@ use crate::text::counted;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   seedkit verify kit                    after a disk went through a door
-  (cd kit && sha256sum -c SHA256SUMS)   the same without seedkit, but for files that nobody listed";
+  (cd kit && sha256sum -c SHA256SUMS)   without seedkit; finds no unlisted files";
 
 /// Arguments of `seedkit verify`.
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 mod architecture;
 mod archive;
 mod build;
+mod cli;
 mod deb;
 mod determinism;
 mod docs;

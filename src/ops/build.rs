@@ -25,6 +25,9 @@ use crate::secrets::Secrets;
 use crate::spec::{Node, Spec};
 use crate::verify::{self, Finding, SUMS, VerifyError};
 
+/// How many days before the end of a certificate a build warns.
+const SOON: i64 = 30;
+
 /// What a build is made from, and where it goes.
 #[derive(Debug)]
 pub struct Options<'a> {
@@ -217,6 +220,12 @@ impl Build<'_> {
         let Options { spec, secrets, now, .. } = self.options;
         self.step("certificates", || {
             let certificates = ca::load_or_create(spec, secrets, *now)?;
+            let days = certificates.days_left(*now);
+            if days < SOON {
+                let text =
+                    format!("the registry's certificates end in {days} days: look at `seedkit ca show`");
+                self.equipment.reporter.report(Event::Warning { text });
+            }
             let what = if certificates.is_new { "made" } else { "loaded" };
             Ok((certificates, format!("{what}; the registry is {}", spec.registry.address)))
         })

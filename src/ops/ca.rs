@@ -148,6 +148,12 @@ pub fn renew(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<Certificates,
 }
 
 impl Certificates {
+    /// Returns the whole days until the first of the two certificates expires.
+    pub fn days_left(&self, now: Epoch) -> i64 {
+        let seconds = now.date_time().unix_timestamp();
+        self.server.days_left(seconds).min(self.authority.view().days_left(seconds))
+    }
+
     fn check(&self, wanted: &[SubjectName], key: &PrivateKey, now: Epoch) -> Result<(), CaError> {
         let view = &self.server;
         if let Some(missing) = wanted.iter().find(|name| !view.covers(name)) {

@@ -4,6 +4,7 @@
 mod architecture;
 mod archive;
 mod build;
+mod ca;
 mod cli;
 mod deb;
 mod determinism;

@@ -1,0 +1,51 @@
+//! `seedkit ca`: certificates are made once, judged by the time it is, and renewed under the same authority.
+
+use seedkit::epoch::Epoch;
+use seedkit::ops::ca::{CaError, load_or_create, renew};
+use seedkit::secrets::Secrets;
+use seedkit::spec::{self, Spec};
+
+use crate::support::sandbox::{BUILD, SPEC, Sandbox, lab};
+
+const DAY: u64 = 86_400;
+
+fn at(days: u64) -> Epoch {
+    Epoch::try_from(1_763_683_200 + days * DAY).unwrap()
+}
+
+fn lab_spec() -> Spec {
+    spec::load(&lab().join("seedkit.yaml")).unwrap().0
+}
+
+#[test]
+fn certificates_are_good_from_their_first_day_to_their_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let secrets = Secrets::open(&folder.path().join("secrets")).unwrap();
+    let spec = lab_spec();
+    let made = load_or_create(&spec, &secrets, at(0)).unwrap();
+    assert!(made.is_new);
+    for days in [0, 1, 800, 824] {
+        let loaded = load_or_create(&spec, &secrets, at(days)).unwrap();
+        assert_eq!((loaded.is_new, loaded.days_left(at(days))), (false, 825 - i64::try_from(days).unwrap()));
+        assert_eq!(loaded.server_pem, made.server_pem);
+    }
+    let error = |days| load_or_create(&spec, &secrets, at(days)).unwrap_err();
+    assert!(matches!(error(826), CaError::NotValid { .. }));
+    let renewed = renew(&spec, &secrets, at(826)).unwrap();
+    assert_eq!(renewed.authority.pem(), made.authority.pem());
+    assert_eq!(renewed.server_key, made.server_key);
+    assert_eq!(load_or_create(&spec, &secrets, at(826)).unwrap().server_pem, renewed.server_pem);
+    assert!(matches!(error(3651), CaError::AuthorityNotValid { .. }));
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_a_warning() {
+    let sandbox = Sandbox::lab();
+    assert!(!sandbox.seedkit(&BUILD).succeeds().stderr.contains("warning"));
+    let old = "sans: [registry.lab.example]\n";
+    sandbox.edit(SPEC, old, &format!("{old}  lifetime: {{ serverDays: 20 }}\n"));
+    sandbox.seedkit(&["ca", "renew", "-f", SPEC]).succeeds();
+    let run = sandbox.seedkit(&BUILD).succeeds();
+    let days = ["20", "19"].map(|days| format!("warning: the registry's certificates end in {days} days"));
+    assert!(days.iter().any(|text| run.stderr.contains(text)), "{}", run.stderr);
+}

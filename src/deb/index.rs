@@ -39,7 +39,20 @@ pub struct PackageStanza<'text> {
     pub section: &'text str,
     /// Where it can be fetched; `None` in a status file, never in an index.
     pub file: Option<PoolFile<'text>>,
-    stanza: Stanza<'text>,
+    relations: Relations<'text>,
+    raw: &'text str,
+}
+
+/// The fields with relations, as they are written: most are never asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Relations<'text> {
+    depends: &'text str,
+    pre_depends: &'text str,
+    recommends: &'text str,
+    conflicts: &'text str,
+    breaks: &'text str,
+    replaces: &'text str,
+    provides: &'text str,
 }
 
 /// A package's file in a repository.
@@ -169,57 +182,73 @@ impl<'text> PackageStanza<'text> {
             source: source_name(&stanza, name)?,
             section: stanza.get("Section").unwrap_or_default(),
             file,
-            stanza,
+            relations: Relations::of(&stanza),
+            raw: stanza.raw(),
         })
     }
 
-    /// Returns the stanza with all its fields, as the text has them.
-    pub fn stanza(&self) -> &Stanza<'text> {
-        &self.stanza
+    /// Returns the stanza with all its fields, read once more: an index of them all would be twice as large.
+    pub fn stanza(&self) -> Stanza<'text> {
+        Stanza::parse(self.raw).expect("the same text was read as a stanza before")
     }
 
     /// Returns what has to be there for the package to work.
     pub fn depends(&self) -> Result<Vec<OrGroup<'text>>, InvalidIndex> {
-        self.relations("Depends", parse_groups)
+        self.read("Depends", self.relations.depends, parse_groups)
     }
 
     /// Returns what has to work before the package is unpacked.
     pub fn pre_depends(&self) -> Result<Vec<OrGroup<'text>>, InvalidIndex> {
-        self.relations("Pre-Depends", parse_groups)
+        self.read("Pre-Depends", self.relations.pre_depends, parse_groups)
     }
 
     /// Returns what most installations have beside the package.
     pub fn recommends(&self) -> Result<Vec<OrGroup<'text>>, InvalidIndex> {
-        self.relations("Recommends", parse_groups)
+        self.read("Recommends", self.relations.recommends, parse_groups)
     }
 
     /// Returns what cannot be unpacked beside the package.
     pub fn conflicts(&self) -> Result<Vec<PackageRelation<'text>>, InvalidIndex> {
-        self.relations("Conflicts", parse_list)
+        self.read("Conflicts", self.relations.conflicts, parse_list)
     }
 
     /// Returns what does not work beside the package.
     pub fn breaks(&self) -> Result<Vec<PackageRelation<'text>>, InvalidIndex> {
-        self.relations("Breaks", parse_list)
+        self.read("Breaks", self.relations.breaks, parse_list)
     }
 
     /// Returns what the package takes files over from.
     pub fn replaces(&self) -> Result<Vec<PackageRelation<'text>>, InvalidIndex> {
-        self.relations("Replaces", parse_list)
+        self.read("Replaces", self.relations.replaces, parse_list)
     }
 
     /// Returns the names that the package stands for, beside its own.
     pub fn provides(&self) -> Result<Vec<Provided<'text>>, InvalidIndex> {
-        self.relations("Provides", parse_provides)
+        self.read("Provides", self.relations.provides, parse_provides)
     }
 
-    fn relations<T>(
+    fn read<T>(
         &self,
         field: &'static str,
+        value: &'text str,
         parse: fn(&'text str) -> Result<Vec<T>, InvalidRelation>,
     ) -> Result<Vec<T>, InvalidIndex> {
-        let value = self.stanza.get(field).unwrap_or_default();
         parse(value).map_err(|source| InvalidIndex::Relation { package: self.name.to_owned(), field, source })
+    }
+}
+
+impl<'text> Relations<'text> {
+    fn of(stanza: &Stanza<'text>) -> Self {
+        let field = |name| stanza.get(name).unwrap_or_default();
+        Self {
+            depends: field("Depends"),
+            pre_depends: field("Pre-Depends"),
+            recommends: field("Recommends"),
+            conflicts: field("Conflicts"),
+            breaks: field("Breaks"),
+            replaces: field("Replaces"),
+            provides: field("Provides"),
+        }
     }
 }
 

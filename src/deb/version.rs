@@ -24,10 +24,10 @@ const LONGEST: usize = 200;
 pub struct Version<'text> {
     text: Cow<'text, str>,
     epoch: u32,
-    /// Where the upstream version starts, after the epoch's colon.
-    upstream: usize,
+    /// Where the upstream version starts, after the epoch's colon. A byte: there are many versions in memory.
+    upstream: u8,
     /// Where the upstream version ends: at the revision's hyphen, or at the end.
-    upstream_end: usize,
+    upstream_end: u8,
 }
 
 /// Says why a text is not a version.
@@ -42,9 +42,14 @@ impl<'text> Version<'text> {
     /// Reads a version; blanks around it do not count.
     pub fn parse(text: &'text str) -> Result<Self, InvalidVersion> {
         let text = text.trim_ascii();
+        if text.len() > LONGEST {
+            return Err(invalid(text, "it is too long"));
+        }
         let (epoch, upstream) = split_epoch(text)?;
         let rest = &text[upstream..];
         let upstream_end = upstream + rest.rfind('-').unwrap_or(rest.len());
+        let byte = |index: usize| u8::try_from(index).expect("a version is at most 200 bytes long");
+        let (upstream, upstream_end) = (byte(upstream), byte(upstream_end));
         let version = Self { text: Cow::Borrowed(text), epoch, upstream, upstream_end };
         match version.fault() {
             Some(reason) => Err(invalid(text, reason)),
@@ -64,12 +69,12 @@ impl<'text> Version<'text> {
 
     /// Returns the upstream version.
     pub fn upstream(&self) -> &str {
-        &self.text[self.upstream..self.upstream_end]
+        &self.text[usize::from(self.upstream)..usize::from(self.upstream_end)]
     }
 
     /// Returns the Debian revision; empty if there is none, which sorts as `0` does.
     pub fn revision(&self) -> &str {
-        self.text[self.upstream_end..].strip_prefix('-').unwrap_or_default()
+        self.text[usize::from(self.upstream_end)..].strip_prefix('-').unwrap_or_default()
     }
 
     /// Returns the version with a text of its own.
@@ -81,9 +86,7 @@ impl<'text> Version<'text> {
     fn fault(&self) -> Option<&'static str> {
         let (upstream, revision) = (self.upstream(), self.revision());
         let is_odd = |byte: u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'+' | b'~');
-        if self.text.len() > LONGEST {
-            Some("it is too long")
-        } else if upstream.is_empty() {
+        if upstream.is_empty() {
             Some("the upstream version is empty")
         } else if self.text.ends_with('-') {
             Some("the revision is empty")

@@ -62,6 +62,7 @@ pub mod cluster;
 pub mod imagelist;
 pub mod lockfile;
 pub mod opsbundle;
+pub mod packages;
 pub mod pki;
 pub mod registry;
 pub mod seed;

@@ -14,6 +14,7 @@ mod import;
 mod mirror;
 mod oci;
 mod opsbundle;
+mod packages;
 mod pki;
 mod registry;
 mod seed;

@@ -1,6 +1,7 @@
 //! What several test files need.
 
 pub(crate) mod alone;
+pub(crate) mod apt;
 pub(crate) mod containerd;
 pub(crate) mod hostile;
 pub(crate) mod images;

@@ -159,8 +159,11 @@ impl Session {
         let equipment = self.equipment(store);
         let epoch = environment::epoch()?;
         let lockfile = crate::progress::step(&self.console, "lock", || {
-            let lockfile = lock::run(spec, sources, epoch, previous, &equipment)?;
-            let summary = format!("{} images, {} files", lockfile.images.len(), lockfile.files.len());
+            let options = lock::Options { spec, sources, epoch, now: environment::clock()?, previous };
+            let lockfile = lock::run(&options, &equipment)?;
+            let packages = lockfile.packages.as_ref().map_or(0, |locked| locked.packages.len());
+            let (images, files) = (lockfile.images.len(), lockfile.files.len());
+            let summary = format!("{images} images, {files} files, {packages} packages");
             anyhow::Ok((lockfile, summary))
         })?;
         write_lock(&self.lock_path(), &lockfile)?;

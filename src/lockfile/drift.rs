@@ -1,6 +1,10 @@
 //! Does a lock still fit its spec? Named item by item where it does not.
 
+mod packages;
+
 use std::collections::BTreeMap;
+
+pub use packages::RequestDrift;
 
 use super::{FileRole, LockedFile, Lockfile, Wanted};
 use crate::digest::Digest;
@@ -84,6 +88,15 @@ pub enum Drift {
         /// The digest in the lock.
         locked: Digest,
     },
+    /// The spec asks for ops packages, and the lock has none.
+    #[error("the ops packages are not locked")]
+    PackagesAdded,
+    /// The lock has ops packages, and the spec asks for none.
+    #[error("the ops packages are locked, and no longer wanted")]
+    PackagesRemoved,
+    /// The spec asks for other ops packages, or from elsewhere.
+    #[error("{0}")]
+    Request(RequestDrift),
 }
 
 impl Lockfile {
@@ -92,6 +105,7 @@ impl Lockfile {
         let mut drift = self.platform_drift(wanted);
         drift.extend(self.file_drift(wanted));
         drift.extend(self.image_drift(wanted));
+        drift.extend(self.package_drift(wanted));
         if drift.is_empty() { Ok(Locked { lockfile: self }) } else { Err(drift) }
     }
 
@@ -126,6 +140,17 @@ impl Lockfile {
         drift
     }
 
+    fn package_drift(&self, wanted: &Wanted) -> Vec<Drift> {
+        match (&wanted.packages, &self.packages) {
+            (None, None) => Vec::new(),
+            (Some(_), None) => vec![Drift::PackagesAdded],
+            (None, Some(_)) => vec![Drift::PackagesRemoved],
+            (Some(wanted), Some(locked)) => {
+                packages::differences(wanted, &locked.request).into_iter().map(Drift::Request).collect()
+            }
+        }
+    }
+
     fn image_drift(&self, wanted: &Wanted) -> Vec<Drift> {
         let mut drift = Vec::new();
         let mut left: BTreeMap<_, _> = self.images.iter().map(|image| (&image.reference, image)).collect();
@@ -147,71 +172,8 @@ impl Lockfile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lockfile::{LockedImage, LockfileError, WantedFile, WantedImage};
-
-    fn lockfile() -> Lockfile {
-        let digest = Digest::sha256(b"x");
-        let platform: Platform = "linux/amd64".parse().unwrap();
-        let image = |name: &str| LockedImage {
-            reference: name.parse().unwrap(),
-            destination: None,
-            media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
-            digest: digest.clone(),
-            size: 1,
-            total_size: 2,
-            platforms: [(platform.clone(), digest.clone())].into(),
-        };
-        Lockfile {
-            epoch: Epoch::try_from(1_763_683_200).unwrap(),
-            platforms: vec![platform.clone()],
-            image_size: 4,
-            files: vec![LockedFile {
-                role: FileRole::File("/opt/a \"quoted\" name\\한글".to_owned()),
-                source: "a\tb".to_owned(),
-                sha256: digest.clone(),
-                size: 3,
-            }],
-            images: vec![image("docker.io/a/b:1"), image("quay.io/a/b:1")],
-        }
-    }
-
-    fn wanted() -> Wanted {
-        let lockfile = lockfile();
-        let image = |image: &LockedImage| WantedImage {
-            reference: image.reference.clone(),
-            destination: image.destination.clone(),
-            origin: "images.txt:1".to_owned(),
-        };
-        let file = |file: &LockedFile| WantedFile {
-            role: file.role.clone(),
-            source: file.source.clone(),
-            sha256: None,
-        };
-        Wanted {
-            platforms: lockfile.platforms.clone(),
-            images: lockfile.images.iter().map(image).collect(),
-            files: lockfile.files.iter().map(file).collect(),
-        }
-    }
-
-    #[test]
-    fn a_lock_reads_back_as_it_was_written() {
-        let text = lockfile().to_string();
-        assert_eq!(text.parse::<Lockfile>().unwrap(), lockfile());
-        assert_eq!(text.parse::<Lockfile>().unwrap().to_string(), text);
-    }
-
-    #[test]
-    fn locks_that_this_version_does_not_understand_are_refused() {
-        let text = lockfile().to_string();
-        let error = |text: &str| text.parse::<Lockfile>().unwrap_err();
-        let newer = text.replace("version = 1\n", "version = 2\nsurprise = true\n");
-        assert!(matches!(error(&newer), LockfileError::Version { found: 2 }));
-        assert!(matches!(error(&text.replace("version = 1\n", "")), LockfileError::Malformed(_)));
-        assert!(matches!(error(&text.replace("epoch", "epok")), LockfileError::Malformed(_)));
-        assert!(matches!(error(&text.replace("quay.io", "docker.io")), LockfileError::Duplicate { .. }));
-        assert!(error(&text.replace("sha256:", "md5:")).to_string().contains("line "));
-    }
+    use crate::lockfile::fixture::{lockfile, wanted};
+    use crate::lockfile::{WantedFile, WantedImage};
 
     #[test]
     fn a_lock_that_fits_is_locked() {

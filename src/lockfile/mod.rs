@@ -8,10 +8,16 @@
 //!
 //! # Grammar
 //!
-//! TOML with the keys `version`, `epoch`, `platforms`, `image-size`, then `[[file]]` and `[[image]]` tables, each with all of
-//! its keys in a fixed order. Unknown keys are refused: a newer seedkit may mean something by them.
+//! TOML with the keys `version`, `epoch`, `platforms`, `image-size`, then `[[file]]` and `[[image]]` tables, and, where
+//! the spec asks for ops packages, one `[packages]` table with `[[index]]` and `[[package]]` tables after it; each with
+//! all of its keys in a fixed order. Unknown keys are refused: a newer seedkit may mean something by them.
+//!
+//! Version 1 is the same without ops packages; it is read, and never written.
 
 mod drift;
+#[cfg(test)]
+mod fixture;
+mod packages;
 mod text;
 
 use std::collections::BTreeMap;
@@ -19,14 +25,18 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use drift::{Drift, Locked};
+pub use drift::{Drift, Locked, RequestDrift};
+pub use packages::{LockedIndex, LockedPackage, LockedPackages, PackageRequest};
 
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::oci::{Platform, Reference};
 
-/// The version of the format that this seedkit writes and reads.
-pub const VERSION: u32 = 1;
+/// The version of the format that this seedkit writes; it reads those before it too.
+pub const VERSION: u32 = 2;
+
+/// The last version of the format that had no ops packages.
+const VERSION_WITHOUT_PACKAGES: u32 = 1;
 
 /// The name a lock has beside its spec.
 pub const FILE_NAME: &str = "seedkit.lock";
@@ -44,6 +54,8 @@ pub struct Lockfile {
     pub files: Vec<LockedFile>,
     /// The images, sorted by reference.
     pub images: Vec<LockedImage>,
+    /// The ops packages, if the spec asks for any.
+    pub packages: Option<LockedPackages>,
 }
 
 /// One file, pinned.
@@ -142,6 +154,8 @@ pub struct Wanted {
     pub images: Vec<WantedImage>,
     /// The files.
     pub files: Vec<WantedFile>,
+    /// The ops packages, if any.
+    pub packages: Option<PackageRequest>,
 }
 
 /// One image that a build needs.
@@ -172,8 +186,10 @@ pub enum LockfileError {
     /// The text is not TOML, or has unknown, missing or wrong keys.
     #[error("the lock is malformed: {0}")]
     Malformed(String),
-    /// Another version of the format.
-    #[error("the lock has format version {found}; this seedkit reads version {VERSION}")]
+    /// A version of the format that this seedkit does not know.
+    #[error(
+        "the lock has format version {found}; this seedkit reads versions {VERSION_WITHOUT_PACKAGES} to {VERSION}"
+    )]
     Version {
         /// The version found.
         found: u32,
@@ -181,7 +197,7 @@ pub enum LockfileError {
     /// Something is locked twice.
     #[error("the lock has `{name}` twice")]
     Duplicate {
-        /// The image or file.
+        /// The image, file, package or index.
         name: String,
     },
 }

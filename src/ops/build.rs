@@ -18,6 +18,7 @@ use crate::ops::kit::{self, Origins};
 use crate::ops::mirror::{self, MirrorError, Mirrored};
 use crate::ops::output::{self, Irreplaceable};
 use crate::ops::pack::{self, PackError, Packed};
+use crate::ops::packages::{self, PackagesError};
 use crate::ops::preflight::{self, PreflightError};
 use crate::ops::sources::Sources;
 use crate::progress::{Bytes, Event, step};
@@ -85,6 +86,9 @@ pub enum BuildError {
     /// A tarball cannot be written.
     #[error("cannot pack the images")]
     Pack(#[from] PackError),
+    /// Ops packages cannot be packed.
+    #[error("cannot pack the ops packages")]
+    Packages(#[from] PackagesError),
     /// A seed cannot be made.
     #[error("cannot make the seeds")]
     Iso(#[from] IsoError),
@@ -124,6 +128,7 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let mirrored = build.mirror(&mut contents)?;
     let certificates = build.certificates()?;
     let tarballs = build.pack(&mirrored, &mut contents)?;
+    build.packages(&mut contents)?;
     build.seeds(&certificates, &tarballs, &mut contents)?;
     let artifacts = build.seal(contents)?;
     staging.publish().map_err(write_error)?;
@@ -255,6 +260,25 @@ impl Build<'_> {
             tarballs.push(packed);
         }
         Ok(tarballs)
+    }
+
+    /// Packs the ops packages, where the spec wants some.
+    fn packages(&self, contents: &mut Contents) -> Result<(), BuildError> {
+        let Options { spec, locked, sources, .. } = self.options;
+        let (Some(wanted), Some(locked)) = (&spec.packages, &locked.lockfile().packages) else {
+            return Ok(());
+        };
+        self.step("pack ops packages", || {
+            packages::fetch(locked, wanted, sources, self.equipment)?;
+            let bundles = packages::bundles(spec, locked, self.folder, self.equipment)?;
+            let bytes: u64 = bundles.iter().map(|bundle| bundle.artifact.size).sum();
+            let summary = format!("{} packages, {}", locked.packages.len(), Bytes(bytes));
+            for bundle in bundles {
+                contents.origins.insert(bundle.file_name.clone(), vec![FILE_NAME.to_owned()]);
+                contents.artifacts.insert(bundle.file_name, bundle.artifact);
+            }
+            Ok(((), summary))
+        })
     }
 
     /// Writes what the registry's machine needs: certificate, key, and the nodes' view of it.

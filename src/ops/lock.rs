@@ -10,6 +10,7 @@ use crate::lockfile::{Drift, FileRole, Locked, LockedFile, LockedImage, Lockfile
 use crate::oci::graph::{self, GraphError};
 use crate::oci::{ImageSource, Platform, Reference, SourceError, SourceErrorKind};
 use crate::ops::files::{self, DocumentError, FileError, SpecFile};
+use crate::ops::packages::{self, PackagesError};
 use crate::ops::sources::Sources;
 use crate::ops::{Equipment, finding_event, parallel};
 use crate::progress::Event;
@@ -50,6 +51,9 @@ pub enum LockError {
     /// A file cannot be had.
     #[error("cannot lock the files")]
     File(#[from] FileError),
+    /// Ops packages cannot be resolved.
+    #[error("cannot lock the ops packages")]
+    Packages(#[from] PackagesError),
     /// Images cannot be resolved: all of them that were tried.
     #[error("{} of {total} images cannot be resolved", .failures.len())]
     Images {
@@ -88,17 +92,29 @@ pub enum CheckError {
 /// Says which images, files and platforms a build of the spec needs: computed here, and nowhere else.
 fn wanted(spec: &Spec, list: ImageList) -> Result<Wanted, LockError> {
     let files = files::of_spec(spec).iter().map(|file| file.wanted(spec)).collect();
-    Ok(Wanted { platforms: spec.platforms.clone(), images: wanted_images(list)?, files })
+    let packages = spec.packages.as_ref().map(packages::request).transpose()?;
+    Ok(Wanted { platforms: spec.platforms.clone(), images: wanted_images(list)?, files, packages })
 }
 
-/// Resolves everything anew. An unchanged result keeps the epoch of `previous`, so that locking twice is no change.
-pub fn run(
-    spec: &Spec,
-    sources: &Sources,
-    epoch: Epoch,
-    previous: Option<&Lockfile>,
-    equipment: &Equipment<'_>,
-) -> Result<Lockfile, LockError> {
+/// What is locked, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// The spec.
+    pub spec: &'a Spec,
+    /// Where images, files and packages come from.
+    pub sources: &'a Sources,
+    /// The time that everything built from the lock will carry.
+    pub epoch: Epoch,
+    /// The clock's time, by which signatures are judged.
+    pub now: Epoch,
+    /// The lock so far: a release older than it has seen is refused.
+    pub previous: Option<&'a Lockfile>,
+}
+
+/// Resolves everything anew. An unchanged result keeps the epoch of the previous lock, so that locking twice is
+/// no change.
+pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Lockfile, LockError> {
+    let Options { spec, sources, epoch, now, previous } = *options;
     let list = read_lists(spec, |file| files::read_resolved(file, spec, sources, equipment))?;
     for (file, finding) in list.warnings() {
         equipment.reporter.report(finding_event(file, finding));
@@ -109,13 +125,18 @@ pub fn run(
     equipment.reporter.report(Event::Planned { bytes: 0, items });
     let files = resolve_files(&spec_files, spec, sources, equipment)?;
     let resolved = resolve_images(&wanted.images, &spec.platforms, sources, equipment)?;
+    let locked_packages = previous.and_then(|previous| previous.packages.as_ref());
+    let packages = match &spec.packages {
+        Some(wanted) => Some(packages::resolve(spec, wanted, (sources, now, locked_packages), equipment)?),
+        None => None,
+    };
     let contents: BTreeMap<Digest, u64> =
         resolved.iter().flat_map(|(_, contents)| contents.iter().cloned()).collect();
     let images = resolved.into_iter().map(|(image, _)| image).collect();
     let mut platforms = spec.platforms.clone();
     platforms.sort();
     let image_size = contents.into_values().sum();
-    let mut lockfile = Lockfile { epoch, platforms, image_size, files, images };
+    let mut lockfile = Lockfile { epoch, platforms, image_size, files, images, packages };
     lockfile.files.sort_by(|one, other| one.role.cmp(&other.role));
     lockfile.images.sort_by(|one, other| one.reference.cmp(&other.reference));
     if let Some(previous) = previous.filter(|previous| previous.pins_same_content(&lockfile)) {

@@ -18,6 +18,7 @@ pub mod lock;
 pub mod mirror;
 pub mod output;
 pub mod pack;
+pub mod packages;
 pub mod preflight;
 
 use crate::progress::{Event, Reporter};

@@ -20,11 +20,11 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 pub use model::{
-    Auth, Checksum, FileSource, ImageListFile, Images, K3s, K3sVersion, Node, NodeFile, Origin, PasswordFrom,
-    Place, Registry, Seed, Source, Spec, Ssh,
+    Auth, Checksum, FileSource, ImageListFile, Images, K3s, K3sVersion, Node, NodeFile, Origin,
+    PackageBaseline, PackageSource, Packages, PasswordFrom, Place, Registry, Seed, Source, Spec, Ssh,
 };
 pub use net::{Cidr, DnsLabel, Host, Invalid, MacAddress, RegistryHost};
-pub use raw::{Compression, Flavour, Payload, Role};
+pub use raw::{BaselinePriority, Compression, Flavour, Payload, Role};
 
 pub use crate::text::{Finding, Listing, Location, Severity};
 use crate::yaml::{self, Value};

@@ -10,7 +10,7 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::net::{Cidr, DnsLabel, Host, Invalid, MacAddress, RegistryHost};
-use super::raw::{Compression, Flavour, Payload, Role};
+use super::raw::{BaselinePriority, Compression, Flavour, Payload, Role};
 use crate::digest::Digest;
 use crate::oci::{Platform, Reference};
 use crate::ssh::AuthorizedKey;
@@ -34,6 +34,8 @@ pub struct Spec {
     pub sources: BTreeMap<RegistryHost, Source>,
     /// Files to place on the nodes.
     pub files: Vec<NodeFile>,
+    /// Debian packages to install on the nodes.
+    pub packages: Option<Packages>,
     /// The machines of the cluster.
     pub nodes: Vec<Node>,
     /// Who may log in.
@@ -259,6 +261,62 @@ pub struct NodeFile {
     pub mode: u32,
     /// The nodes that get it; at least one.
     pub nodes: Vec<DnsLabel>,
+}
+
+/// Debian packages to install on the nodes without a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packages {
+    /// The code name of the nodes' release.
+    pub suite: String,
+    /// Where to take packages from; at least one.
+    pub sources: Vec<PackageSource>,
+    /// What the nodes have already.
+    pub baseline: PackageBaseline,
+    /// What to install: `name` or `name=version`; at least one, no name twice.
+    pub names: Vec<String>,
+    /// Whether to take what packages recommend, too.
+    pub recommends: bool,
+    /// Loose `.deb` files to install besides; none twice.
+    pub extra: Vec<PathBuf>,
+}
+
+impl Packages {
+    /// Returns what Debian calls the architecture of `platform`, if packages can be taken for it.
+    pub fn architecture(platform: &Platform) -> Option<&'static str> {
+        match (platform.os(), platform.architecture(), platform.variant()) {
+            ("linux", "amd64", None) => Some("amd64"),
+            ("linux", "arm64", None) => Some("arm64"),
+            // Debian's armhf needs ARMv7: nothing of it runs on a v6.
+            ("linux", "arm", Some("v7")) => Some("armhf"),
+            _ => None,
+        }
+    }
+}
+
+/// A repository of Debian packages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageSource {
+    /// The folder above `dists`, as written, with or without a slash at its end; at least one, tried in order.
+    pub urls: Vec<Url>,
+    /// The suites to take from it; at least one, none twice.
+    pub suites: Vec<String>,
+    /// The components to take from it; at least one, none twice.
+    pub components: Vec<String>,
+    /// The certificates that may sign its indices.
+    pub keyring: PathBuf,
+}
+
+/// What nodes have already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PackageBaseline {
+    /// Nothing is taken for granted.
+    None,
+    /// What a copy of dpkg's status file says.
+    Status(PathBuf),
+    /// What the manifest of a cloud image says.
+    Manifest(PathBuf),
+    /// Everything up to a priority, and what that needs.
+    Priority(BaselinePriority),
 }
 
 /// One machine of the cluster.

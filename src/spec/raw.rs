@@ -36,6 +36,8 @@ pub(super) struct RawSpec {
     pub(super) sources: Option<BTreeMap<String, RawSource>>,
     /// Files to place on the nodes.
     pub(super) files: Option<Vec<RawNodeFile>>,
+    /// Debian packages to install on the nodes without a network. Without it: none.
+    pub(super) packages: Option<RawPackages>,
     /// The machines of the cluster; each gets a seed ISO of its own.
     #[schemars(required)]
     pub(super) nodes: Option<Vec<RawNode>>,
@@ -215,6 +217,68 @@ pub(super) struct RawNodeFile {
     pub(super) mode: Option<String>,
     /// The names of the nodes that get it. Without it: all.
     pub(super) nodes: Option<Vec<String>>,
+}
+
+/// Debian packages to install on the nodes without a network.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Packages")]
+pub(super) struct RawPackages {
+    /// The code name of the nodes' release, such as `bookworm`. Nodes of another one refuse the packages.
+    #[schemars(required)]
+    pub(super) suite: Option<String>,
+    /// The repositories to take packages from; at least one.
+    #[schemars(required)]
+    pub(super) sources: Option<Vec<RawPackageSource>>,
+    /// What the nodes have already, and need not be brought. Without it: nothing.
+    pub(super) baseline: Option<RawBaseline>,
+    /// The packages to install, such as `jq` or `iproute2=6.1.0-3`. What they need comes along.
+    #[schemars(required)]
+    pub(super) names: Option<Vec<String>>,
+    /// Whether to take what packages recommend, too; false unless told.
+    pub(super) recommends: Option<bool>,
+    /// Loose `.deb` files to install besides, relative to the folder of this spec.
+    pub(super) extra: Option<Vec<String>>,
+}
+
+/// A repository of Debian packages.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "PackageSource")]
+pub(super) struct RawPackageSource {
+    /// Its addresses, tried in order: the folder above `dists`. `http` will do, as the index is signed.
+    #[schemars(required)]
+    pub(super) urls: Option<Vec<String>>,
+    /// The suites to take from it, such as `bookworm-updates`. Without it: the suite of the nodes.
+    pub(super) suites: Option<Vec<String>>,
+    /// The components to take from it; `main` unless told.
+    pub(super) components: Option<Vec<String>>,
+    /// The certificates that may sign it, armored or binary, relative to the folder of this spec.
+    #[schemars(required)]
+    pub(super) keyring: Option<String>,
+}
+
+/// What nodes have already: exactly one of `status`, `manifest` and `priority`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Baseline")]
+pub(super) struct RawBaseline {
+    /// A copy of a node's `/var/lib/dpkg/status`, relative to the folder of this spec.
+    pub(super) status: Option<String>,
+    /// The `.manifest` of the nodes' cloud image, relative to the folder of this spec.
+    pub(super) manifest: Option<String>,
+    /// The packages that every installation has.
+    pub(super) priority: Option<BaselinePriority>,
+}
+
+/// Up to which priority an installation has all packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BaselinePriority {
+    /// What nothing works without.
+    Required,
+    /// That, and what one expects of any system.
+    Important,
 }
 
 /// One machine of the cluster.

@@ -86,6 +86,58 @@ fn the_default_images_are_those_of_the_release() {
 }
 
 #[test]
+fn packages_come_from_main_of_the_nodes_suite_unless_told() {
+    let text = fs::read_to_string(folder().join("small.yaml")).unwrap()
+        + "packages: {suite: trixie, sources: [{urls: ['http://m.example/d'], keyring: k.gpg}], names: [jq]}\n";
+    let (spec, _) = parse(text.as_bytes(), Path::new("lab")).unwrap();
+    let source = PackageSource {
+        urls: vec!["http://m.example/d".parse().unwrap()],
+        suites: vec!["trixie".into()],
+        components: vec!["main".into()],
+        keyring: "lab/k.gpg".into(),
+    };
+    let expected = Packages {
+        suite: "trixie".into(),
+        sources: vec![source],
+        baseline: PackageBaseline::None,
+        names: vec!["jq".into()],
+        recommends: false,
+        extra: Vec::new(),
+    };
+    assert_eq!(spec.packages, Some(expected));
+}
+
+#[test]
+fn a_baseline_is_a_file_or_a_priority() {
+    let text = fs::read_to_string(folder().join("full.yaml")).unwrap();
+    let baselines = [
+        ("status: a", PackageBaseline::Status("lab/a".into())),
+        ("manifest: a", PackageBaseline::Manifest("lab/a".into())),
+        ("priority: required", PackageBaseline::Priority(BaselinePriority::Required)),
+        ("priority: important", PackageBaseline::Priority(BaselinePriority::Important)),
+    ];
+    for (written, expected) in baselines {
+        let text = text.replace("priority: important", written);
+        let (spec, _) = parse(text.as_bytes(), Path::new("lab")).unwrap();
+        assert_eq!(spec.packages.unwrap().baseline, expected, "{written}");
+    }
+}
+
+#[test]
+fn debian_has_names_of_its_own_for_architectures() {
+    let architectures = [
+        ("linux/amd64", Some("amd64")),
+        ("linux/arm64", Some("arm64")),
+        ("linux/arm/v7", Some("armhf")),
+        ("linux/arm/v6", None),
+        ("linux/s390x", None),
+    ];
+    for (platform, expected) in architectures {
+        assert_eq!(Packages::architecture(&platform.parse().unwrap()), expected, "{platform}");
+    }
+}
+
+#[test]
 fn settings_of_k3s_keep_their_order_and_types() {
     let (spec, _) = load(&folder().join("full.yaml")).unwrap();
     let config = serde_json::to_string(&spec.k3s.config).unwrap();

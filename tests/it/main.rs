@@ -13,6 +13,7 @@ mod faults;
 mod import;
 mod mirror;
 mod oci;
+mod ops_packages;
 mod opsbundle;
 mod packages;
 mod pki;

@@ -123,13 +123,18 @@ fn sha256_digest(hex: &str, path: &Path, report: &mut Report<'_>) -> Option<Dige
 
 /// Reads an address without ever repeating it: it may hold a password.
 pub(super) fn web_address(text: &str, path: &Path, report: &mut Report<'_>) -> Option<Url> {
+    let hint = "log in with `docker login` or a credential helper; seedkit reads its configuration";
+    open_address(text, hint, path, report)
+}
+
+/// Reads an address without ever repeating it; `hint` says what to do instead of writing a password into it.
+pub(super) fn open_address(text: &str, hint: &str, path: &Path, report: &mut Report<'_>) -> Option<Url> {
     let complaint = match Url::parse(text) {
         Err(error) => format!("this is not a web address: {error}"),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
             "this is neither https:// nor http://".to_owned()
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            let hint = "log in with `docker login` or a credential helper; seedkit reads its configuration";
             report.error_with_hint(path, "there is a user name or a password in this address", hint);
             return None;
         }

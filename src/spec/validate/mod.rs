@@ -8,6 +8,7 @@ mod images;
 mod k3s;
 mod network;
 mod nodes;
+mod packages;
 mod registry;
 
 use std::path::{Path as Folder, PathBuf};
@@ -29,6 +30,7 @@ pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Op
         images,
         sources,
         files,
+        packages,
         nodes,
         ssh,
         pack,
@@ -48,6 +50,7 @@ pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Op
     let images = images::images(images, folder, report);
     let sources = images::sources(sources.unwrap_or_default(), folder, report);
     let files = files::node_files(files.unwrap_or_default(), folder, &nodes, report);
+    let packages = packages.map(|raw| packages::packages(raw, &surroundings, report));
     let ssh = self::ssh(ssh.unwrap_or_default(), report);
     let RawPack { compression } = pack.unwrap_or_default();
     let templates = optional_path(templates, folder, &root.key("templates"), report);
@@ -62,6 +65,10 @@ pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Op
         images,
         sources,
         files: files?,
+        packages: match packages {
+            None => None,
+            Some(packages) => Some(packages?),
+        },
         nodes: nodes.into_iter().map(nodes::Draft::finish).collect::<Option<_>>()?,
         ssh,
         compression: compression.unwrap_or_default(),

@@ -8,16 +8,16 @@ use fs_err as fs;
 use crate::support::oracle;
 
 /// A home folder with keys that this test made.
-pub(super) struct Gpg {
+pub(crate) struct Gpg {
     folder: tempfile::TempDir,
 }
 
 impl Gpg {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -30,12 +30,12 @@ impl Gpg {
         command
     }
 
-    pub(super) fn run(&self, day: &str, arguments: &[&str]) {
+    pub(crate) fn run(&self, day: &str, arguments: &[&str]) {
         oracle::finish(self.command(day).args(arguments));
     }
 
     /// Makes a key and returns its fingerprint.
-    pub(super) fn make_key(&self, day: &str, algorithm: &str, usage: &str, expiry: &str) -> String {
+    pub(crate) fn make_key(&self, day: &str, algorithm: &str, usage: &str, expiry: &str) -> String {
         self.run(day, &["--quick-generate-key", "Seedkit Test <test@example.org>", algorithm, usage, expiry]);
         let mut list = self.command(day);
         let listing = oracle::finish(list.args(["--list-keys", "--with-colons"]));
@@ -46,7 +46,7 @@ impl Gpg {
     }
 
     /// Answers the questions of `--edit-key`.
-    pub(super) fn edit(&self, day: &str, key: &str, answers: &str) {
+    pub(crate) fn edit(&self, day: &str, key: &str, answers: &str) {
         fs::write(self.path("answers"), answers).unwrap();
         let mut command = self.command(day);
         command.args(["--command-fd", "0", "--no-tty", "--edit-key", key]);
@@ -55,7 +55,7 @@ impl Gpg {
     }
 
     /// Signs a text as `InRelease` is, with extra arguments such as who signs.
-    pub(super) fn sign(&self, day: &str, text: &str, arguments: &[&str]) -> String {
+    pub(crate) fn sign(&self, day: &str, text: &str, arguments: &[&str]) -> String {
         let (plain, signed) = (self.path("text"), self.path("text.asc"));
         fs::write(&plain, text).unwrap();
         let mut command = self.command(day);
@@ -65,12 +65,12 @@ impl Gpg {
     }
 
     /// Returns public keys as a `.gpg` file has them.
-    pub(super) fn export(&self, arguments: &[&str]) -> Vec<u8> {
+    pub(crate) fn export(&self, arguments: &[&str]) -> Vec<u8> {
         oracle::finish(self.command("20240101").arg("--export").args(arguments)).stdout
     }
 
     /// Returns whether gpgv finds the signature of a file good, now.
-    pub(super) fn gpgv(&self, keyring: &[u8], signed: &[u8]) -> bool {
+    pub(crate) fn gpgv(&self, keyring: &[u8], signed: &[u8]) -> bool {
         let (keys, file) = (self.path("keyring.gpg"), self.path("file.asc"));
         fs::write(&keys, keyring).unwrap();
         fs::write(&file, signed).unwrap();
@@ -79,7 +79,7 @@ impl Gpg {
 }
 
 /// Returns what gpgv finds signed in a file, if it has a good signature by a key that is still good.
-pub(super) fn gpgv(keyring: &Path, file: &Path, output: &Path) -> Option<Vec<u8>> {
+pub(crate) fn gpgv(keyring: &Path, file: &Path, output: &Path) -> Option<Vec<u8>> {
     let _absent = fs::remove_file(output);
     let mut command = oracle::command("gpgv");
     command.arg("--keyring").arg(keyring).arg("--output").arg(output).args(["--status-fd", "1"]).arg(file);

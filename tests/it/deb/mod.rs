@@ -1,7 +1,7 @@
 //! Debian's formats, judged by dpkg, apt and GnuPG.
 
 mod archive;
-mod gpg;
+pub(crate) mod gpg;
 mod index;
 mod signature;
 mod version;

@@ -202,7 +202,7 @@ fn locks_that_cannot_be_used_are_explained() {
         },
         Fault {
             name: "a lock that is no TOML",
-            spoil: |sandbox| sandbox.edit("lab/seedkit.lock", "version = 1\n", "version = \n"),
+            spoil: |sandbox| sandbox.edit("lab/seedkit.lock", "version = 2\n", "version = \n"),
             error: "error: cannot use `lab/seedkit.lock`\n  \
                     because: the lock is malformed: line 4: string values must be quoted, expected literal \
                     string\n  \
@@ -220,10 +220,10 @@ fn locks_that_cannot_be_used_are_explained() {
         Fault {
             name: "a lock of a newer seedkit",
             spoil: |sandbox| {
-                sandbox.edit("lab/seedkit.lock", "version = 1\n", "version = 2\nsigned-by = \"us\"\n")
+                sandbox.edit("lab/seedkit.lock", "version = 2\n", "version = 3\nsigned-by = \"us\"\n")
             },
             error: "error: cannot use `lab/seedkit.lock`\n  \
-                    because: the lock has format version 2; this seedkit reads version 1\n  \
+                    because: the lock has format version 3; this seedkit reads versions 1 to 2\n  \
                     hint: use the seedkit that wrote it, or remove it and run `seedkit lock`",
             ..BUILD_FAILS
         },

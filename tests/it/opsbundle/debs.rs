@@ -10,24 +10,24 @@ use seedkit::opsbundle::BundledPackage;
 use crate::support::oracle;
 
 /// Returns the machine's architecture, as dpkg names it.
-pub(super) fn native() -> String {
+pub(crate) fn native() -> String {
     oracle::text("dpkg", ["--print-architecture"]).trim().to_owned()
 }
 
 /// A folder of packages.
-pub(super) struct Debs(tempfile::TempDir);
+pub(crate) struct Debs(tempfile::TempDir);
 
 impl Debs {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.0.path()
     }
 
     /// Builds a package of the given fields and files; what lies in `DEBIAN/` with `#!` is a maintainer script.
-    pub(super) fn add(&self, fields: &str, files: &[(&str, &str)]) -> PathBuf {
+    pub(crate) fn add(&self, fields: &str, files: &[(&str, &str)]) -> PathBuf {
         let root = tempfile::tempdir().unwrap();
         fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let architecture = match fields.contains("\nArchitecture: ") {
@@ -52,13 +52,13 @@ impl Debs {
     }
 
     /// Returns the packages as a closure hands them on: with weak hashes and phasing in their stanzas.
-    pub(super) fn packages(&self) -> Vec<BundledPackage> {
+    pub(crate) fn packages(&self) -> Vec<BundledPackage> {
         packages(self.folder())
     }
 }
 
 /// Returns the packages that lie in a folder.
-pub(super) fn packages(folder: &Path) -> Vec<BundledPackage> {
+pub(crate) fn packages(folder: &Path) -> Vec<BundledPackage> {
     let mut scan = oracle::command("dpkg-scanpackages");
     let index = oracle::finish(scan.args(["--multiversion", "."]).current_dir(folder)).stdout;
     let index = String::from_utf8(index).unwrap();
@@ -81,7 +81,7 @@ fn package(folder: &Path, stanza: &str) -> BundledPackage {
 }
 
 /// Returns the value of a field that fits on a line.
-pub(super) fn field<'a>(stanza: &'a str, name: &str) -> &'a str {
+pub(crate) fn field<'a>(stanza: &'a str, name: &str) -> &'a str {
     let value = stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     value.unwrap_or_else(|| panic!("there is no {name} in {stanza}"))
 }

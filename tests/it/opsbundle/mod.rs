@@ -1,6 +1,6 @@
 //! Bundles of packages that dpkg built, judged by the programs that read them: as a repository, and installed.
 
-mod debs;
+pub(crate) mod debs;
 mod install;
 mod node;
 mod refusals;

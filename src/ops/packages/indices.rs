@@ -1,0 +1,182 @@
+//! From a mirror to the texts of its indices, each step verified by the one before.
+
+use std::io::Read;
+
+use super::PackagesError;
+use crate::deb::release::{IndexFile, Release};
+use crate::deb::signature::{self, Keyring};
+use crate::digest::Digest;
+use crate::epoch::Epoch;
+use crate::lockfile::{LockedIndex, LockedPackages};
+use crate::oci::{SourceError, SourceErrorKind};
+use crate::ops::Equipment;
+use crate::ops::sources::Sources;
+use crate::progress::Event;
+use crate::registry::PlainHttp;
+use crate::spec::PackageSource;
+use crate::store::Descriptor;
+
+/// The most bytes an `InRelease` may have.
+const RELEASE_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// One index: what the lock says of it, and its text.
+#[derive(Debug)]
+pub(super) struct Index {
+    pub(super) locked: LockedIndex,
+    pub(super) text: String,
+}
+
+/// What is needed to read a mirror.
+pub(super) struct Mirrors<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) equipment: &'a Equipment<'a>,
+    pub(super) now: Epoch,
+    pub(super) previous: Option<&'a LockedPackages>,
+}
+
+/// A suite's release, verified.
+struct Signed {
+    url: String,
+    release: Release,
+    digest: Digest,
+    signers: Vec<String>,
+}
+
+impl Mirrors<'_> {
+    /// Reads all indices of a source for the given architectures.
+    pub(super) fn read(
+        &self,
+        source: &PackageSource,
+        architectures: &[&str],
+    ) -> Result<Vec<Index>, PackagesError> {
+        let bytes = fs_err::read(&source.keyring)
+            .map_err(|error| PackagesError::Read { path: source.keyring.clone(), source: error })?;
+        let keyring = Keyring::parse(&bytes)
+            .map_err(|error| PackagesError::Keyring { path: source.keyring.clone(), source: error })?;
+        let mut indices = Vec::new();
+        for suite in &source.suites {
+            let signed = self.release(source, suite, &keyring)?;
+            for component in &source.components {
+                for architecture in architectures {
+                    indices.push(self.index(suite, &signed, component, architecture)?);
+                }
+            }
+        }
+        Ok(indices)
+    }
+
+    fn release(
+        &self,
+        source: &PackageSource,
+        suite: &str,
+        keyring: &Keyring,
+    ) -> Result<Signed, PackagesError> {
+        let urls = source.urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned());
+        let (url, bytes) = self.first_of(urls, suite, "InRelease", RELEASE_LIMIT)?;
+        let verified = signature::verify(&bytes, keyring, self.now)
+            .map_err(|source| PackagesError::Signature { suite: suite.to_owned(), source })?;
+        let release = Release::parse(&verified.text)
+            .map_err(|source| PackagesError::Release { suite: suite.to_owned(), source })?;
+        self.check(suite, &release)?;
+        let signers = verified.signers.iter().map(|signer| signer.as_str().to_owned()).collect();
+        Ok(Signed { url, release, digest: Digest::sha256(&bytes), signers })
+    }
+
+    /// A mirror may serve an old release that is properly signed, or another suite's.
+    fn check(&self, suite: &str, release: &Release) -> Result<(), PackagesError> {
+        let suite_name = || suite.to_owned();
+        if release.codename != suite && release.suite != suite {
+            return Err(PackagesError::OtherSuite { suite: suite_name(), found: release.codename.clone() });
+        }
+        if let Some(until) = release.valid_until.filter(|_| release.is_expired(self.now)) {
+            return Err(PackagesError::Expired { suite: suite_name(), until });
+        }
+        let locked = self.previous.iter().flat_map(|previous| &previous.indices);
+        let newest = locked.filter(|index| index.suite == suite).map(|index| index.date).max();
+        match newest.filter(|locked| release.date < *locked) {
+            Some(locked) => {
+                Err(PackagesError::RolledBack { suite: suite_name(), found: release.date, locked })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn index(
+        &self,
+        suite: &str,
+        signed: &Signed,
+        component: &str,
+        architecture: &str,
+    ) -> Result<Index, PackagesError> {
+        let file = signed
+            .release
+            .packages(component, architecture)
+            .map_err(|source| PackagesError::NoIndex { suite: suite.to_owned(), source })?;
+        let bytes = self.index_bytes(suite, signed, &file)?;
+        let text = file
+            .unpack(&bytes)
+            .map_err(|source| PackagesError::WrongIndex { suite: suite.to_owned(), source })?;
+        let locked = LockedIndex {
+            suite: suite.to_owned(),
+            component: component.to_owned(),
+            architecture: architecture.to_owned(),
+            url: signed.url.clone(),
+            date: signed.release.date,
+            release: signed.digest.clone(),
+            signers: signed.signers.clone(),
+            path: file.path.clone(),
+            size: file.listed.size,
+            digest: file.listed.digest.clone(),
+        };
+        self.equipment.reporter.report(Event::ItemFinished { name: format!("{suite} {}", file.path) });
+        Ok(Index { locked, text })
+    }
+
+    /// Returns the packed index from the store, else from the mirror; what is fetched is kept.
+    fn index_bytes(&self, suite: &str, signed: &Signed, file: &IndexFile) -> Result<Vec<u8>, PackagesError> {
+        let descriptor = Descriptor {
+            media_type: "application/octet-stream".to_owned(),
+            digest: file.listed.digest.clone(),
+            size: file.listed.size,
+        };
+        let store_error = |source| PackagesError::Store { name: file.path.clone(), source };
+        if let Some(bytes) = self.equipment.store.read(&descriptor).map_err(store_error)? {
+            return Ok(bytes);
+        }
+        let (_, bytes) = self.first_of([signed.url.clone()], suite, &file.location(), file.listed.size)?;
+        // Only what is right is kept; what is wrong is named by the caller, which unpacks it.
+        if Digest::sha256(&bytes) == descriptor.digest {
+            self.equipment.store.push(&descriptor, bytes.as_slice(), |_| {}).map_err(store_error)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Fetches a file of a suite from the first URL that gives it.
+    fn first_of(
+        &self,
+        urls: impl IntoIterator<Item = String>,
+        suite: &str,
+        what: &str,
+        limit: u64,
+    ) -> Result<(String, Vec<u8>), PackagesError> {
+        let mut last = SourceError::new(SourceErrorKind::Invalid, "the source has no URL");
+        for url in urls {
+            match self.fetch(&format!("{url}/dists/{suite}/{what}"), limit) {
+                Ok(bytes) => return Ok((url, bytes)),
+                Err(error) => last = error,
+            }
+        }
+        Err(PackagesError::Fetch { suite: suite.to_owned(), what: what.to_owned(), source: last })
+    }
+
+    fn fetch(&self, url: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
+        let mut bytes = Vec::new();
+        // Plain http too: the signature, and the digests below it, vouch for what comes.
+        let reader = self.sources.download(url, limit, PlainHttp::Allowed)?;
+        reader.take(limit).read_to_end(&mut bytes).map_err(|error| {
+            SourceError::new(SourceErrorKind::Connection, format!("cannot read {url} to its end"))
+                .caused_by(error)
+        })?;
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,204 @@
+//! Ops packages: what the spec asks for -> a closure of pinned packages -> one bundle per architecture.
+//!
+//! Resolving reads signed indices; packing reads the lock and the pool alone. A package that the pool no longer
+//! has is named, never replaced by another version.
+
+mod bundle;
+mod indices;
+mod resolve;
+
+use std::path::PathBuf;
+
+pub use bundle::{PackedBundle, bundles, fetch};
+pub use resolve::{request, resolve};
+
+use crate::deb::index::InvalidIndex;
+use crate::deb::release::{InvalidRelease, MissingIndex, WrongIndex};
+use crate::deb::signature::{InvalidKeyring, InvalidSignedText};
+use crate::epoch::Epoch;
+use crate::oci::SourceError;
+use crate::opsbundle::BundleError;
+use crate::packages::Unsolvable;
+use crate::packages::request::InvalidRequest;
+use crate::packages::universe::InvalidUniverse;
+use crate::store::StoreError;
+use crate::template::OverrideError;
+
+/// Why there are no packages.
+#[derive(Debug, thiserror::Error)]
+pub enum PackagesError {
+    /// A file of the user's cannot be read.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The keyring holds no certificates that can be used.
+    #[error("the keyring `{}` cannot be used", .path.display())]
+    Keyring {
+        /// The keyring.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: InvalidKeyring,
+    },
+    /// A suite cannot be fetched from any of its URLs; the reason is that of the last one.
+    #[error("cannot fetch `{what}` of suite `{suite}`")]
+    Fetch {
+        /// The suite.
+        suite: String,
+        /// The file.
+        what: String,
+        /// Why.
+        #[source]
+        source: SourceError,
+    },
+    /// A suite's release is not signed by a key of the keyring.
+    #[error("the release of suite `{suite}` cannot be trusted")]
+    Signature {
+        /// The suite.
+        suite: String,
+        /// Why.
+        #[source]
+        source: InvalidSignedText,
+    },
+    /// A suite's release is malformed.
+    #[error("the release of suite `{suite}` is malformed")]
+    Release {
+        /// The suite.
+        suite: String,
+        /// Why.
+        #[source]
+        source: InvalidRelease,
+    },
+    /// The mirror serves another suite under this one's name.
+    #[error("`{suite}` is served as suite `{found}`")]
+    OtherSuite {
+        /// The suite that was asked for.
+        suite: String,
+        /// What its release says.
+        found: String,
+    },
+    /// The release is older than it may be.
+    #[error("the release of suite `{suite}` was valid until {until}; the mirror is not kept up")]
+    Expired {
+        /// The suite.
+        suite: String,
+        /// The end of its validity.
+        until: Epoch,
+    },
+    /// The mirror serves an older release than the lock has seen.
+    #[error("the release of suite `{suite}` is of {found}, older than the locked one of {locked}")]
+    RolledBack {
+        /// The suite.
+        suite: String,
+        /// The release's date.
+        found: Epoch,
+        /// The date of the release that is locked.
+        locked: Epoch,
+    },
+    /// The suite lacks a component or architecture.
+    #[error("suite `{suite}` lacks an index")]
+    NoIndex {
+        /// The suite.
+        suite: String,
+        /// Which.
+        #[source]
+        source: MissingIndex,
+    },
+    /// An index is not what the release says.
+    #[error("an index of suite `{suite}` is not what its release says")]
+    WrongIndex {
+        /// The suite.
+        suite: String,
+        /// Why.
+        #[source]
+        source: WrongIndex,
+    },
+    /// An index or status file is malformed.
+    #[error("`{what}` is malformed")]
+    Malformed {
+        /// The suite or file.
+        what: String,
+        /// Why.
+        #[source]
+        source: InvalidIndex,
+    },
+    /// A manifest is malformed.
+    #[error("`{}` is no manifest of a cloud image", .path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: crate::deb::baseline::InvalidManifest,
+    },
+    /// Suites contradict each other.
+    #[error("the suites do not go together")]
+    Universe(#[source] InvalidUniverse),
+    /// A requested name is malformed.
+    #[error("a requested package cannot be understood")]
+    Request(#[source] InvalidRequest),
+    /// There is no closure.
+    #[error("the packages for {architecture} cannot be chosen")]
+    Unsolvable {
+        /// The architecture.
+        architecture: String,
+        /// Why.
+        #[source]
+        source: Unsolvable,
+    },
+    /// The platform has no Debian architecture.
+    #[error("Debian has no architecture for `{0}`")]
+    NoArchitecture(crate::oci::Platform),
+    /// A loose file is wanted.
+    #[error("`{}` under `packages.extra`: this version packs no loose .deb files", .path.display())]
+    LooseFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A pinned package cannot be had any more.
+    #[error("package `{name}` {version} cannot be fetched from any mirror")]
+    Gone {
+        /// The package.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Why the last mirror did not give it.
+        #[source]
+        source: SourceError,
+    },
+    /// A package is not what the lock says, or cannot be kept.
+    #[error("package `{name}` cannot be stored")]
+    Store {
+        /// The package.
+        name: String,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The user's templates cannot be used.
+    #[error("cannot use the folder of templates")]
+    Templates(#[source] OverrideError),
+    /// The bundle cannot be planned or written.
+    #[error("cannot pack the bundle for {architecture}")]
+    Bundle {
+        /// The architecture.
+        architecture: String,
+        /// Why.
+        #[source]
+        source: BundleError,
+    },
+    /// The file system refused.
+    #[error("cannot write the bundle into `{}`", .folder.display())]
+    Write {
+        /// The folder.
+        folder: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+}

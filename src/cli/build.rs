@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, interrupt, ui};
-use crate::fs::parent;
+use crate::fs::{follow_link, parent};
 use crate::ops::build::{self, Outcome};
 use crate::progress::Bytes;
 use crate::verify::SUMS;
@@ -31,6 +31,7 @@ pub(super) struct BuildArguments {
 
 pub(super) fn run(arguments: BuildArguments, session: &Session) -> anyhow::Result<Answer> {
     let BuildArguments { output, deliver } = arguments;
+    let output = follow_link(output);
     let prepared = session.prepare(session.workplace()?)?;
     let Workplace { spec, store, .. } = &prepared.workplace;
     let deliver = deliver.or_else(|| spec.deliver.clone());

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::session::Session;
 use crate::cli::{Answer, interrupt, ui};
-use crate::fs::{Staging, parent};
+use crate::fs::{Staging, follow_link, parent};
 use crate::ops::{mirror, output};
 
 pub(super) const EXAMPLES: &str = "\
@@ -36,7 +36,9 @@ struct MirrorResult {
 pub(super) fn run(arguments: MirrorArguments, session: &Session) -> anyhow::Result<Answer> {
     let MirrorArguments { output } = arguments;
     let workplace = session.workplace()?;
-    output::check(&output, output::Kind::Layout, &workplace.spec)?;
+    let output = follow_link(output);
+    let others = [("the store", workplace.store.root())];
+    output::check(&output, output::Kind::Layout, &workplace.spec, &others)?;
     let locked = session.locked(&workplace)?;
     let equipment = session.equipment(&workplace.store);
     interrupt::clean(parent(&output).to_owned());

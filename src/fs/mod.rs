@@ -8,7 +8,7 @@ mod temporary;
 
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
@@ -21,6 +21,12 @@ pub fn parent(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
     }
+}
+
+/// Returns where a link leads, so that what is there is replaced and not the link; other paths stay as they are.
+pub fn follow_link(path: PathBuf) -> PathBuf {
+    let is_link = fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
+    if is_link { fs::canonicalize(&path).unwrap_or(path) } else { path }
 }
 
 /// Writes `bytes` to `path` under a temporary name, syncs, and renames over what was there.

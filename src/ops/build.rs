@@ -117,9 +117,11 @@ pub enum BuildError {
 
 /// Builds the kit.
 pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, BuildError> {
-    let Options { spec, locked, output, deliver: target, .. } = options;
+    let Options { spec, locked, secrets, output, deliver: target, .. } = options;
     let write_error = |source| BuildError::Write { kit: output.to_path_buf(), source };
-    output::check(output, output::Kind::Kit, spec)?;
+    let mut others = vec![("the secrets", secrets.folder()), ("the store", equipment.store.root())];
+    others.extend(target.map(|target| ("the folder that seeds are delivered to", target)));
+    output::check(output, output::Kind::Kit, spec, &others)?;
     preflight::check(spec, locked, output, *target, equipment)?;
     let staging = Staging::beside(output).map_err(write_error)?;
     let build = Build { options, equipment, folder: staging.path() };

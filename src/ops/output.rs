@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use crate::spec::{Origin, Spec};
+use crate::spec::{Origin, Place, Spec};
 
 /// What is written, and by which file an older one is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,42 +43,64 @@ pub enum Irreplaceable {
         /// What was to be written.
         kind: Kind,
     },
-    /// It holds images that the spec takes from there.
-    #[error("`{}` holds the images that `{registry}` comes from; it is left alone", .path.display())]
-    Source {
+    /// Something that must outlive it is in it.
+    #[error("`{}` holds {what}; it is left alone", .path.display())]
+    Holds {
         /// The folder.
         path: PathBuf,
-        /// The registry whose source it is.
-        registry: String,
+        /// What would be lost: `the secrets`.
+        what: String,
     },
 }
 
-/// Makes sure that `output` may be replaced.
-pub fn check(output: &Path, kind: Kind, spec: &Spec) -> Result<(), Irreplaceable> {
+/// Makes sure that `output` may be replaced: what is there is of the same kind, and nothing of `spec` or `others`,
+/// which have names for people, is in it.
+pub fn check(output: &Path, kind: Kind, spec: &Spec, others: &[(&str, &Path)]) -> Result<(), Irreplaceable> {
     let path = || output.to_owned();
+    let others = others.iter().map(|(what, inside)| ((*what).to_owned(), inside.to_path_buf()));
+    let resolved_output = resolved(output);
+    for (what, inside) in inputs_of(spec).chain(others) {
+        if resolved(&inside).starts_with(&resolved_output) {
+            return Err(Irreplaceable::Holds { path: path(), what });
+        }
+    }
     match fs::read_dir(output) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(_) => return Err(Irreplaceable::Other { path: path(), kind }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(_) => Err(Irreplaceable::Other { path: path(), kind }),
         Ok(mut entries) => {
-            if entries.next().is_some() && !output.join(kind.marker()).is_file() {
-                return Err(Irreplaceable::Other { path: path(), kind });
-            }
+            let is_replaceable = entries.next().is_none() || output.join(kind.marker()).is_file();
+            if is_replaceable { Ok(()) } else { Err(Irreplaceable::Other { path: path(), kind }) }
         }
     }
-    let is_inside = |source: &Path| match (fs::canonicalize(source), fs::canonicalize(output)) {
-        (Ok(source), Ok(output)) => source.starts_with(output),
-        _ => false,
-    };
-    for (registry, source) in &spec.sources {
-        let (Origin::Layout(from) | Origin::LayoutArchive(from) | Origin::DockerArchive(from)) = &source.from
-        else {
-            continue;
-        };
-        if is_inside(from) {
-            return Err(Irreplaceable::Source { path: path(), registry: registry.to_string() });
+}
+
+/// Returns everything on this machine that the spec takes something from, and where it is run.
+fn inputs_of(spec: &Spec) -> impl Iterator<Item = (String, PathBuf)> {
+    let sources = spec.sources.iter().filter_map(|(registry, source)| match &source.from {
+        Origin::Layout(from) | Origin::LayoutArchive(from) | Origin::DockerArchive(from) => {
+            Some((format!("the images that `{registry}` comes from"), from.clone()))
         }
+        Origin::Registry(_) => None,
+    });
+    let files = super::files::of_spec(spec).into_iter().filter_map(|file| match &file.source.place {
+        Place::Path(path) => Some((file.role.to_string(), path.clone())),
+        Place::Url(_) => None,
+    });
+    let own = [("the spec", spec.folder.clone()), ("the current folder", PathBuf::from("."))];
+    own.map(|(what, path)| (what.to_owned(), path)).into_iter().chain(sources).chain(files)
+}
+
+/// Returns a path without links, whether or not its end exists yet.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = absolute.ancestors().find_map(|ancestor| Some((ancestor, fs::canonicalize(ancestor).ok()?)));
+    match found {
+        Some((ancestor, real)) => match absolute.strip_prefix(ancestor) {
+            Ok(rest) if !rest.as_os_str().is_empty() => real.join(rest),
+            Ok(_) | Err(_) => real,
+        },
+        None => absolute,
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -95,17 +117,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let spec = spec(Path::new("/elsewhere"));
         let output = folder.path().join("kit");
-        check(&output, Kind::Kit, &spec).unwrap();
+        check(&output, Kind::Kit, &spec, &[]).unwrap();
         fs::create_dir(&output).unwrap();
-        check(&output, Kind::Kit, &spec).unwrap();
+        check(&output, Kind::Kit, &spec, &[]).unwrap();
         fs::write(output.join("thesis.txt"), "").unwrap();
-        assert!(matches!(check(&output, Kind::Kit, &spec), Err(Irreplaceable::Other { .. })));
+        assert!(matches!(check(&output, Kind::Kit, &spec, &[]), Err(Irreplaceable::Other { .. })));
         fs::write(output.join("kit.json"), "").unwrap();
-        check(&output, Kind::Kit, &spec).unwrap();
-        assert!(matches!(check(&output, Kind::Layout, &spec), Err(Irreplaceable::Other { .. })));
+        check(&output, Kind::Kit, &spec, &[]).unwrap();
+        assert!(matches!(check(&output, Kind::Layout, &spec, &[]), Err(Irreplaceable::Other { .. })));
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        assert!(matches!(check(&file, Kind::Kit, &spec), Err(Irreplaceable::Other { .. })));
+        assert!(matches!(check(&file, Kind::Kit, &spec, &[]), Err(Irreplaceable::Other { .. })));
     }
 
     #[test]
@@ -115,7 +137,32 @@ mod tests {
         let images = folder.path().join("images");
         fs::create_dir(&images).unwrap();
         fs::write(images.join("oci-layout"), "").unwrap();
-        let error = check(&images, Kind::Layout, &spec).unwrap_err();
-        assert!(matches!(error, Irreplaceable::Source { .. }), "{error}");
+        let error = check(&images, Kind::Layout, &spec, &[]).unwrap_err();
+        assert!(matches!(error, Irreplaceable::Holds { .. }), "{error}");
+    }
+
+    // A kit that was replaced took the keys of the cluster with it.
+    #[test]
+    fn what_must_outlive_a_kit_cannot_be_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let kit = folder.path().join("kit");
+        fs::create_dir_all(kit.join("lab")).unwrap();
+        fs::write(kit.join("kit.json"), "").unwrap();
+        fs_err::os::unix::fs::symlink(&kit, folder.path().join("link")).unwrap();
+        let elsewhere = spec(Path::new("/elsewhere"));
+        let message = |output: &Path, spec: &Spec, others: &[(&str, &Path)]| {
+            check(output, Kind::Kit, spec, others).unwrap_err().to_string()
+        };
+        let holds = |what: &str| format!("`{}` holds {what}; it is left alone", kit.display());
+        for inside in [kit.join("secrets"), folder.path().join("link/not/yet/there"), kit.clone()] {
+            assert_eq!(message(&kit, &elsewhere, &[("the secrets", &inside)]), holds("the secrets"));
+        }
+        check(&kit, Kind::Kit, &elsewhere, &[("the secrets", &folder.path().join("kit-secrets"))]).unwrap();
+        assert_eq!(message(&kit, &spec(&kit.join("lab")), &[]), holds("the spec"));
+        assert_eq!(
+            message(Path::new("."), &elsewhere, &[]),
+            "`.` holds the current folder; it is left alone"
+        );
+        assert_eq!(message(Path::new("/"), &elsewhere, &[]), "`/` holds the spec; it is left alone");
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use seedkit::digest::Digest;
 
-use crate::support::sandbox::{BUILD, Sandbox, debris, files, names};
+use crate::support::sandbox::{BUILD, SPEC, Sandbox, debris, files, names};
 
 /// Every file of a folder with its content.
 pub(crate) fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -70,6 +70,50 @@ fn largest_in(folder: &Path) -> PathBuf {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let layers = files.filter(|file| !fs::read(file).unwrap().starts_with(b"{"));
     layers.max_by_key(|file| fs::metadata(file).unwrap().len()).unwrap()
+}
+
+// A kit was replaced whole, and the keys of the cluster in it were gone.
+#[test]
+fn a_kit_that_holds_what_must_outlive_it_is_not_replaced() {
+    let sandbox = Sandbox::built_lab();
+    sandbox.seedkit(&["lock", "-f", SPEC, "--cache-dir", "kit/store"]).succeeds();
+    fs::rename(sandbox.path("lab/secrets"), sandbox.path("kit/secrets")).unwrap();
+    let old = snapshot(&sandbox.path("kit"));
+    for (flags, held) in [
+        (["--secrets", "kit/secrets"], "the secrets"),
+        (["--cache-dir", "kit/store"], "the store"),
+        (["--deliver", "kit/delivered"], "the folder that seeds are delivered to"),
+    ] {
+        let run = sandbox.seedkit(&[&BUILD[..], &flags].concat());
+        let error = format!(
+            "error: cannot put the kit there\n  because: `kit` holds {held}; it is left alone\n  \
+             hint: choose another folder with --output, or move this one away"
+        );
+        assert_eq!(run.fails(2), error);
+        assert!(snapshot(&sandbox.path("kit")) == old, "{flags:?}");
+    }
+    for (output, held) in [(".", "the spec"), ("lab", "the spec"), ("lab/..", "the spec")] {
+        let run = sandbox.seedkit(&["build", "-f", SPEC, "-o", output]);
+        assert!(
+            run.fails(2).contains(&format!("`{output}` holds {held}; it is left alone")),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn a_link_leads_to_the_kit_and_stays_a_link() {
+    let sandbox = Sandbox::built_lab();
+    fs::create_dir(sandbox.path("disk")).unwrap();
+    fs::rename(sandbox.path("kit"), sandbox.path("disk/kit")).unwrap();
+    fs_err::os::unix::fs::symlink("disk/kit", sandbox.path("kit")).unwrap();
+    sandbox.edit(SPEC, "timezone: Asia/Seoul", "timezone: Europe/Paris");
+    let old = snapshot(&sandbox.path("disk/kit"));
+    sandbox.seedkit(&BUILD).succeeds();
+    assert!(snapshot(&sandbox.path("disk/kit")) != old);
+    assert!(fs::symlink_metadata(sandbox.path("kit")).unwrap().is_symlink());
+    assert_eq!(sandbox.names("disk"), ["kit"]);
 }
 
 #[test]

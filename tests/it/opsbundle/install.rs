@@ -22,6 +22,12 @@ fn own_lines(node: &Node) -> Vec<String> {
     lines.map(|(_, text)| text.to_owned()).collect()
 }
 
+/// Returns apt's warnings and errors.
+fn apts_complaints(node: &Node) -> Vec<String> {
+    let log = node.read(LOG).unwrap();
+    log.lines().filter(|line| line.starts_with("W: ") || line.starts_with("E: ")).map(str::to_owned).collect()
+}
+
 /// Settings, sources, pins and hooks with which apt would install nothing.
 const HOSTILE: &str = r#"
 APT::Default-Release "stable";
@@ -33,7 +39,7 @@ APT::Update::Post-Invoke-Success { "touch /hooked"; };
 DPkg::Pre-Invoke { "false"; };
 DPkg::Pre-Install-Pkgs { "false"; };
 DPkg::Post-Invoke { "false"; };
-DPkg::Options { "--force-confnew"; };
+DPkg::Options { "--force-confnew"; "--no-act"; };
 Acquire::Languages { "ko"; };
 Acquire::GzipIndexes "true";
 "#;
@@ -42,31 +48,40 @@ Acquire::GzipIndexes "true";
 fn a_bundle_installs_whatever_the_node_has_told_apt() {
     let node = Node::new();
     node.put("/etc/apt/apt.conf.d/99hostile", HOSTILE);
-    node.put("/etc/apt/preferences.d/pin", "Package: *\nPin: version *\nPin-Priority: -1\n");
+    for file in ["/etc/apt/preferences", "/etc/apt/preferences.d/pin"] {
+        node.put(file, "Package: *\nPin: origin \"\"\nPin-Priority: -1\n");
+    }
     node.put("/etc/apt/sources.list.d/gone.list", "deb http://192.0.2.1/debian stable main\n");
     node.put("/var/lib/apt/lists/kept", "of another source\n");
     node.put("/etc/ops-tool.conf", "of the administrator\n");
     node.put(LOG, "from before\n");
     let bundle = ops();
     let folder = node.unpack(&bundle);
-    // As cloud-init runs it: no home, no terminal, no standard input; and from a shell with odd settings.
+    // From a shell with odd settings, with input that is meant for something else, or with none at all.
     let script = format!(
-        "dpkg --add-architecture s390x; unset HOME; umask 077; APT_CONFIG=/nonexistent TMPDIR=/nonexistent; \
-         export APT_CONFIG TMPDIR; sh '{folder}/install.sh' <&-; dpkg --audit >&2; ops-tool; stat -c %a /usr/bin/ops-tool"
+        "dpkg --add-architecture s390x; rm -r /var/cache/apt; umask 077
+         export APT_CONFIG=/etc/apt/apt.conf.d/99hostile DPKG_ROOT=/nonexistent TMPDIR=/nonexistent LANG=ko
+         echo yes | env -u HOME sh '{folder}/install.sh'; unset DPKG_ROOT; sh '{folder}/install.sh' <&-
+         dpkg --audit >&2; ops-tool; stat -c %a /usr/bin/ops-tool {MARKER}; ls -A /tmp; ! test -e /var/cache/apt"
     );
     let run = node.run(&script).succeeds();
-    assert_eq!(
-        (run.stdout.lines().skip(2).collect::<Vec<_>>(), run.stderr.as_str()),
-        (vec!["lib", "755"], "")
-    );
+    let expected = vec!["lib", "755", "644"];
+    assert_eq!((run.stdout.lines().skip(3).collect::<Vec<_>>(), run.stderr.as_str()), (expected, ""));
     assert_eq!(node.installed(), INSTALLED);
     let automatic = node.run("rm /etc/apt/apt.conf.d/99hostile; apt-mark showauto 'ops-*'").succeeds().stdout;
     assert_eq!(automatic, "ops-base\nops-core\nops-lib\n");
     assert_eq!(node.read("/etc/ops-tool.conf").unwrap(), "of the administrator\n");
     assert_eq!(node.read("/var/lib/apt/lists/kept").unwrap(), "of another source\n");
     assert_eq!(node.read("/hooked"), None);
-    assert_eq!(node.run("ls /tmp").succeeds().stdout, "");
+    assert_eq!(apts_complaints(&node), Vec::<String>::new());
+}
 
+#[test]
+fn log_and_marker_say_what_was_installed() {
+    let node = Node::new();
+    let bundle = ops();
+    node.put(LOG, "from before\n");
+    node.install(&node.unpack(&bundle)).succeeds();
     let marker = node.read(MARKER).unwrap();
     let (head, packages): (Vec<_>, Vec<_>) = marker.lines().partition(|line| !line.starts_with("package "));
     assert_eq!((head.len(), head[0]), (2, format!("bundle {}", bundle.name()).as_str()));
@@ -77,7 +92,36 @@ fn a_bundle_installs_whatever_the_node_has_told_apt() {
         own_lines(&node),
         [format!("installing {name}; {LOG} has the details"), format!("{name} is installed")]
     );
-    assert!(node.read(LOG).unwrap().starts_with("from before\n"));
+    let log = node.read(LOG).unwrap();
+    assert!(
+        log.starts_with("from before\n") && log.contains("\nSetting up ops-tool (2:1.0~rc1+b1-1) "),
+        "{log}"
+    );
+}
+
+#[test]
+fn the_scripts_of_packages_see_nothing_of_the_callers_environment() {
+    let node = Node::new();
+    let folder = node.unpack(&ops());
+    node.run(&format!("export PERL5LIB=/nonexistent LANG=ko; sh '{folder}/install.sh'")).succeeds();
+    let environment = node.read("/environment").unwrap();
+    // PATH is apt's own, the others those of dpkg and the shell.
+    let is_ours =
+        |line: &&str| !["DPKG_", "PATH=", "PWD=", "SHLVL=", "_="].iter().any(|name| line.starts_with(name));
+    let mut lines: Vec<_> = environment.lines().filter(is_ours).collect();
+    lines.sort();
+    let expected = [
+        "APT_LISTCHANGES_FRONTEND=none",
+        "DEBIAN_FRONTEND=noninteractive",
+        "DEBIAN_PRIORITY=critical",
+        "HOME=/root",
+        "LC_ALL=C.UTF-8",
+        "NEEDRESTART_MODE=l",
+        "NEEDRESTART_SUSPEND=1",
+        "OPS_PACKAGES=alone",
+        "UCF_FORCE_CONFFOLD=1",
+    ];
+    assert_eq!(lines, expected);
 }
 
 #[test]
@@ -140,7 +184,7 @@ fn a_lock_that_another_program_holds_is_waited_for() {
         "mkfifo /started /release /lines; touch {LOG}
          dpkg -i /slow.deb >/dev/null & read -r line </started
          sh '{folder}/install.sh' & installer=$!
-         tail -f {LOG} >/lines & grep -q -m 1 'Waiting for cache lock' </lines
+         tail --pid=$installer -f {LOG} >/lines & grep -q -m 1 'Waiting for cache lock' </lines
          echo >/release; wait $installer; rm /started /release /lines"
     );
     node.run(&script).succeeds();

@@ -43,7 +43,10 @@ fn tools() -> Debs {
     let debs = Debs::new();
     debs.add(
         "Package: ops-base\nVersion: 1.0\nArchitecture: all",
-        &[("DEBIAN/postinst", "#!/bin/sh\ntouch /usr/lib/ops-base.configured\n")],
+        &[(
+            "DEBIAN/postinst",
+            "#!/bin/sh\nenv >/environment\n! read -r line && touch /usr/lib/ops-base.configured\n",
+        )],
     );
     // Unpacked before ops-base is configured, as with `dpkg -i *.deb`, this fails.
     let script = "#!/bin/sh\ntest -e /usr/lib/ops-base.configured\n";

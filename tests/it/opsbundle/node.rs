@@ -22,7 +22,8 @@ const ENTER: &str = r#"
 set -e
 cd "$1"
 mount -t overlay overlay -o "lowerdir=$2,upperdir=upper,workdir=work$3" root
-mount --rbind /dev root/dev
+# Without the terminals of /dev/pts, as in many a chroot.
+mount --bind /dev root/dev
 mount -t proc proc root/proc
 status=0
 chroot root /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -euc "$4" || status=$?

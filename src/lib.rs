@@ -24,7 +24,8 @@
 //! 3. Encodings: archives, strict templates, located YAML. Functions of their arguments alone: the same tree
 //!    and epoch give the same bytes.
 //! 4. Formats: images ([`oci`]), Debian packages and their repositories ([`deb`]), SSH keys.
-//! 5. Domain: what a spec means, what a lock pins, how registries are asked, certificates, tokens, seeds.
+//! 5. Domain: what a spec means, what a lock pins, how registries are asked, certificates, tokens, seeds, the closure
+//!    of packages and their bundle.
 //!    Siblings do not know each other; [`ops`] joins them.
 //! 6. Proof: reads finished kits and never uses what wrote them.
 //! 7. Operations: options in, outcome out; the only place where the domain's parts meet.

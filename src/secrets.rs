@@ -182,31 +182,7 @@ impl Secrets {
     /// If others may read or write the file, or if it is empty, huge or not text.
     pub fn load(&self, name: &str) -> Result<Option<SecretText>, SecretsError> {
         let path = self.path(name)?;
-        // Opened without waiting, then judged by its handle: a pipe cannot block us, nor a rename deceive us.
-        let file = match fs::OpenOptions::new().read(true).custom_flags(open_flags()).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(failed("open", &path, source)),
-        };
-        let metadata = file.metadata().map_err(|source| failed("examine", &path, source))?;
-        if !metadata.is_file() {
-            return Err(SecretsError::NotAFile { path });
-        }
-        let mode = metadata.permissions().mode() & 0o7777;
-        if mode & OPEN_TO_OTHERS != 0 {
-            return Err(SecretsError::OpenToOthers { path, mode, wanted: 0o600 });
-        }
-        let mut bytes = Vec::new();
-        file.take(LARGEST_SECRET + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|source| failed("read", &path, source))?;
-        match bytes.len() as u64 {
-            0 => return Err(SecretsError::Empty { path }),
-            length if length > LARGEST_SECRET => return Err(SecretsError::TooLarge { path }),
-            _ => {}
-        }
-        let text = String::from_utf8(bytes).map_err(|_| SecretsError::NotText { path })?;
-        Ok(Some(SecretText(text)))
+        load_file(&path)
     }
 
     /// Returns a secret, making it if there is none; what exists is never overwritten.
@@ -242,6 +218,36 @@ impl Secrets {
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> SecretsError {
     SecretsError::Io { doing, path: path.to_owned(), source }
+}
+
+/// Returns the secret in a file of its own, or `None` if there is none.
+///
+/// # Errors
+/// If others may read or write the file, or if it is empty, huge or not text.
+pub fn load_file(path: &Path) -> Result<Option<SecretText>, SecretsError> {
+    // Opened without waiting, then judged by its handle: a pipe cannot block us, nor a rename deceive us.
+    let file = match fs::OpenOptions::new().read(true).custom_flags(open_flags()).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed("open", path, source)),
+    };
+    let metadata = file.metadata().map_err(|source| failed("examine", path, source))?;
+    if !metadata.is_file() {
+        return Err(SecretsError::NotAFile { path: path.to_owned() });
+    }
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & OPEN_TO_OTHERS != 0 {
+        return Err(SecretsError::OpenToOthers { path: path.to_owned(), mode, wanted: 0o600 });
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST_SECRET + 1).read_to_end(&mut bytes).map_err(|source| failed("read", path, source))?;
+    match bytes.len() as u64 {
+        0 => return Err(SecretsError::Empty { path: path.to_owned() }),
+        length if length > LARGEST_SECRET => return Err(SecretsError::TooLarge { path: path.to_owned() }),
+        _ => {}
+    }
+    let text = String::from_utf8(bytes).map_err(|_| SecretsError::NotText { path: path.to_owned() })?;
+    Ok(Some(SecretText(text)))
 }
 
 fn open_flags() -> i32 {

@@ -10,6 +10,7 @@
 
 pub mod archive;
 pub mod baseline;
+pub mod certificates;
 pub mod control;
 pub mod index;
 pub mod relation;

@@ -94,6 +94,7 @@ impl Release {
         let date = |field| stanza.get(field).map(|value| parse_date(field, value)).transpose();
         let architectures = words("Architectures");
         let has_all = architectures.iter().any(|architecture| architecture == "all");
+        let is_in_each = words("No-Support-for-Architecture-all").iter().any(|kind| kind == "Packages");
         Ok(Self {
             origin: text("Origin"),
             suite: text("Suite"),
@@ -102,7 +103,7 @@ impl Release {
             valid_until: date("Valid-Until")?,
             architectures,
             components: words("Components"),
-            has_index_of_all: has_all && stanza.get("No-Support-for-Architecture-all") != Some("Packages"),
+            has_index_of_all: has_all && !is_in_each,
             has_by_hash: stanza.get("Acquire-By-Hash") == Some("yes"),
             files: parse_files(stanza.get("SHA256").ok_or(InvalidRelease::Missing { field: "SHA256" })?)?,
         })

@@ -1,10 +1,11 @@
-//! Signatures of package archives: `InRelease` files, verified against pinned certificates.
+//! Signatures of package archives: `InRelease` files, verified against pinned certificates, and made.
 //!
 //! One good signature by one pinned certificate is enough, as it is for apt. Only the text that [`verify`]
 //! hands out was signed; the file itself is never read again. The time is the caller's.
 
 mod cleartext;
 mod policy;
+mod signing;
 
 use std::fmt;
 
@@ -16,6 +17,8 @@ use pgp::types::{Duration, KeyDetails as _, Timestamp};
 use crate::epoch::Epoch;
 use cleartext::Cleartext;
 use policy::Signer;
+
+pub use signing::{CannotSign, InvalidSigningKey, SigningKey};
 
 /// The longest signed text: those of distributions have up to 300 KiB.
 const LONGEST_TEXT: usize = 16 << 20;

@@ -3,6 +3,7 @@
 //! Everything seedkit finishes gets its final name by a rename, after its bytes are on the disk. Copies are
 //! left to the kernel: a hard link or a reflink where it can, `copy_file_range` where it cannot.
 
+mod below;
 mod staging;
 mod temporary;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+pub use below::open_below;
 pub use staging::{Staging, stop_publishing};
 pub use temporary::{TEMPORARY_PREFIX, named_temporary, remove_abandoned, remove_own};
 

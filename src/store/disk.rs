@@ -19,6 +19,20 @@ pub struct DiskStore {
     root: PathBuf,
 }
 
+/// Content that is verified, and has no name in the store yet; if it gets none, it is gone.
+#[derive(Debug)]
+pub struct Staged {
+    temporary: NamedTempFile,
+    digest: Digest,
+}
+
+impl Staged {
+    /// Opens the content at its beginning.
+    pub fn open(&self) -> io::Result<impl Read + use<>> {
+        self.temporary.reopen()
+    }
+}
+
 /// Why a blob is not in the store now.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -130,8 +144,18 @@ impl DiskStore {
         &self,
         descriptor: &Descriptor,
         content: impl Read,
-        mut advance: impl FnMut(u64),
+        advance: impl FnMut(u64),
     ) -> Result<(), StoreError> {
+        self.keep(self.stage(descriptor, content, advance)?)
+    }
+
+    /// Takes in a blob as [`DiskStore::push`] does, but gives it no name yet: something more may be wrong with it.
+    pub fn stage(
+        &self,
+        descriptor: &Descriptor,
+        content: impl Read,
+        mut advance: impl FnMut(u64),
+    ) -> Result<Staged, StoreError> {
         let digest = &descriptor.digest;
         let mut reader = VerifyReader::new(content, digest.clone(), descriptor.size);
         let folder = self.root.join(digest.algorithm().name());
@@ -140,7 +164,7 @@ impl DiskStore {
         let read_error = |error| read_error(digest, error);
         stream(&mut reader, temporary.as_file_mut(), &mut advance)
             .map_err(|error| error.either(read_error, write_error))?;
-        self.keep(temporary, digest)
+        Ok(Staged { temporary, digest: digest.clone() })
     }
 
     /// Takes in content that nobody has described: at most `limit` bytes, hashed while it streams.
@@ -168,13 +192,14 @@ impl DiskStore {
             let expected = expected.clone();
             return Err(StoreError::Mismatch(Mismatch::WrongContent { expected, actual }));
         }
-        self.keep(temporary, &actual)?;
+        self.keep(Staged { temporary, digest: actual.clone() })?;
         Ok((actual, size))
     }
 
     /// Gives verified content its name, after its bytes are on the disk.
-    fn keep(&self, temporary: NamedTempFile, digest: &Digest) -> Result<(), StoreError> {
-        let target = self.path(digest);
+    pub fn keep(&self, staged: Staged) -> Result<(), StoreError> {
+        let Staged { temporary, digest } = staged;
+        let target = self.path(&digest);
         let write_error =
             |source| StoreError::Write { folder: crate::fs::parent(&target).to_owned(), source };
         // Read-only: the kits that share this file by a hard link must not change it through their name.

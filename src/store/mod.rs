@@ -8,7 +8,7 @@ mod verify;
 
 use serde::{Deserialize, Serialize};
 
-pub use disk::{DiskStore, StoreError};
+pub use disk::{DiskStore, Staged, StoreError};
 pub use verify::{Mismatch, VerifyReader};
 
 use crate::digest::Digest;

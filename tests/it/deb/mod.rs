@@ -1,9 +1,11 @@
 //! Debian's formats, judged by dpkg, apt and GnuPG.
 
 mod archive;
+mod certificates;
 pub(crate) mod gpg;
 mod index;
 mod signature;
+mod signing;
 mod version;
 
 use std::path::PathBuf;

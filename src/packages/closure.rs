@@ -26,8 +26,8 @@ pub struct Closure<'a> {
 pub struct Selected<'a> {
     /// What its index says.
     pub package: &'a PackageStanza<'a>,
-    /// The suite that it comes from.
-    pub suite: &'a str,
+    /// The number of the suite that it comes from, among those that the universe was made of.
+    pub suite: usize,
     /// Why it is shipped.
     pub why: Why,
     /// The earlier version of it that the base has.
@@ -81,13 +81,39 @@ pub fn solve<'a>(
     requests: &[Request],
     options: Options,
 ) -> Result<Closure<'a>, Unsolvable> {
-    let siblings = match baseline {
-        Baseline::None => Siblings::OfBound,
-        Baseline::Manifest(_) => Siblings::OfUpgraded,
-        Baseline::Status(_) | Baseline::Priority(_) => Siblings::None,
-    };
-    let base = records(universe, baseline)?;
-    solve_on(universe, &base, requests, Extent { siblings, options })
+    solve_over(universe, &Base::of(universe, baseline)?, requests, options)
+}
+
+/// What the machine has, as a universe describes it.
+///
+/// Loose files are not in that universe: no installation has them because of their priority.
+#[derive(Debug)]
+pub struct Base<'a> {
+    records: BTreeMap<&'a str, Record<'a>>,
+    siblings: Siblings,
+}
+
+impl<'a> Base<'a> {
+    /// Finds the packages of `baseline` in `universe`.
+    pub fn of(universe: &'a Universe<'a>, baseline: &'a Baseline<'a>) -> Result<Self, Unsolvable> {
+        let siblings = match baseline {
+            Baseline::None => Siblings::OfBound,
+            Baseline::Manifest(_) => Siblings::OfUpgraded,
+            Baseline::Status(_) | Baseline::Priority(_) => Siblings::None,
+        };
+        Ok(Self { records: records(universe, baseline)?, siblings })
+    }
+}
+
+/// As [`solve`], over a base that was found in another universe: that of the suites without the loose files.
+pub fn solve_over<'a>(
+    universe: &'a Universe<'a>,
+    base: &Base<'a>,
+    requests: &[Request],
+    options: Options,
+) -> Result<Closure<'a>, Unsolvable> {
+    let Base { records, siblings } = base;
+    solve_on(universe, records, requests, Extent { siblings: *siblings, options })
 }
 
 fn solve_on<'a>(
@@ -141,7 +167,7 @@ impl<'a> Closure<'a> {
             let offer = universe.offer(id);
             let installed = scope.installed.get(offer.package.name).filter(|installed| **installed != id);
             let upgrades = installed.map(|installed| scope.record(*installed).version());
-            Selected { package: &offer.package, suite: universe.suite(offer), why, upgrades }
+            Selected { package: &offer.package, suite: offer.suite, why, upgrades }
         };
         // Numbers are in the order of names.
         let packages: Vec<Selected<'a>> = needed.into_iter().map(select).collect();

@@ -12,7 +12,7 @@ use std::fmt;
 use super::record::Field;
 use super::scope::Scope;
 use super::solver::{self, Answer, Fact, Goal};
-use super::universe::PackageId;
+use super::universe::{Origin, PackageId};
 use crate::deb::index::InvalidIndex;
 use crate::deb::relation::OrGroup;
 
@@ -205,7 +205,9 @@ impl Story<'_, '_> {
         let name = self.scope.record(id).name();
         let later = self.scope.installed.get(name).filter(|_| !self.scope.candidates(name).contains(&id));
         let later = later.map(|later| format!(", but the base has {}", self.package(*later)));
-        format!("{} is requested{}", self.package(id), later.unwrap_or_default())
+        let file = self.scope.origin(id).filter(|origin| matches!(origin, Origin::File(_)));
+        let file = file.map(|file| format!(" ({file})")).unwrap_or_default();
+        format!("{}{file} is requested{}", self.package(id), later.unwrap_or_default())
     }
 
     /// Says what there is in place of what nothing satisfies.

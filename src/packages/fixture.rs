@@ -1,7 +1,7 @@
 //! Small universes for tests, one line a package: `name version; Field: value; Field: value`.
 
 use super::closure::{Closure, Options, Unsolvable, solve};
-use super::{Baseline, Request, Suite, Universe};
+use super::{Baseline, Origin, Request, Suite, Universe};
 use crate::deb::{baseline, index};
 use crate::digest::Digest;
 
@@ -36,7 +36,7 @@ pub(super) fn universe(text: &str) -> Universe<'_> {
 
 /// Returns a suite.
 pub(super) fn suite<'text>(name: &str, priority: u32, text: &'text str) -> Suite<'text> {
-    Suite { name: name.to_owned(), priority, packages: index::parse(text).unwrap() }
+    Suite { origin: Origin::Suite(name.to_owned()), priority, packages: index::parse(text).unwrap() }
 }
 
 /// Returns the requests of a text, separated by blanks.

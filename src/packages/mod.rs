@@ -4,6 +4,8 @@
 //! [`closure::solve`] chooses; [`checker`] proves every choice by reading the packages again, without the
 //! solver's code. Nothing here fetches or writes.
 //!
+//! A loose file is a suite of its own with one package; what asks for it asks for its very version.
+//!
 //! The machine has one architecture: packages of others are passed over, and relations to them never hold.
 //!
 //! # Why
@@ -26,6 +28,8 @@ mod search;
 mod solver;
 
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod properties;
@@ -33,7 +37,7 @@ mod properties;
 mod tests;
 
 pub use baseline::Baseline;
-pub use closure::{Closure, Options, Selected, Unsolvable};
+pub use closure::{Base, Closure, Options, Selected, Unsolvable};
 pub use request::Request;
-pub use universe::{Suite, Universe};
+pub use universe::{Origin, Suite, Universe};
 pub use why::Why;

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::universe::{PackageId, Universe};
+use super::universe::{Offer, Origin, PackageId, Universe};
+use crate::deb::index::PackageStanza;
 use crate::deb::relation::{self, InvalidRelation};
 use crate::deb::version::{InvalidVersion, Version};
 
@@ -90,6 +91,11 @@ impl Request {
         self.version.as_ref()
     }
 
+    /// Returns the request for one version of a package.
+    pub fn exactly(package: &PackageStanza<'_>) -> Self {
+        Self { name: package.name.to_owned(), version: Some(package.version.clone().into_owned()) }
+    }
+
     /// Returns the request for whatever version of a package.
     pub(super) fn of(name: &str) -> Self {
         Self { name: name.to_owned(), version: None }
@@ -107,8 +113,11 @@ impl Request {
     fn unknown(&self, universe: &Universe<'_>) -> UnknownPackage {
         let name = self.name.clone();
         let offered = universe.versions(&name).iter();
-        let offered: Vec<String> =
-            offered.map(|offer| format!("{} ({})", offer.package.version, universe.suite(offer))).collect();
+        let described = |offer: &Offer<'_>| match universe.origin(offer) {
+            Origin::Suite(suite) => format!("{} ({suite})", offer.package.version),
+            file @ Origin::File(_) => format!("{} ({file})", offer.package.version),
+        };
+        let offered: Vec<String> = offered.map(described).collect();
         let providers = universe.providers(&name);
         match &self.version {
             Some(version) if !offered.is_empty() => {

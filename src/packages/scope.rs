@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::record::Record;
-use super::universe::{PackageId, Universe};
+use super::universe::{Origin, PackageId, Universe};
 use crate::deb::index::{InvalidIndex, MultiArch, PackageStanza, Priority};
 use crate::deb::relation::{Constraint, OrGroup, PackageRelation, Provided, Qualifier};
 use crate::deb::version::Version;
@@ -77,6 +77,12 @@ impl<'a> Scope<'a> {
             Some(offer) => Record::Described(&offer.package),
             None => self.extras[id.0 - offers.len()].clone(),
         }
+    }
+
+    /// Returns where a package comes from; `None` for one of the base that no suite has.
+    pub(super) fn origin(&self, id: PackageId) -> Option<&'a Origin> {
+        let universe = self.universe;
+        universe.offers().get(id.0).map(|offer| universe.origin(offer))
     }
 
     /// Returns the number that stands for a package's name: that of one of its versions, always the same.

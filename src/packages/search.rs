@@ -32,7 +32,7 @@ pub(super) struct Extent {
 ///
 /// A base may have a package that works with one version of its sibling only; if that is upgraded, the package
 /// has to be.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Siblings {
     /// None: relations say what is needed.
     None,

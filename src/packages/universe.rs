@@ -2,16 +2,17 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::deb::index::{InvalidIndex, PackageStanza};
 use crate::deb::relation::Provided;
 use crate::deb::version::Version;
 
-/// A suite and what its index lists.
+/// A suite and what its index lists; or a loose file, which is a suite of one package.
 #[derive(Debug, Clone)]
 pub struct Suite<'text> {
-    /// What messages and the lock call it, such as `bookworm-updates`.
-    pub name: String,
+    /// What messages call it.
+    pub origin: Origin,
     /// What apt calls the pin: the suites with the highest one count, and among them the latest version. 500 is
     /// usual, 100 is for backports.
     pub priority: u32,
@@ -19,11 +20,29 @@ pub struct Suite<'text> {
     pub packages: Vec<PackageStanza<'text>>,
 }
 
+/// Where packages come from, as messages have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A suite, such as `bookworm-updates`.
+    Suite(String),
+    /// A loose file.
+    File(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Suite(name) => write!(formatter, "suite `{name}`"),
+            Self::File(path) => write!(formatter, "loose file `{path}`"),
+        }
+    }
+}
+
 /// The packages of several suites, by name and by what they provide.
 #[derive(Debug)]
 pub struct Universe<'text> {
     architecture: String,
-    suites: Vec<(String, u32)>,
+    suites: Vec<(Origin, u32)>,
     /// Sorted by name, latest version first.
     offers: Vec<Offer<'text>>,
     providers: BTreeMap<&'text str, Vec<(PackageId, Provided<'text>)>>,
@@ -32,8 +51,8 @@ pub struct Universe<'text> {
 /// A package of a suite.
 #[derive(Debug, Clone)]
 pub struct Offer<'text> {
-    /// The number of the suite.
-    suite: usize,
+    /// The number of the suite among those that the universe was made of.
+    pub suite: usize,
     /// What the suite's index says.
     pub package: PackageStanza<'text>,
 }
@@ -45,23 +64,23 @@ pub(super) struct PackageId(pub(super) usize);
 /// Says why suites do not go together.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidUniverse {
-    /// Two suites have different files for one version of a package.
-    #[error("package `{package}` {version} of suite `{first}` is not that of suite `{second}`")]
+    /// There are different files for one version of a package.
+    #[error("package `{package}` {version} of {first} is not that of {second}")]
     Disagreement {
         /// The package.
         package: String,
         /// Its version.
         version: String,
-        /// The suite that was named first.
-        first: String,
-        /// The other one.
-        second: String,
+        /// Where it was found first.
+        first: Origin,
+        /// Where else.
+        second: Origin,
     },
     /// What a package provides is malformed.
-    #[error("suite `{suite}` has a malformed package")]
+    #[error("a package of {origin} is malformed")]
     Package {
-        /// The suite.
-        suite: String,
+        /// Where the package comes from.
+        origin: Origin,
         /// What is wrong with the package.
         source: InvalidIndex,
     },
@@ -78,14 +97,31 @@ impl<'text> Universe<'text> {
             offers: Vec::with_capacity(suites.iter().map(|suite| suite.packages.len()).sum()),
             providers: BTreeMap::new(),
         };
-        for (number, Suite { name, priority, packages }) in suites.into_iter().enumerate() {
-            universe.suites.push((name, priority));
-            let offers = packages.into_iter().filter(|package| is_for(package, architecture));
-            universe.offers.extend(offers.map(|package| Offer { suite: number, package }));
-        }
-        universe.join()?;
-        universe.index_providers()?;
+        universe.add(suites)?;
         Ok(universe)
+    }
+
+    /// Adds more suites; their numbers follow those that are there.
+    pub fn with(&self, suites: Vec<Suite<'text>>) -> Result<Self, InvalidUniverse> {
+        let mut universe = Self {
+            architecture: self.architecture.clone(),
+            suites: self.suites.clone(),
+            offers: self.offers.clone(),
+            providers: BTreeMap::new(),
+        };
+        universe.add(suites)?;
+        Ok(universe)
+    }
+
+    fn add(&mut self, suites: Vec<Suite<'text>>) -> Result<(), InvalidUniverse> {
+        for Suite { origin, priority, packages } in suites {
+            let suite = self.suites.len();
+            self.suites.push((origin, priority));
+            let own = packages.into_iter().filter(|package| is_for(package, &self.architecture));
+            self.offers.extend(own.map(|package| Offer { suite, package }));
+        }
+        self.join()?;
+        self.index_providers()
     }
 
     /// Sorts the offers and leaves one of each version: that of the suite with the highest priority.
@@ -119,8 +155,7 @@ impl<'text> Universe<'text> {
 
     fn index_providers(&mut self) -> Result<(), InvalidUniverse> {
         for (number, offer) in self.offers.iter().enumerate() {
-            let invalid =
-                |source| InvalidUniverse::Package { suite: self.suites[offer.suite].0.clone(), source };
+            let invalid = |source| InvalidUniverse::Package { origin: self.origin(offer).clone(), source };
             for provided in offer.package.provides().map_err(invalid)? {
                 self.providers.entry(provided.name).or_default().push((PackageId(number), provided));
             }
@@ -159,8 +194,8 @@ impl<'text> Universe<'text> {
         names
     }
 
-    /// Returns the name of the suite that a package comes from.
-    pub fn suite(&self, offer: &Offer<'_>) -> &str {
+    /// Returns where a package comes from.
+    pub fn origin(&self, offer: &Offer<'_>) -> &Origin {
         &self.suites[offer.suite].0
     }
 

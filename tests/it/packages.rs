@@ -5,7 +5,9 @@ use std::thread;
 use seedkit::deb::baseline::parse_status;
 use seedkit::deb::index::{self, Priority};
 use seedkit::packages::request::UnknownPackage;
-use seedkit::packages::{Baseline, Closure, Options, Request, Suite, Universe, Unsolvable, Why, closure};
+use seedkit::packages::{
+    Baseline, Closure, Options, Origin, Request, Suite, Universe, Unsolvable, Why, closure,
+};
 
 use crate::support::apt::Apt;
 
@@ -18,7 +20,7 @@ const LATER_LIST: &str = "jq htop ethtool iproute2 bind9-dnsutils inetutils-teln
 
 fn universe<'text>(indices: &'text [(String, String)], architecture: &str) -> Universe<'text> {
     let suite = |(name, text): &'text (String, String)| Suite {
-        name: name.clone(),
+        origin: Origin::Suite(name.clone()),
         priority: 500,
         packages: index::parse(text).unwrap(),
     };

@@ -4,6 +4,7 @@
 //! ops-packages-<suite>-<architecture>-<12 hex>.tar.gz, in it one folder of that name:
 //!   Packages, Packages.gz   what apt reads: the stanzas of the distribution's index, sorted
 //!   Release                 size and SHA-256 of these two
+//!   InRelease, key.asc      the same with a signature, and its certificate; only where somebody signs
 //!   SHA256SUMS              every other file; the hex of the name are the first digits of its own SHA-256
 //!   install.sh              checks all of this, then has apt install what was requested
 //!   manifest.json           every package: version, size, SHA-256, why it is there
@@ -16,8 +17,8 @@
 //!
 //! # Why
 //! A repository, not loose files: `dpkg -i *.deb` fails on `Pre-Depends` and downgrades silently, while apt takes
-//! only what the node lacks. There is no `InRelease`: a key that travels with the bundle proves nothing that
-//! SHA256SUMS does not, and one that apt cannot find makes it complain.
+//! only what the node lacks. Nothing is signed unless somebody has a key of his own: one that is made for the bundle
+//! and travels with it proves nothing that SHA256SUMS does not.
 //!
 //! The name comes from SHA256SUMS, not from the finished file, so that the script can compute it on the node and
 //! write it down as what is installed.
@@ -39,6 +40,7 @@ pub use stanza::StanzaError;
 use crate::archive::ContentError;
 use crate::archive::compress::{Compression, Compressor};
 use crate::archive::tar::{TarError, TarWriter};
+use crate::deb::signature::{CannotSign, SigningKey};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::store::VerifyReader;
@@ -50,6 +52,8 @@ pub const SUMS: &str = "SHA256SUMS";
 /// The manifest, at the top of a bundle.
 pub const MANIFEST: &str = "manifest.json";
 const INSTALLER: &str = "ops/install.sh.tera";
+/// The certificate of who signs, at the top of a bundle.
+const CERTIFICATE: &str = "key.asc";
 
 /// One package, as the distribution's index and pool have it.
 #[derive(Debug, Clone)]
@@ -83,6 +87,17 @@ pub struct BundleInput<'a> {
     pub packages: &'a [BundledPackage],
     /// The date of the repository and of everything in the archive.
     pub epoch: Epoch,
+    /// Who signs it, if anybody does.
+    pub signer: Option<Signer<'a>>,
+}
+
+/// Who signs a bundle, and what nodes know him by.
+#[derive(Debug, Clone, Copy)]
+pub struct Signer<'a> {
+    /// The private key.
+    pub key: &'a SigningKey,
+    /// The file on the nodes that has the certificate; the one in the bundle where there is none.
+    pub node_keyring: Option<&'a str>,
 }
 
 /// Says why there is no bundle.
@@ -127,6 +142,9 @@ pub enum BundleError {
         /// Why.
         source: StanzaError,
     },
+    /// The repository cannot be signed.
+    #[error("cannot sign the bundle's repository")]
+    Sign(#[from] CannotSign),
     /// The script cannot be rendered.
     #[error("cannot render the script that installs the bundle")]
     Template(#[from] TemplateError),
@@ -167,15 +185,19 @@ impl Bundle {
         let pool = files.digests.clone();
         let index = stanzas.join("\n");
         let index_gz = gzip(index.as_bytes()).map_err(BundleError::Write)?;
-        files.add(
-            "Release",
-            release::text(input, [("Packages", index.as_bytes()), ("Packages.gz", &index_gz)]),
-        )?;
+        let release = release::text(input, [("Packages", index.as_bytes()), ("Packages.gz", &index_gz)]);
+        if let Some(Signer { key, .. }) = &input.signer {
+            files.add("InRelease", key.sign(&release, input.epoch)?)?;
+            files.add(CERTIFICATE, key.armored_certificate()?)?;
+        }
+        files.add("Release", release)?;
         files.add("Packages", index)?;
         files.add("Packages.gz", index_gz)?;
         files.add("request", input.requested.iter().map(|name| format!("{name}\n")).collect::<String>())?;
         files.add(MANIFEST, Manifest::of(input, packages.values().copied()).to_json())?;
-        let place = json!({"bundle": {"suite": input.suite, "architecture": input.architecture}});
+        let BundleInput { suite, architecture, .. } = input;
+        let place =
+            json!({"bundle": {"suite": suite, "architecture": architecture, "keyring": keyring(input)}});
         files.add("install.sh", templates.render(INSTALLER, &place)?)?;
         let Files { mut tree, digests } = files;
         let sums: String =
@@ -283,6 +305,14 @@ fn checked<'a>(input: &BundleInput<'a>) -> Result<BTreeMap<&'a str, &'a BundledP
     match input.requested.iter().find(|name| !packages.contains_key(name.as_str())) {
         Some(name) => Err(BundleError::NotShipped { name: name.clone() }),
         None => Ok(packages),
+    }
+}
+
+/// Returns what the script is to trust the repository by: nothing, a file of the bundle, or one of the node.
+fn keyring<'a>(input: &BundleInput<'a>) -> &'a str {
+    match input.signer {
+        None => "",
+        Some(Signer { node_keyring, .. }) => node_keyring.unwrap_or(CERTIFICATE),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::digest::Digest;
 
 /// Returns the text, which vouches for `files`.
 pub(super) fn text(input: &BundleInput<'_>, files: [(&str, &[u8]); 2]) -> String {
-    let BundleInput { suite, architecture, epoch, requested: _, packages: _ } = input;
+    let BundleInput { suite, architecture, epoch, requested: _, packages: _, signer: _ } = input;
     let format = format_description!(
         "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] UTC"
     );

@@ -28,6 +28,7 @@ fn plan_with(
         requested: &requested,
         packages,
         epoch: "1763683200".parse().unwrap(),
+        signer: None,
     };
     change(&mut input);
     Bundle::plan(&input, &Templates::builtin())

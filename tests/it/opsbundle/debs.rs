@@ -8,6 +8,7 @@ use seedkit::digest::Digest;
 use seedkit::opsbundle::BundledPackage;
 
 use crate::support::oracle;
+use crate::support::sandbox::names;
 
 /// Returns the machine's architecture, as dpkg names it.
 pub(crate) fn native() -> String {
@@ -24,6 +25,11 @@ impl Debs {
 
     pub(crate) fn folder(&self) -> &Path {
         self.0.path()
+    }
+
+    /// Returns the file names of the packages, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        names(self.folder())
     }
 
     /// Builds a package of the given fields and files; what lies in `DEBIAN/` with `#!` is a maintainer script.
@@ -46,8 +52,11 @@ impl Debs {
         let name = fields.lines().next().unwrap().strip_prefix("Package: ").unwrap();
         let number = fs::read_dir(self.folder()).unwrap().count();
         let deb = self.folder().join(format!("{name}-{number}.deb"));
-        let options = ["--root-owner-group", "-Zgzip", "-z1", "--build"].map(AsRef::as_ref);
-        oracle::run("dpkg-deb", options.into_iter().chain([root.path().as_os_str(), deb.as_os_str()]));
+        let options = ["--root-owner-group", "-Zgzip", "-z1", "--build"];
+        let mut build = oracle::command("dpkg-deb");
+        build.args(options).args([root.path(), &deb]);
+        // The time is in the file: without one that is given, packages built in different seconds differ.
+        oracle::finish(build.env("SOURCE_DATE_EPOCH", "1704067200"));
         deb
     }
 

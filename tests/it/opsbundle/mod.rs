@@ -2,9 +2,11 @@
 
 pub(crate) mod debs;
 mod install;
-mod node;
+mod lab;
+pub(crate) mod node;
 mod refusals;
 mod repository;
+mod signed;
 mod unit;
 
 use std::collections::BTreeSet;
@@ -29,7 +31,7 @@ fn bundle_for(
 ) -> Bundle {
     let requested: BTreeSet<String> = requested.iter().map(|name| (*name).to_owned()).collect();
     let epoch = "4102444800".parse().unwrap();
-    let input = BundleInput { suite, architecture, requested: &requested, packages, epoch };
+    let input = BundleInput { suite, architecture, requested: &requested, packages, epoch, signer: None };
     Bundle::plan(&input, &Templates::builtin()).unwrap()
 }
 

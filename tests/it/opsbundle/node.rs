@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use fs_err as fs;
 use seedkit::opsbundle::Bundle;
@@ -12,8 +13,8 @@ use super::archive;
 use crate::support::oracle;
 use crate::support::sandbox::Run;
 
-pub(super) const MARKER: &str = "/var/lib/k8s-ops-packages-installed";
-pub(super) const LOG: &str = "/var/log/k8s-ops-packages.log";
+pub(crate) const MARKER: &str = "/var/lib/k8s-ops-packages-installed";
+pub(crate) const LOG: &str = "/var/log/k8s-ops-packages.log";
 /// A folder whose path needs quotes, and decodes to another one.
 const OPT: &str = "/opt/ops packages #1 %20";
 
@@ -34,20 +35,36 @@ mkdir work
 exit "$status"
 "#;
 
+/// What a node has before anything is put there, as mmdebstrap makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// What nothing works without, and apt.
+    Minimal,
+    /// What anybody expects of a system, too: systemd, iproute2, cron.
+    Usual,
+}
+
 /// What one node differs in from the others.
-pub(super) struct Node(TempDir);
+pub(crate) struct Node {
+    folder: TempDir,
+    base: Base,
+}
 
 impl Node {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::with(Base::Minimal)
+    }
+
+    pub(crate) fn with(base: Base) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         for name in ["upper", "work", "root"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
-        Self(folder)
+        Self { folder, base }
     }
 
     /// Runs a script as root, with nothing of the caller's environment.
-    pub(super) fn run(&self, script: &str) -> Run {
+    pub(crate) fn run(&self, script: &str) -> Run {
         let is_root = rustix::process::geteuid().is_root();
         let mut command = oracle::command("unshare");
         if !is_root {
@@ -65,12 +82,13 @@ impl Node {
             ENTER,
             "sh",
         ]);
-        command.arg(self.0.path()).arg(system()).arg(if is_root { "" } else { ",userxattr" }).arg(script);
+        let folders = [self.folder.path(), system(self.base)];
+        command.args(folders).arg(if is_root { "" } else { ",userxattr" }).arg(script);
         Run::of(&mut command)
     }
 
     /// Puts a file there.
-    pub(super) fn put(&self, path: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn put(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.upper(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
@@ -78,18 +96,23 @@ impl Node {
 
     /// Unpacks a bundle there, and returns its folder.
     pub(super) fn unpack(&self, bundle: &Bundle) -> String {
-        self.put(&format!("{OPT}/bundle.tar.gz"), archive(bundle));
+        self.unpack_archive(bundle.name(), archive(bundle))
+    }
+
+    /// Unpacks the archive of the bundle of that name there, and returns its folder.
+    pub(crate) fn unpack_archive(&self, name: &str, archive: Vec<u8>) -> String {
+        self.put(&format!("{OPT}/bundle.tar.gz"), archive);
         self.run(&format!("cd '{OPT}'; tar --extract --file bundle.tar.gz; rm bundle.tar.gz")).succeeds();
-        format!("{OPT}/{}", bundle.name())
+        format!("{OPT}/{name}")
     }
 
     /// Installs a bundle by hand.
-    pub(super) fn install(&self, folder: &str) -> Run {
+    pub(crate) fn install(&self, folder: &str) -> Run {
         self.run(&format!("sh '{folder}/install.sh'"))
     }
 
     /// Installs loose packages, as somebody did before.
-    pub(super) fn install_debs(&self, debs: &[&Path]) {
+    pub(crate) fn install_debs(&self, debs: &[&Path]) {
         for deb in debs {
             let name = deb.file_name().unwrap().to_str().unwrap();
             self.put(&format!("/before/{name}"), fs::read(deb).unwrap());
@@ -98,13 +121,13 @@ impl Node {
     }
 
     /// Returns a file that is not as in every node.
-    pub(super) fn read(&self, path: &str) -> Option<String> {
+    pub(crate) fn read(&self, path: &str) -> Option<String> {
         let path = self.upper(path);
         path.is_file().then(|| fs::read_to_string(path).unwrap())
     }
 
     /// Returns `name version` of each installed package whose name begins with `ops-`.
-    pub(super) fn installed(&self) -> Vec<String> {
+    pub(crate) fn installed(&self) -> Vec<String> {
         let show =
             "dpkg-query -W -f '${db:Status-Abbrev}${Package} ${Version}\\n' 'ops-*' 2>/dev/null || true";
         let lines = self.run(show).succeeds().stdout;
@@ -115,7 +138,7 @@ impl Node {
     }
 
     /// Returns every path that is not as in every node, with the time of its last change.
-    pub(super) fn changes(&self) -> Vec<(PathBuf, std::time::SystemTime)> {
+    pub(crate) fn changes(&self) -> Vec<(PathBuf, std::time::SystemTime)> {
         let entries =
             walkdir::WalkDir::new(self.upper("")).sort_by_file_name().into_iter().map(Result::unwrap);
         let files = entries.filter(|entry| !entry.file_type().is_dir());
@@ -123,26 +146,39 @@ impl Node {
     }
 
     fn upper(&self, path: &str) -> PathBuf {
-        self.0.path().join("upper").join(path.trim_start_matches('/'))
+        self.folder.path().join("upper").join(path.trim_start_matches('/'))
     }
 }
 
 /// Returns the code name of the machine's release.
-pub(super) fn suite() -> String {
+pub(crate) fn suite() -> String {
     let release = fs::read_to_string("/etc/os-release").unwrap();
     let line = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
     line.expect("tests run on a release of Debian or Ubuntu").trim_matches('"').to_owned()
 }
 
-/// Returns the system below all nodes; made once, from where this machine gets its own packages.
-fn system() -> &'static Path {
-    static SYSTEM: OnceLock<PathBuf> = OnceLock::new();
-    SYSTEM.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("node-{}", suite()));
+/// How long a system is kept: an older one would have to be upgraded by what the mirror has by then.
+const KEPT: Duration = Duration::from_hours(24);
+
+/// Returns the system below all nodes of a base; made once, from where this machine gets its own packages.
+fn system(base: Base) -> &'static Path {
+    static MINIMAL: OnceLock<PathBuf> = OnceLock::new();
+    static USUAL: OnceLock<PathBuf> = OnceLock::new();
+    let (system, variant) = match base {
+        Base::Minimal => (&MINIMAL, "minbase"),
+        Base::Usual => (&USUAL, "important"),
+    };
+    system.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("node-{}-{variant}", suite()));
+        if is_old(&target) {
+            let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            // Another run of the tests may have been faster.
+            let _moved = fs::rename(&target, folder.path().join("root"));
+        }
         if !target.is_dir() {
             let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
             let root = folder.path().join("root");
-            make_system(&folder.path().join("root.tar"), &root);
+            make_system(variant, &folder.path().join("root.tar"), &root);
             // Another run of the tests may have been faster: its system is as good.
             if let Err(error) = fs::rename(&root, &target) {
                 assert!(target.is_dir(), "{error}");
@@ -152,9 +188,15 @@ fn system() -> &'static Path {
     })
 }
 
-fn make_system(tar: &Path, root: &Path) {
+fn is_old(folder: &Path) -> bool {
+    let made = fs::metadata(folder).and_then(|folder| folder.modified());
+    made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > KEPT))
+}
+
+fn make_system(variant: &str, tar: &Path, root: &Path) {
     let mut mmdebstrap = oracle::command("mmdebstrap");
-    mmdebstrap.args(["--variant=apt", "--format=tar", "--aptopt=Acquire::Languages \"none\""]);
+    mmdebstrap.args(["--format=tar", "--aptopt=Acquire::Languages \"none\""]);
+    mmdebstrap.arg(format!("--variant={variant}"));
     for option in [
         "force-unsafe-io",
         "path-exclude=/usr/share/doc/*",

@@ -8,6 +8,8 @@
 //! lie on a worker's ISO. Bootstrap tokens (`abcdef.0123456789abcdef`, what `k3s token generate` prints) are
 //! refused for both: they are fatal as a server token, and an agent needs them created in a running cluster.
 
+use std::fmt;
+
 use crate::secrets::SecretText;
 
 const LONGEST_TOKEN: usize = 512;
@@ -15,7 +17,8 @@ const LONGEST_TOKEN: usize = 512;
 /// A token that k3s accepts in `token:` or `agent-token:`.
 #[derive(Debug, Clone)]
 pub struct Token {
-    text: SecretText,
+    user: User,
+    password: SecretText,
     authority_hash: Option<String>,
 }
 
@@ -42,11 +45,48 @@ pub enum InvalidToken {
     /// The part after `::`.
     #[error("the token begins with `K10` but does not end with `server:<password>` or `node:<password>`")]
     Credentials,
+    /// A token of servers where that of agents belongs, or the other way round.
+    #[error(
+        "the token is for `{found}`, and here belongs one for `{expected}`: `K10<hash>::{expected}:<password>`"
+    )]
+    User {
+        /// Whom the token names.
+        found: User,
+        /// Whom it should name.
+        expected: User,
+    },
+    /// The hash is that of another cluster's authority.
+    #[error("the token begins with the hash of another certificate authority than the cluster's own")]
+    ForeignAuthority,
+    /// The hash is that of an authority which does not exist yet.
+    #[error(
+        "the token begins with the hash of a certificate authority, but k3s makes the cluster's own only when the \
+         first server starts"
+    )]
+    UnknownAuthority,
+}
+
+/// Who joins with a token, as k3s names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    /// Servers: whoever has their token is an administrator.
+    Server,
+    /// Agents.
+    Node,
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Server => "server",
+            Self::Node => "node",
+        })
+    }
 }
 
 impl Token {
-    /// Checks a token that lies in the secrets; line ends after it are dropped.
-    pub fn from_secret(secret: &SecretText) -> Result<Self, InvalidToken> {
+    /// Checks a token that lies in the secrets, and is for `user`; line ends after it are dropped.
+    pub fn from_secret(secret: &SecretText, user: User) -> Result<Self, InvalidToken> {
         let text = secret.expose_line();
         if text.is_empty() {
             return Err(InvalidToken::Empty);
@@ -54,26 +94,40 @@ impl Token {
         if text.len() > LONGEST_TOKEN {
             return Err(InvalidToken::TooLong);
         }
-        let authority_hash = match text.strip_prefix("K10") {
-            Some(rest) => Some(parse_full_form(rest)?.to_owned()),
-            None => {
-                check_password(text)?;
-                None
+        let (authority_hash, password) = match text.strip_prefix("K10") {
+            Some(rest) => {
+                let (hash, found, password) = parse_full_form(rest)?;
+                if found != user {
+                    return Err(InvalidToken::User { found, expected: user });
+                }
+                (Some(hash.to_owned()), password)
             }
+            None => (None, text),
         };
-        Ok(Self { text: SecretText::from(text.to_owned()), authority_hash })
+        check_password(password)?;
+        Ok(Self { user, password: SecretText::from(password.to_owned()), authority_hash })
     }
 
-    /// Returns the token as it is written to k3s' configuration.
-    pub fn text(&self) -> &SecretText {
-        &self.text
+    /// Returns the token's secret part, which is also its short form.
+    pub fn password(&self) -> &SecretText {
+        &self.password
     }
 
-    /// Returns the SHA-256 of the cluster's CA that a full token demands, in hexadecimal; `None` for a short one.
+    /// Returns the token as nodes carry it: with the hash of the cluster's authority where it is known.
     ///
-    /// A first server starts with a full token only if that very CA was made beforehand and lies on the node.
-    pub fn authority_hash(&self) -> Option<&str> {
-        self.authority_hash.as_deref()
+    /// With the hash, a node talks to no other cluster: it compares it before it sends the password.
+    ///
+    /// # Errors
+    /// If the token in the secrets holds another hash, or any while none can be known.
+    pub fn for_nodes(&self, authority_hash: Option<&str>) -> Result<SecretText, InvalidToken> {
+        match (authority_hash, self.authority_hash.as_deref()) {
+            (None, None) => Ok(self.password.clone()),
+            (None, Some(_)) => Err(InvalidToken::UnknownAuthority),
+            (Some(known), Some(own)) if known != own => Err(InvalidToken::ForeignAuthority),
+            (Some(known), _) => {
+                Ok(SecretText::from(format!("K10{known}::{}:{}", self.user, self.password.expose())))
+            }
+        }
     }
 }
 
@@ -98,20 +152,21 @@ fn generate_hex<const BYTES: usize>() -> Result<SecretText, getrandom::Error> {
     Ok(SecretText::from(hex + "\n"))
 }
 
-/// Reads what follows `K10` and returns the hash.
-fn parse_full_form(rest: &str) -> Result<&str, InvalidToken> {
+/// Reads what follows `K10`: the hash, the user, the password.
+fn parse_full_form(rest: &str) -> Result<(&str, User, &str), InvalidToken> {
     let (hash, credentials) = rest.split_once("::").ok_or(InvalidToken::AuthorityHash)?;
     // k3s compares the hash as text, and makes it in lower case.
     if hash.len() != 64 || !hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(InvalidToken::AuthorityHash);
     }
     match credentials.split_once(':') {
-        Some(("server" | "node", password)) if !password.is_empty() => check_password(password)?,
-        Some(_) => return Err(InvalidToken::Credentials),
-        None if is_bootstrap_form(credentials) => return Err(InvalidToken::Bootstrap),
-        None => return Err(InvalidToken::Credentials),
+        Some((_, "")) => Err(InvalidToken::Credentials),
+        Some(("server", password)) => Ok((hash, User::Server, password)),
+        Some(("node", password)) => Ok((hash, User::Node, password)),
+        Some(_) => Err(InvalidToken::Credentials),
+        None if is_bootstrap_form(credentials) => Err(InvalidToken::Bootstrap),
+        None => Err(InvalidToken::Credentials),
     }
-    Ok(hash)
 }
 
 fn check_password(text: &str) -> Result<(), InvalidToken> {
@@ -138,30 +193,39 @@ mod tests {
     const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     fn parse(text: &str) -> Result<Token, InvalidToken> {
-        Token::from_secret(&SecretText::from(text.to_owned()))
+        Token::from_secret(&SecretText::from(text.to_owned()), User::Server)
     }
 
     #[test]
     fn a_generated_token_is_64_hex_digits_and_accepted() {
         let (one, other) = (generate_token().unwrap(), generate_token().unwrap());
         assert_ne!(one, other);
-        let token = Token::from_secret(&one).unwrap();
-        let text = token.text().expose();
+        let token = Token::from_secret(&one, User::Server).unwrap();
+        let text = token.password().expose();
         assert!(text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
         assert_eq!(generate_node_password().unwrap().expose_line().len(), 32);
     }
 
     #[test]
-    fn short_and_full_tokens_are_told_apart() {
-        assert_eq!(parse("aSimple-token_1.2\r\n").unwrap().authority_hash(), None);
-        for user in ["server", "node"] {
-            let token = parse(&format!("K10{HASH}::{user}:secret")).unwrap();
-            assert_eq!(token.authority_hash(), Some(HASH));
-        }
+    fn nodes_carry_the_hash_where_it_is_known() {
+        let full = format!("K10{HASH}::server:secret");
+        let agents = Token::from_secret(&SecretText::from("secret\n".to_owned()), User::Node).unwrap();
+        let short = parse("secret\r\n").unwrap();
+        let carried = |token: &Token, hash| token.for_nodes(hash).map(|text| text.expose().to_owned());
+        assert_eq!(carried(&short, None), Ok("secret".to_owned()));
+        assert_eq!(carried(&short, Some(HASH)), Ok(full.clone()));
+        assert_eq!(carried(&agents, Some(HASH)), Ok(format!("K10{HASH}::node:secret")));
+        let token = parse(&full).unwrap();
+        assert_eq!(token.password().expose(), "secret");
+        assert_eq!(carried(&token, Some(HASH)), Ok(full));
+        let foreign = HASH.replace('0', "1");
+        assert_eq!(carried(&token, Some(&foreign)), Err(InvalidToken::ForeignAuthority));
+        assert_eq!(carried(&token, None), Err(InvalidToken::UnknownAuthority));
     }
 
     #[test]
     fn what_k3s_would_die_of_is_refused() {
+        let node = InvalidToken::User { found: User::Node, expected: User::Server };
         for (text, reason) in [
             ("", InvalidToken::Empty),
             ("\n", InvalidToken::Empty),
@@ -177,7 +241,10 @@ mod tests {
             (&format!("K10{HASH}::server:"), InvalidToken::Credentials),
             (&format!("K10{HASH}::root:secret"), InvalidToken::Credentials),
             (&format!("K10{HASH}::secret"), InvalidToken::Credentials),
+            (&format!("K10{HASH}::node:secret"), node),
+            (&format!("K10{HASH}::server:a b"), InvalidToken::Characters),
             (&format!("K10{HASH}::abcdef.0123456789abcdef"), InvalidToken::Bootstrap),
+            (&format!("K10{HASH}::server:abcdef.0123456789abcdef"), InvalidToken::Bootstrap),
         ] {
             assert_eq!(parse(text).unwrap_err(), reason, "{text}");
         }

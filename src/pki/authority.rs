@@ -55,7 +55,7 @@ pub enum PkiError {
         days: u32,
     },
     /// Clients refuse a chain as soon as its authority has expired.
-    #[error("the server certificate would be valid until {wanted}, its authority only until {authority}")]
+    #[error("the certificate would be valid until {wanted}, its authority only until {authority}")]
     OutlivesAuthority {
         /// The last day that was asked for.
         wanted: Date,
@@ -92,7 +92,7 @@ pub enum PkiError {
 }
 
 impl Authority {
-    /// Makes an authority that signs itself; it lasts `lifetime_days` from `epoch`.
+    /// Makes an authority that signs itself and servers, but no authorities; it lasts `lifetime_days` from `epoch`.
     ///
     /// To be called once for each lab: the certificate is kept in the secrets and is an input afterwards.
     pub fn generate_self_signed(
@@ -101,11 +101,7 @@ impl Authority {
         epoch: Epoch,
         lifetime_days: u32,
     ) -> Result<Self, PkiError> {
-        let length = subject.chars().count();
-        if !(1..=LONGEST_COMMON_NAME).contains(&length) || subject.chars().any(char::is_control) {
-            return Err(PkiError::Subject { subject: subject.escape_debug().take(80).collect() });
-        }
-        let mut parameters = generate_parameters(subject, epoch, lifetime_days)?;
+        let mut parameters = generate_authority_parameters(subject, epoch, lifetime_days)?;
         parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         parameters.key_usages =
             vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -126,6 +122,11 @@ impl Authority {
             return Err(PkiError::WrongKey { subject: subject() });
         }
         Ok(Self { key, pem: certificate.to_owned(), view })
+    }
+
+    /// Returns its private key.
+    pub fn key(&self) -> &PrivateKey {
+        &self.key
     }
 
     /// Returns the certificate, the one file that nodes need.
@@ -168,7 +169,7 @@ impl Authority {
     }
 
     /// Compares by the second and reports by the day.
-    fn refuse_to_be_outlived(&self, parameters: &CertificateParams) -> Result<(), PkiError> {
+    pub(super) fn refuse_to_be_outlived(&self, parameters: &CertificateParams) -> Result<(), PkiError> {
         if parameters.not_after.unix_timestamp() <= self.view.not_after() {
             return Ok(());
         }
@@ -220,7 +221,20 @@ fn alternative_name(name: &SubjectName) -> Result<SanType, PkiError> {
     }
 }
 
-/// Fills in what both kinds of certificate share: subject, validity, a random serial number.
+/// Fills in what all authorities share, after a look at the name.
+pub(super) fn generate_authority_parameters(
+    subject: &str,
+    epoch: Epoch,
+    lifetime_days: u32,
+) -> Result<CertificateParams, PkiError> {
+    let length = subject.chars().count();
+    if !(1..=LONGEST_COMMON_NAME).contains(&length) || subject.chars().any(char::is_control) {
+        return Err(PkiError::Subject { subject: subject.escape_debug().take(80).collect() });
+    }
+    generate_parameters(subject, epoch, lifetime_days)
+}
+
+/// Fills in what all kinds of certificate share: subject, validity, a random serial number.
 fn generate_parameters(
     common_name: &str,
     epoch: Epoch,
@@ -302,8 +316,7 @@ mod tests {
     fn a_server_certificate_that_outlives_its_authority_is_refused_with_both_dates() {
         assert!(server(&authority(10), 10).is_ok());
         let message = server(&authority(10), 11).unwrap_err().to_string();
-        let expected =
-            "the server certificate would be valid until 2025-12-02, its authority only until 2025-12-01";
+        let expected = "the certificate would be valid until 2025-12-02, its authority only until 2025-12-01";
         assert_eq!(message, expected);
     }
 

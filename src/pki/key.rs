@@ -2,9 +2,24 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use p256::elliptic_curve::sec1::ToEncodedPoint as _;
+use p256::pkcs8::DecodePrivateKey as _;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 
 use crate::secrets::SecretText;
+
+// RFC 5915, `ECPrivateKey` on P-256: all its parts have one length. OpenSSL and Go find no key without the curve's
+// name in it, which the crates leave out.
+/// A sequence of 119 octets: version 1, then a private key of 32 octets.
+const SEC1_START: [u8; 7] = [0x30, 0x77, 0x02, 0x01, 0x01, 0x04, 0x20];
+/// `[0]`: the identifier of `prime256v1`.
+const SEC1_CURVE: [u8; 12] = [0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+/// `[1]`: a bit string of 65 octets, the point in uncompressed form.
+const SEC1_PUBLIC_START: [u8; 5] = [0xa1, 0x44, 0x03, 0x42, 0x00];
+/// RFC 7468: characters in a line of PEM.
+const PEM_LINE: usize = 64;
 
 /// A private key that can sign; `Debug` shows only its algorithm.
 pub struct PrivateKey(KeyPair);
@@ -26,6 +41,9 @@ pub enum InvalidKey {
         "the PEM block `PRIVATE KEY` holds no usable PKCS#8 key: expected ECDSA P-256 or P-384, Ed25519 or RSA"
     )]
     Content(#[source] rcgen::Error),
+    /// The key is of another kind than its place asks for.
+    #[error("the key is not an ECDSA key on the curve P-256")]
+    Curve,
 }
 
 impl PrivateKey {
@@ -54,6 +72,24 @@ impl PrivateKey {
     /// Returns the key as PKCS#8 in PEM, to be written with mode 0600.
     pub fn to_pem(&self) -> SecretText {
         SecretText::from(self.0.serialize_pem())
+    }
+
+    /// Returns the key as SEC 1 in PEM, `EC PRIVATE KEY` with its curve inside: the form of k3s' own keys (RFC 5915).
+    ///
+    /// # Errors
+    /// If it is not a key on the curve P-256.
+    pub fn to_sec1_pem(&self) -> Result<SecretText, InvalidKey> {
+        let key = p256::SecretKey::from_pkcs8_der(&self.0.serialize_der()).map_err(|_| InvalidKey::Curve)?;
+        let public = key.public_key().to_encoded_point(false);
+        let der =
+            [&SEC1_START[..], key.to_bytes().as_slice(), &SEC1_CURVE, &SEC1_PUBLIC_START, public.as_bytes()]
+                .concat();
+        let body = STANDARD.encode(der);
+        let lines = body.as_bytes().chunks(PEM_LINE).map(String::from_utf8_lossy).collect::<Vec<_>>();
+        Ok(SecretText::from(format!(
+            "-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n",
+            lines.join("\n")
+        )))
     }
 
     /// Returns the public half as a DER `SubjectPublicKeyInfo`, as certificates hold it.

@@ -189,9 +189,14 @@ impl CertificateView {
         &self.public_key
     }
 
+    /// Returns the SHA-256 of the DER form.
+    pub fn digest(&self) -> Digest {
+        Digest::sha256(&self.der)
+    }
+
     /// Returns the SHA-256 of the DER form in upper-case pairs, as `openssl x509 -fingerprint -sha256` prints it.
     pub fn fingerprint(&self) -> String {
-        let hex = Digest::sha256(&self.der).hex().to_ascii_uppercase();
+        let hex = self.digest().hex().to_ascii_uppercase();
         let pairs: Vec<&str> = (0..hex.len()).step_by(2).map(|start| &hex[start..start + 2]).collect();
         pairs.join(":")
     }

@@ -154,7 +154,7 @@ impl Index<'_> {
         // A hard link names its target from the top of the archive, a symbolic link from its own folder.
         let is_symlink = entry.header().entry_type().is_symlink();
         let base = name.rsplit_once('/').filter(|_| is_symlink).map_or("", |(base, _)| base);
-        match resolve(base, &String::from_utf8_lossy(&target)) {
+        match resolve_link(base, &String::from_utf8_lossy(&target)) {
             Some(target) => {
                 self.links.insert(name, target);
                 Ok(())
@@ -179,7 +179,7 @@ impl Index<'_> {
 }
 
 /// Follows a relative link from the folder `base`; `None` if it leaves the archive.
-fn resolve(base: &str, target: &str) -> Option<String> {
+pub(crate) fn resolve_link(base: &str, target: &str) -> Option<String> {
     if target.starts_with('/') {
         return None;
     }

@@ -35,6 +35,17 @@ pub struct IndexEntry {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl IndexEntry {
+    /// Returns the image's names; one that is a tag only, as some programs write it, says nothing about a registry.
+    pub fn references(&self) -> impl Iterator<Item = Reference> {
+        [REF_NAME, CONTAINERD_NAME]
+            .into_iter()
+            .filter_map(|key| self.annotations.get(key))
+            .filter(|name| Reference::text_says_version(name))
+            .filter_map(|name| name.parse().ok())
+    }
+}
+
 /// The document `index.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -151,7 +151,7 @@ impl LayoutSource {
             Some(digest) => self.images.iter().find(|entry| entry.descriptor.digest == *digest),
             None => {
                 let named = |is_it: fn(&Reference, &Reference) -> bool| {
-                    self.images.iter().find(|entry| names(entry).any(|name| is_it(&name, reference)))
+                    self.images.iter().find(|entry| entry.references().any(|name| is_it(&name, reference)))
                 };
                 named(|name, wanted| name == wanted)
                     .or_else(|| named(|name, wanted| name.tagged_name() == wanted.tagged_name()))
@@ -191,15 +191,6 @@ struct SavedImage {
     config: String,
     repo_tags: Option<Vec<String>>,
     layers: Vec<String>,
-}
-
-/// Returns the image's names; one that is a tag only, as some programs write it, says nothing about a registry.
-fn names(entry: &IndexEntry) -> impl Iterator<Item = Reference> {
-    [REF_NAME, CONTAINERD_NAME]
-        .into_iter()
-        .filter_map(|key| entry.annotations.get(key))
-        .filter(|name| Reference::text_says_version(name))
-        .filter_map(|name| name.parse().ok())
 }
 
 /// Returns what people know the image by, printable whatever the document holds.

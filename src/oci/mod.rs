@@ -4,8 +4,10 @@
 //! *looked into* through [`Manifest`]. Nothing here opens a connection.
 
 mod archive_members;
+pub mod archive_names;
 pub mod graph;
 pub mod import;
+pub mod inventory;
 pub mod layout;
 mod layout_source;
 mod manifest;
@@ -14,6 +16,7 @@ mod reference;
 mod source;
 mod source_files;
 
+pub(crate) use archive_members::resolve_link;
 pub use graph::Graph;
 pub use layout_source::LayoutSource;
 pub use manifest::{Child, Kind, MANIFEST_LIMIT, Manifest, ManifestError, media_type};

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::archive_members::{self, Members};
+use crate::fs::open_below;
 
 /// Read access to named files, in a folder or in a tar archive.
 #[derive(Debug)]
@@ -141,22 +142,4 @@ impl SourceFiles {
         }
         Ok(bytes)
     }
-}
-
-/// Opens the file `name` below `folder`; `None` if it is no regular file.
-///
-/// Links are not followed on the way: one could lead out of the folder, to a device, to a FIFO.
-fn open_below(folder: &Path, name: &str) -> Result<Option<std::fs::File>, Errno> {
-    let on_the_way = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let at_the_end = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut components = name.split('/').peekable();
-    let mut place = rustix::fs::open(folder, on_the_way, Mode::empty())?;
-    while let Some(component) = components.next() {
-        let is_last = components.peek().is_none();
-        let flags = if is_last { at_the_end } else { on_the_way | OFlags::NOFOLLOW };
-        place = rustix::fs::openat(&place, component, flags, Mode::empty())?;
-    }
-    let file = std::fs::File::from(place);
-    let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-    Ok(is_file.then_some(file))
 }

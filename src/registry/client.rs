@@ -13,7 +13,7 @@ use super::challenge::Challenge;
 use super::credentials::Credentials;
 use super::endpoint::{Endpoint, PlainHttp, parse_url};
 use super::refusal::refused;
-use super::token::Authorizer;
+use super::token::{Access, Authorizer};
 use super::transport::{Answer, Request, Transport};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::oci::{
@@ -55,9 +55,21 @@ impl Client {
     /// # Errors
     /// If the endpoint's CA file cannot be used.
     pub fn registry(&self, endpoint: Endpoint) -> Result<Registry, SourceError> {
+        self.registry_for(endpoint, Access::Pull)
+    }
+
+    /// Returns one registry to push to.
+    ///
+    /// # Errors
+    /// If the endpoint's CA file cannot be used.
+    pub fn registry_to_push(&self, endpoint: Endpoint) -> Result<Registry, SourceError> {
+        self.registry_for(endpoint, Access::Push)
+    }
+
+    fn registry_for(&self, endpoint: Endpoint, access: Access) -> Result<Registry, SourceError> {
         let transport = self.transport(endpoint.ca_file().map(Into::into))?;
         let credentials = Arc::clone(&self.credentials);
-        let authorizer = Authorizer::new(Arc::clone(&transport), credentials, endpoint.clone());
+        let authorizer = Authorizer::new(Arc::clone(&transport), credentials, endpoint.clone(), access);
         Ok(Registry { endpoint, transport, authorizer })
     }
 
@@ -104,8 +116,8 @@ impl Client {
 /// One registry.
 #[derive(Debug)]
 pub struct Registry {
-    endpoint: Endpoint,
-    transport: Arc<Transport>,
+    pub(super) endpoint: Endpoint,
+    pub(super) transport: Arc<Transport>,
     authorizer: Authorizer,
 }
 
@@ -116,9 +128,21 @@ impl Registry {
     }
 
     /// Asks for a manifest or blob, with a token or password where the registry wants one.
-    fn ask(&self, method: Method, repository: &str, kind: &str, name: &str) -> Result<Answer, SourceError> {
-        let mut request = Request::new(method, self.endpoint.api(repository, kind, name));
+    pub(super) fn ask(
+        &self,
+        method: Method,
+        repository: &str,
+        kind: &str,
+        name: &str,
+    ) -> Result<Answer, SourceError> {
+        let url = self.endpoint.api(repository, kind, name);
+        let mut request = Request::new(method, url);
         request.accept = (kind == MANIFESTS).then(|| media_type::MANIFESTS.join(", "));
+        self.authorized(repository, request)
+    }
+
+    /// Sends a request that concerns a repository, with a token or password where the registry wants one.
+    pub(super) fn authorized(&self, repository: &str, mut request: Request) -> Result<Answer, SourceError> {
         let grant = self.authorizer.current(repository)?;
         request.authorization = grant.as_ref().map(|grant| grant.header.clone());
         let answer = self.transport.send(&request)?;
@@ -141,7 +165,7 @@ impl Registry {
         if answer.status() == StatusCode::OK { Ok(answer) } else { Err(self.refused(repository, answer)) }
     }
 
-    fn refused(&self, repository: &str, answer: Answer) -> SourceError {
+    pub(super) fn refused(&self, repository: &str, answer: Answer) -> SourceError {
         // Whose credentials were used matters where there may be others: for who may read, and how much.
         let note =
             [401, 403, 429].contains(&answer.status().as_u16()).then(|| self.authorizer.note(repository));
@@ -249,19 +273,19 @@ impl ImageSource for Registry {
     }
 }
 
-const MANIFESTS: &str = "manifests";
-const BLOBS: &str = "blobs";
+pub(super) const MANIFESTS: &str = "manifests";
+pub(super) const BLOBS: &str = "blobs";
 
 fn name(reference: &Reference) -> String {
     let tag = || reference.tag().unwrap_or("latest").to_owned();
     reference.digest().map_or_else(tag, Digest::to_string)
 }
 
-fn while_doing(what: &str, error: SourceError) -> SourceError {
+pub(super) fn while_doing(what: &str, error: SourceError) -> SourceError {
     SourceError { message: format!("{what}: {}", error.message), ..error }
 }
 
-fn invalid(message: String) -> SourceError {
+pub(super) fn invalid(message: String) -> SourceError {
     SourceError::new(SourceErrorKind::Invalid, message)
 }
 

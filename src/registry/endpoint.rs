@@ -35,6 +35,18 @@ pub struct InvalidEndpoint {
     reason: String,
 }
 
+impl InvalidEndpoint {
+    /// Returns what may be shown of the URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns what is wrong with it.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
 impl Endpoint {
     /// Returns where `registry` is by its name: at that host, over TLS.
     pub fn of(registry: &str) -> Result<Self, InvalidEndpoint> {

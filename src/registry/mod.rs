@@ -1,9 +1,10 @@
 //! The client of registries and file servers: images and files over HTTPS.
 //!
 //! A [`Client`] holds what all servers share: trusted authorities, proxies, credentials, connections. A
-//! [`Registry`] is one server as an [`ImageSource`](crate::oci::ImageSource). Credentials go to the server they
+//! [`Registry`] is one server as an [`ImageSource`](crate::oci::ImageSource), and takes pushes. Credentials go to the server they
 //! were given for and to the token server it names, never along a redirect; no error, no `Debug` shows one.
-//! Nothing is retried: every request goes through one function, `Transport::send`, where retries would be.
+//! Only uploads go on after a fault: every request goes through one function, `Transport::send`, where retries of the
+//! others would be.
 //!
 //! # Why
 //! Redirects are followed here, not by reqwest: so each single request passes that one function, and what may go
@@ -17,6 +18,7 @@ mod credentials;
 mod endpoint;
 mod fault;
 mod options;
+mod push;
 mod refusal;
 mod tls;
 mod token;
@@ -26,3 +28,4 @@ pub use client::{Client, FetchedFile, Registry};
 pub use endpoint::{Endpoint, InvalidEndpoint, PlainHttp};
 pub use fault::Fault;
 pub use options::{ClientOptions, Proxies};
+pub use push::{Arrival, BlobUpload};

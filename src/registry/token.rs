@@ -34,9 +34,19 @@ pub(super) struct Grant {
     number: u64,
 }
 
+/// What is wanted of a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Reading alone.
+    Pull,
+    /// Writing too.
+    Push,
+}
+
 /// The authorizations for one registry.
 #[derive(Debug)]
 pub(super) struct Authorizer {
+    access: Access,
     transport: Arc<Transport>,
     credentials: Arc<Credentials>,
     endpoint: Endpoint,
@@ -47,16 +57,21 @@ pub(super) struct Authorizer {
 
 impl Authorizer {
     /// Returns an authorizer that knows nothing yet.
-    pub(super) fn new(transport: Arc<Transport>, credentials: Arc<Credentials>, endpoint: Endpoint) -> Self {
+    pub(super) fn new(
+        transport: Arc<Transport>,
+        credentials: Arc<Credentials>,
+        endpoint: Endpoint,
+        access: Access,
+    ) -> Self {
         let (learned, repositories) = (Mutex::default(), Mutex::default());
-        Self { transport, credentials, endpoint, learned, repositories }
+        Self { access, transport, credentials, endpoint, learned, repositories }
     }
 
     /// Returns the grant for a repository, without asking the registry what it wants: `None` if it has wanted
     /// nothing so far.
     pub(super) fn current(&self, repository: &str) -> Result<Option<Grant>, SourceError> {
         let Some(challenge) = lock(&self.learned).clone() else { return Ok(None) };
-        let Some(challenge) = for_repository(challenge, repository) else { return Ok(None) };
+        let Some(challenge) = for_repository(challenge, self.access, repository) else { return Ok(None) };
         let slot = self.slot(repository);
         // The lock is held while a token is fetched: whoever else needs it waits for this one.
         let mut grant = lock(&slot);
@@ -87,7 +102,7 @@ impl Authorizer {
         }
         let number = grant.as_ref().map_or(0, |grant| grant.number + 1);
         *grant = self.obtain(repository, challenge, number)?;
-        let learned = usual_scope(challenge, repository);
+        let learned = usual_scope(challenge, self.access, repository);
         if grant.is_some() && learned.is_some() {
             *lock(&self.learned) = learned;
         }
@@ -173,7 +188,7 @@ impl Authorizer {
             let message = format!("`{}` names the token server `{realm}`: {reason}", self.endpoint.url());
             SourceError::new(SourceErrorKind::Invalid, message)
         })?;
-        let scope = scope.clone().unwrap_or_else(|| pull_scope(repository));
+        let scope = scope.clone().unwrap_or_else(|| self.access.scope(repository));
         let service = service.iter().map(|service| ("service", service.as_str()));
         let parameters = service.chain([("scope", scope.as_str())]);
         let Some(Credential::Identity(token)) = credential else {
@@ -204,22 +219,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn pull_scope(repository: &str) -> String {
-    format!("repository:{repository}:pull")
+impl Access {
+    fn scope(self, repository: &str) -> String {
+        match self {
+            Self::Pull => format!("repository:{repository}:pull"),
+            Self::Push => format!("repository:{repository}:pull,push"),
+        }
+    }
 }
 
 /// Returns the challenge with the repository's scope left open, if other repositories will be challenged alike.
-fn usual_scope(challenge: &Challenge, repository: &str) -> Option<Challenge> {
+fn usual_scope(challenge: &Challenge, access: Access, repository: &str) -> Option<Challenge> {
     let Challenge::Bearer(bearer) = challenge else { return Some(challenge.clone()) };
-    let is_usual = bearer.scope.as_ref().is_none_or(|scope| *scope == pull_scope(repository));
+    let is_usual = bearer.scope.as_ref().is_none_or(|scope| *scope == access.scope(repository));
     is_usual.then(|| Challenge::Bearer(Bearer { scope: None, ..bearer.clone() }))
 }
 
-fn for_repository(challenge: Challenge, repository: &str) -> Option<Challenge> {
+fn for_repository(challenge: Challenge, access: Access, repository: &str) -> Option<Challenge> {
     match challenge {
         Challenge::Basic => Some(Challenge::Basic),
         Challenge::Bearer(bearer) => {
-            Some(Challenge::Bearer(Bearer { scope: Some(pull_scope(repository)), ..bearer }))
+            Some(Challenge::Bearer(Bearer { scope: Some(access.scope(repository)), ..bearer }))
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The one place where requests leave the program.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::blocking::{self, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, NoProxy, Proxy, StatusCode, Url};
 
 use super::endpoint::shown;
@@ -15,6 +18,8 @@ use crate::oci::{SourceError, SourceErrorKind};
 use crate::secrets::SecretText;
 
 const MOST_REDIRECTS: usize = 10;
+/// The bytes a second that an upload must go on with at least.
+const SLOWEST_UPLOAD: u64 = 64 * 1024;
 /// What is read of an answer that nobody wants, so that its connection can be used again.
 const WORTH_DRAINING: u64 = 64 * 1024;
 
@@ -31,12 +36,70 @@ pub(super) struct Request {
     pub(super) authorization: Option<HeaderValue>,
     /// A form to send. Redirects are not followed with it: it holds credentials.
     pub(super) form: Option<SecretText>,
+    /// A content to send.
+    pub(super) upload: Option<Upload>,
+}
+
+/// A content to send; it can be sent again.
+#[derive(Debug, Clone)]
+pub(super) struct Upload {
+    /// What is sent.
+    pub(super) content: Content,
+    /// The `Content-Type`.
+    pub(super) media_type: String,
+    /// The `Content-Range` of a part.
+    pub(super) range: Option<String>,
+}
+
+/// Where the bytes of an [`Upload`] are.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    /// In memory.
+    Bytes(Vec<u8>),
+    /// In a file, from an offset on, so many bytes.
+    Part(Arc<File>, u64, u64),
+}
+
+impl Content {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Part(_, _, length) => *length,
+        }
+    }
+
+    fn body(&self) -> blocking::Body {
+        match self {
+            Self::Bytes(bytes) => bytes.clone().into(),
+            Self::Part(file, offset, length) => {
+                let part = FilePart { file: Arc::clone(file), offset: *offset, end: offset + length };
+                blocking::Body::sized(part, *length)
+            }
+        }
+    }
+}
+
+/// Reads a part of a file without moving anybody's position.
+struct FilePart {
+    file: Arc<File>,
+    offset: u64,
+    end: u64,
+}
+
+impl Read for FilePart {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
+        let length = buffer.len().min(left);
+        let read = self.file.read_at(&mut buffer[..length], self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
 }
 
 impl Request {
     /// Returns a request without credentials.
     pub(super) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, accept: None, authorization: None, form: None }
+        Self { method, url, accept: None, authorization: None, form: None, upload: None }
     }
 
     /// Returns `METHOD url`, without secrets.
@@ -102,6 +165,7 @@ fn drain(response: Response) {
 #[derive(Debug)]
 pub(super) struct Transport {
     client: blocking::Client,
+    read_timeout: Duration,
 }
 
 impl Transport {
@@ -131,7 +195,7 @@ impl Transport {
             SourceError::new(SourceErrorKind::Connection, "cannot prepare connections")
                 .caused_by(error.without_url())
         })?;
-        Ok(Self { client })
+        Ok(Self { client, read_timeout: *read_timeout })
     }
 
     /// Sends a request and follows redirects. Every request of the program passes here.
@@ -167,6 +231,11 @@ impl Transport {
         if let Some(form) = &request.form {
             builder = builder.body(form.expose().to_owned());
         }
+        if let Some(Upload { content, .. }) = &request.upload {
+            // The client's time runs until the answer begins, and so while the content is sent.
+            let sending = Duration::from_secs(content.length() / SLOWEST_UPLOAD);
+            builder = builder.timeout(self.read_timeout + sending).body(content.body());
+        }
         builder.send().map_err(|error| {
             let mut message = format!("{} gets no answer", request.shown());
             if url.origin() != request.url.origin() {
@@ -181,9 +250,17 @@ fn headers(request: &Request) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let accept = request.accept.as_ref().and_then(|accept| HeaderValue::from_str(accept).ok());
     let form = request.form.is_some().then(|| HeaderValue::from_static("application/x-www-form-urlencoded"));
-    for (name, value) in
-        [(ACCEPT, accept), (AUTHORIZATION, request.authorization.clone()), (CONTENT_TYPE, form)]
-    {
+    let text = |text: &String| HeaderValue::from_str(text).ok();
+    let (kind, range) = request
+        .upload
+        .as_ref()
+        .map_or((None, None), |upload| (text(&upload.media_type), upload.range.as_ref().and_then(text)));
+    for (name, value) in [
+        (ACCEPT, accept),
+        (AUTHORIZATION, request.authorization.clone()),
+        (CONTENT_TYPE, form.or(kind)),
+        (CONTENT_RANGE, range),
+    ] {
         value.map(|value| headers.insert(name, value));
     }
     headers

@@ -3,6 +3,7 @@
 mod auth;
 mod hostile;
 mod images;
+mod push;
 mod ways;
 
 use std::io::Read;

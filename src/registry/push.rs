@@ -1,0 +1,338 @@
+//! The other direction: blobs and manifests into a registry (OCI distribution specification, "Push").
+//!
+//! A blob is asked for, then mounted from another repository if it is in one, then uploaded: in one request, or in
+//! chunks if it is large. A chunk that breaks off goes on where the registry says it ended.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, Url};
+use serde_json::{Value, json};
+
+use super::Registry;
+use super::body::Body;
+use super::client::{BLOBS, MANIFESTS, invalid, while_doing};
+use super::transport::{Answer, Content, Request, Upload};
+use crate::digest::Digest;
+use crate::oci::{MANIFEST_LIMIT, SourceError, SourceErrorKind, media_type};
+use crate::store::Descriptor;
+
+/// How often an upload goes on after it broke off without a byte more having arrived.
+const MOST_ATTEMPTS: u32 = 4;
+/// How long is waited before the second attempt; twice as long before each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const BINARY: &str = "application/octet-stream";
+
+/// How a blob came into a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// The registry had it in another repository.
+    Mounted,
+    /// It was sent.
+    Uploaded,
+}
+
+/// A blob to push.
+#[derive(Debug)]
+pub struct BlobUpload<'a> {
+    /// What it is.
+    pub blob: &'a Descriptor,
+    /// Its bytes, from the beginning of the file.
+    pub file: File,
+    /// A repository that has it already.
+    pub mount_from: Option<&'a str>,
+    /// The most bytes of one request, if the registry does not want more.
+    pub chunk: u64,
+}
+
+/// An upload that a registry has begun.
+struct Session {
+    /// Where the next bytes go; credentials may be in its query.
+    url: Url,
+    /// How many bytes arrived.
+    offset: u64,
+}
+
+impl Registry {
+    /// Returns the digest of the manifest that a tag or digest stands for; `None` if there is none.
+    pub fn manifest_digest(&self, repository: &str, name: &str) -> Result<Option<Digest>, SourceError> {
+        let repository = self.endpoint.repository(repository);
+        let answer = self.ask(Method::HEAD, &repository, MANIFESTS, name)?;
+        match answer.status() {
+            StatusCode::OK => {
+                Ok(answer.header("docker-content-digest").and_then(|digest| digest.parse().ok()))
+            }
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(self.refused(&repository, answer)),
+        }
+    }
+
+    /// Tells whether a repository has a blob.
+    pub fn has_blob(&self, repository: &str, blob: &Descriptor) -> Result<bool, SourceError> {
+        let repository = self.endpoint.repository(repository);
+        let answer = self.ask(Method::HEAD, &repository, BLOBS, &blob.digest.to_string())?;
+        match answer.status() {
+            StatusCode::OK => Ok(answer.announced_length().is_none_or(|length| length == blob.size)),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(self.refused(&repository, answer)),
+        }
+    }
+
+    /// Brings a blob into a repository that does not have it; `sent` is told the bytes of each request.
+    pub fn push_blob(
+        &self,
+        repository: &str,
+        upload: BlobUpload<'_>,
+        sent: &dyn Fn(u64),
+    ) -> Result<Arrival, SourceError> {
+        let digest = &upload.blob.digest;
+        let repository = self.endpoint.repository(repository);
+        let mount_from = upload.mount_from.map(|name| self.endpoint.repository(name));
+        let result = match self.begin(&repository, digest, mount_from.as_deref()) {
+            Ok(None) => return Ok(Arrival::Mounted),
+            Ok(Some(session)) => self.upload(&repository, session, upload, sent),
+            Err(error) => Err(error),
+        };
+        let arrived = result.map_err(|error| while_doing(&format!("cannot push {digest}"), error));
+        arrived.map(|()| Arrival::Uploaded)
+    }
+
+    /// Begins an upload; `None` if the blob was mounted instead.
+    fn begin(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        mount_from: Option<&str>,
+    ) -> Result<Option<Session>, SourceError> {
+        let mut url = self.endpoint.api(repository, BLOBS, "uploads/");
+        if let Some(from) = mount_from {
+            url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from);
+        }
+        let answer = self.authorized(repository, Request::new(Method::POST, url.clone()))?;
+        match answer.status() {
+            StatusCode::CREATED if mount_from.is_some() => Ok(None),
+            StatusCode::ACCEPTED => self.session(&answer, &url, 0).map(Some),
+            _ => Err(self.refused(repository, answer)),
+        }
+    }
+
+    fn session(&self, answer: &Answer, asked: &Url, offset: u64) -> Result<Session, SourceError> {
+        let location = answer.header("location").and_then(|location| asked.join(location).ok());
+        let url = location.filter(|url| ["http", "https"].contains(&url.scheme()));
+        let url = url.ok_or_else(|| invalid(format!("{} names no place to upload to", answer.origin)))?;
+        if asked.scheme() == "https" && url.scheme() != "https" {
+            return Err(invalid(format!("{} wants the upload in plain http", answer.origin)));
+        }
+        Ok(Session { url, offset })
+    }
+
+    /// Sends a request of an upload; credentials stay with the registry's own origin.
+    fn send_part(&self, repository: &str, request: Request) -> Result<Answer, SourceError> {
+        if request.url.origin() == self.endpoint.base().origin() {
+            self.authorized(repository, request)
+        } else {
+            self.transport.send(&request)
+        }
+    }
+
+    fn upload(
+        &self,
+        repository: &str,
+        mut session: Session,
+        upload: BlobUpload<'_>,
+        sent: &dyn Fn(u64),
+    ) -> Result<(), SourceError> {
+        let BlobUpload { blob, file, mount_from: _, chunk } = upload;
+        let file = Arc::new(file);
+        let is_chunked = blob.size > chunk;
+        let (mut failures, mut reported, mut is_broken) = (0, 0, false);
+        loop {
+            let step = if is_broken {
+                std::thread::sleep(FIRST_PAUSE * 2_u32.pow(failures - 1));
+                self.resume(repository, &session, blob, is_chunked).map(Some)
+            } else if is_chunked && session.offset < blob.size {
+                let length = chunk.min(blob.size - session.offset);
+                self.send_chunk(repository, &session, &file, length).map(Some)
+            } else {
+                self.finish(repository, &session, &file, blob).map(|()| None)
+            };
+            match step {
+                Ok(Some(next)) => (session, is_broken) = (next, false),
+                Ok(None) => {
+                    sent(blob.size - reported);
+                    return Ok(());
+                }
+                Err(error) if may_go_on(&error) && failures < MOST_ATTEMPTS => {
+                    (failures, is_broken) = (failures + 1, true);
+                }
+                Err(error) => return Err(error),
+            }
+            if session.offset > reported {
+                sent(session.offset - reported);
+                (reported, failures) = (session.offset, 0);
+            }
+        }
+    }
+
+    /// Sends the next bytes of a large blob.
+    fn send_chunk(
+        &self,
+        repository: &str,
+        session: &Session,
+        file: &Arc<File>,
+        length: u64,
+    ) -> Result<Session, SourceError> {
+        let Session { url, offset } = session;
+        let upload = Upload {
+            content: Content::Part(Arc::clone(file), *offset, length),
+            media_type: BINARY.to_owned(),
+            range: Some(format!("{offset}-{}", offset + length - 1)),
+        };
+        let request = Request { upload: Some(upload), ..Request::new(Method::PATCH, url.clone()) };
+        let answer = self.send_part(repository, request)?;
+        if ![StatusCode::ACCEPTED, StatusCode::NO_CONTENT, StatusCode::CREATED].contains(&answer.status()) {
+            return Err(self.refused(repository, answer));
+        }
+        let arrived = arrived(&answer).unwrap_or(offset + length);
+        if arrived <= *offset || arrived > offset + length {
+            return Err(invalid(format!("{} says that {arrived} bytes arrived", answer.origin)));
+        }
+        self.session(&answer, url, arrived)
+    }
+
+    /// Ends an upload: with all its bytes, or without any if they were sent in chunks.
+    fn finish(
+        &self,
+        repository: &str,
+        session: &Session,
+        file: &Arc<File>,
+        blob: &Descriptor,
+    ) -> Result<(), SourceError> {
+        let Session { url, offset } = session;
+        let mut url = url.clone();
+        url.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
+        let upload = Upload {
+            content: Content::Part(Arc::clone(file), *offset, blob.size - offset),
+            media_type: BINARY.to_owned(),
+            range: None,
+        };
+        let request = Request { upload: Some(upload), ..Request::new(Method::PUT, url) };
+        let answer = self.send_part(repository, request)?;
+        match answer.status() {
+            StatusCode::CREATED | StatusCode::NO_CONTENT | StatusCode::ACCEPTED => Ok(()),
+            _ => Err(self.refused(repository, answer)),
+        }
+    }
+
+    /// Asks where an upload that broke off goes on; one that the registry no longer knows is begun anew.
+    fn resume(
+        &self,
+        repository: &str,
+        session: &Session,
+        blob: &Descriptor,
+        is_chunked: bool,
+    ) -> Result<Session, SourceError> {
+        let anew = || {
+            let begun = self.begin(repository, &blob.digest, None)?;
+            begun.ok_or_else(|| invalid(format!("{} is mounted without being asked", blob.digest)))
+        };
+        if !is_chunked {
+            return anew();
+        }
+        let answer = self.send_part(repository, Request::new(Method::GET, session.url.clone()))?;
+        let status = answer.status();
+        match arrived(&answer).filter(|offset| status.is_success() && *offset <= blob.size) {
+            Some(offset) if answer.header("location").is_some() => {
+                self.session(&answer, &session.url, offset)
+            }
+            Some(offset) => Ok(Session { url: session.url.clone(), offset }),
+            None if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                Err(self.refused(repository, answer))
+            }
+            None => anew(),
+        }
+    }
+
+    /// Stores a manifest under a tag or its digest.
+    pub fn push_manifest(
+        &self,
+        repository: &str,
+        name: &str,
+        manifest: &Descriptor,
+        bytes: Vec<u8>,
+    ) -> Result<(), SourceError> {
+        let repository = self.endpoint.repository(repository);
+        let url = self.endpoint.api(&repository, MANIFESTS, name);
+        let media_type = manifest.media_type.clone();
+        let upload = Upload { content: Content::Bytes(bytes), media_type, range: None };
+        let request = Request { upload: Some(upload), ..Request::new(Method::PUT, url) };
+        let answer = self.authorized(&repository, request)?;
+        if answer.status() != StatusCode::CREATED {
+            return Err(self.refused(&repository, answer));
+        }
+        match answer.header("docker-content-digest").and_then(|digest| digest.parse::<Digest>().ok()) {
+            Some(stored) if stored != manifest.digest => Err(invalid(format!(
+                "{} stores {stored} in the place of {}: it changes manifests",
+                answer.origin, manifest.digest
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Registry {
+    /// Has what is attached to `subject` listed: a registry that has no list of its own gets one under a tag (OCI
+    /// distribution specification, "Referrers Tag Schema").
+    pub fn list_referrers(
+        &self,
+        repository: &str,
+        subject: &Digest,
+        entries: &[Value],
+    ) -> Result<(), SourceError> {
+        let full = self.endpoint.repository(repository);
+        let answer = self.ask(Method::GET, &full, "referrers", &subject.to_string())?;
+        match answer.status() {
+            StatusCode::OK => return Ok(()),
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => answer.drain(),
+            _ => return Err(self.refused(&full, answer)),
+        }
+        let tag = subject.to_string().replace(':', "-");
+        let answer = self.ask(Method::GET, &full, MANIFESTS, &tag)?;
+        let known = match answer.status() {
+            StatusCode::OK => Body::new(answer, MANIFEST_LIMIT).read_whole()?,
+            StatusCode::NOT_FOUND => Vec::new(),
+            _ => return Err(self.refused(&full, answer)),
+        };
+        let known: Value = serde_json::from_slice(&known).unwrap_or_default();
+        let mut listed = known["manifests"].as_array().cloned().unwrap_or_default();
+        let before = listed.len();
+        for entry in entries {
+            if listed.iter().all(|known| known["digest"] != entry["digest"]) {
+                listed.push(entry.clone());
+            }
+        }
+        if listed.len() == before {
+            return Ok(());
+        }
+        let media_type = media_type::OCI_INDEX;
+        let index = json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": listed });
+        let bytes = serde_json::to_vec(&index).expect("a JSON value always becomes a text");
+        let (digest, size) = (Digest::sha256(&bytes), bytes.len() as u64);
+        let index = Descriptor { media_type: media_type.to_owned(), digest, size };
+        self.push_manifest(repository, &tag, &index, bytes)
+    }
+}
+
+/// Returns how many bytes an upload has, from `Range: 0-last`.
+fn arrived(answer: &Answer) -> Option<u64> {
+    let range = answer.header("range")?;
+    let last = range.trim_start_matches("bytes=").strip_prefix("0-")?.parse::<u64>().ok()?;
+    // An upload that is empty says 0-0 too, or 0--1: a part has never one byte alone.
+    Some(if last == 0 { 0 } else { last + 1 })
+}
+
+/// Tells whether the same may work a moment later: the connection broke, or the server cannot at the moment.
+fn may_go_on(error: &SourceError) -> bool {
+    matches!(error.kind, SourceErrorKind::Connection | SourceErrorKind::RateLimited)
+}

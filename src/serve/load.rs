@@ -1,0 +1,89 @@
+//! From a layout to a [`Catalog`].
+
+use std::collections::BTreeSet;
+
+use super::catalog::{Catalog, Content, Referrer, Repository, RepositoryName};
+use crate::digest::Digest;
+use crate::oci::inventory::{HeldManifest, Inventory};
+
+/// A name that was chosen for this registry, and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnName {
+    /// The path, such as `mirror/pause`.
+    pub path: String,
+    /// The tag.
+    pub tag: String,
+    /// The image's root, which the layout names too.
+    pub root: Digest,
+}
+
+impl Catalog {
+    /// Returns what `inventory` holds by name; `own_names` are names beside those of the layout.
+    pub fn of(inventory: &Inventory, own_names: &[OwnName]) -> Self {
+        let mut catalog = Self::default();
+        for (digest, size) in &inventory.blobs {
+            catalog.contents.insert(digest.clone(), Content { size: *size, manifest_type: None });
+        }
+        for HeldManifest { descriptor, .. } in inventory.manifests.values() {
+            let manifest_type = Some(descriptor.media_type.clone());
+            let content = Content { size: descriptor.size, manifest_type };
+            catalog.contents.insert(descriptor.digest.clone(), content);
+        }
+        for (root, names) in &inventory.roots {
+            catalog.images += usize::from(!names.is_empty());
+            for reference in names {
+                catalog.name(inventory, RepositoryName::of(reference), reference.tag(), root);
+            }
+        }
+        for OwnName { path, tag, root } in own_names {
+            if inventory.manifests.contains_key(root) {
+                let name = RepositoryName { path: path.clone(), registry: None };
+                catalog.name(inventory, name, Some(tag), root);
+            }
+        }
+        catalog.attach(inventory);
+        catalog
+    }
+
+    fn name(&mut self, inventory: &Inventory, name: RepositoryName, tag: Option<&str>, root: &Digest) {
+        let repository = self.repositories.entry(name).or_default();
+        if let Some(tag) = tag {
+            repository.tags.insert(tag.to_owned(), root.clone());
+        }
+        inventory.collect(root, &mut repository.contents);
+    }
+
+    /// Gives what is attached to a manifest to every repository that has the manifest.
+    fn attach(&mut self, inventory: &Inventory) {
+        for (subject, attached) in inventory.attached() {
+            self.referrers.insert(subject, attached.into_iter().map(Referrer::of).collect());
+        }
+        if self.referrers.is_empty() {
+            return;
+        }
+        for Repository { contents, .. } in self.repositories.values_mut() {
+            // A signature may itself be signed.
+            let mut waiting: Vec<Digest> = contents.iter().cloned().collect();
+            while let Some(subject) = waiting.pop() {
+                for Referrer { digest, .. } in self.referrers.get(&subject).into_iter().flatten() {
+                    if !contents.contains(digest) {
+                        let mut attached = BTreeSet::new();
+                        inventory.collect(digest, &mut attached);
+                        waiting.extend(attached.iter().cloned());
+                        contents.extend(attached);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Referrer {
+    fn of(manifest: &HeldManifest) -> Self {
+        Self {
+            digest: manifest.descriptor.digest.clone(),
+            artifact_type: manifest.artifact_type.clone(),
+            entry: manifest.referrer(),
+        }
+    }
+}

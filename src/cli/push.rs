@@ -1,0 +1,134 @@
+//! `seedkit push`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::session::Session;
+use crate::cli::{Answer, ui};
+use crate::ops::push::{self, Naming, Options, Pushed, PushedImage};
+use crate::progress::{Bytes, Event, Reporter as _};
+use crate::registry::{Endpoint, InvalidEndpoint, PlainHttp};
+use crate::text::counted;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  seedkit push kit 192.168.6.1:5000                     to the kit's own registry
+  seedkit push kit harbor.example/k3s --keep-registry   below a project, names in full
+  seedkit push kit registry.example --ca-file ca.crt    with another authority";
+
+/// Arguments of `seedkit push`.
+#[derive(Debug, Args)]
+pub(super) struct PushArguments {
+    /// The kit.
+    kit: PathBuf,
+    /// The registry: `host[:port]`, and perhaps a path that goes before all names.
+    #[arg(value_name = "REGISTRY")]
+    registry: String,
+    /// The registry's authority [default: the kit's own, besides the system's].
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Speak plain HTTP.
+    #[arg(long)]
+    plain_http: bool,
+    /// Begin the names with the registry that the images come from: `quay.io/lab/hello:1.0`.
+    #[arg(long)]
+    keep_registry: bool,
+    /// Blobs above this size are sent in chunks of it, and go on in the middle after a fault.
+    #[arg(long, default_value_t = 32, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    chunk_size: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageResult {
+    reference: String,
+    name: String,
+    digest: String,
+    is_narrowed: bool,
+    was_present: bool,
+}
+
+#[derive(Serialize)]
+struct PushResult {
+    kit: String,
+    registry: String,
+    images: Vec<ImageResult>,
+    uploaded: u64,
+    mounted: u64,
+    bytes: u64,
+}
+
+/// Says that there is no network where one is needed.
+#[derive(Debug, thiserror::Error)]
+#[error("--offline forbids to push")]
+struct Offline;
+
+/// Says that images cannot be pushed there.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot push to `{url}`: {reason}")]
+struct Unusable {
+    url: String,
+    reason: String,
+}
+
+pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result<Answer> {
+    let PushArguments { kit, registry, ca_file, plain_http, keep_registry, chunk_size } = arguments;
+    if session.global.offline {
+        return Err(Offline.into());
+    }
+    let (scheme, plain_http) = match plain_http {
+        true => ("http", PlainHttp::Allowed),
+        false => ("https", PlainHttp::Refused),
+    };
+    let url = if registry.contains("://") { registry.clone() } else { format!("{scheme}://{registry}") };
+    let unusable =
+        |error: InvalidEndpoint| Unusable { url: error.url().to_owned(), reason: error.reason().to_owned() };
+    let endpoint = Endpoint::new("", &url, plain_http).map_err(unusable)?;
+    let options = Options {
+        kit: &kit,
+        endpoint: &endpoint,
+        client: &session.client_options(),
+        ca_file: ca_file.as_deref(),
+        naming: if keep_registry { Naming::WithRegistry } else { Naming::Path },
+        chunk: u64::from(chunk_size) * 1024 * 1024,
+        jobs: usize::from(session.global.jobs),
+    };
+    let pushed = crate::progress::step(&session.console, "push images", || {
+        let pushed = push::run(&options, &session.console)?;
+        let summary = summary(&pushed);
+        anyhow::Ok((pushed, summary))
+    })?;
+    let narrowed = pushed.images.iter().filter(|image| image.is_narrowed).count();
+    if narrowed > 0 {
+        let text = format!(
+            "{} of another digest than in the kit: the registry takes no index with platforms left out, and got \
+             one that lists those of the kit",
+            counted(narrowed, "image")
+        );
+        session.console.report(Event::Warning { text });
+    }
+    if !session.global.json {
+        return ui::print(&format!("{}: {}\n", endpoint.url(), summary(&pushed)));
+    }
+    let Pushed { images, uploaded, mounted, bytes } = pushed;
+    let image = |PushedImage { reference, name, digest, is_narrowed, was_present }| {
+        let (reference, digest) = (reference.to_string(), digest.to_string());
+        ImageResult { reference, name, digest, is_narrowed, was_present }
+    };
+    let images = images.into_iter().map(image).collect();
+    let (kit, registry) = (kit.display().to_string(), endpoint.url().to_owned());
+    ui::print_json("push", PushResult { kit, registry, images, uploaded, mounted, bytes })
+}
+
+fn summary(pushed: &Pushed) -> String {
+    let Pushed { images, uploaded, mounted, bytes } = pushed;
+    let present = images.iter().filter(|image| image.was_present).count();
+    let uploaded = counted(usize::try_from(*uploaded).unwrap_or(usize::MAX), "blob");
+    format!(
+        "{}, {present} there already; {uploaded} sent ({}), {mounted} mounted",
+        counted(images.len(), "image"),
+        Bytes(*bytes)
+    )
+}

@@ -1,0 +1,141 @@
+//! `seedkit push`: the images of a kit -> another registry.
+//!
+//! An image whose root is there already is passed over. Of the others blobs go first, each sent once and mounted
+//! into the other repositories that need it; then manifests, children before parents; then names.
+
+mod plan;
+mod work;
+
+use std::path::{Path, PathBuf};
+
+use crate::digest::Digest;
+use crate::oci::inventory::{Inventory, LayoutError};
+use crate::oci::{Reference, SourceError};
+use crate::ops::bill::{self, BillError};
+use crate::ops::ca::names;
+use crate::ops::kit::{IMAGES, REGISTRY};
+use crate::progress::Reporter;
+use crate::registry::{Client, ClientOptions, Endpoint};
+
+pub use plan::Naming;
+
+/// What to push, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// The kit.
+    pub kit: &'a Path,
+    /// Where it goes.
+    pub endpoint: &'a Endpoint,
+    /// How the registry is reached.
+    pub client: &'a ClientOptions,
+    /// The authority to trust there, if it is not the kit's own.
+    pub ca_file: Option<&'a Path>,
+    /// How images are called there.
+    pub naming: Naming,
+    /// The most bytes of one request.
+    pub chunk: u64,
+    /// How many requests run at once.
+    pub jobs: usize,
+}
+
+/// Why a kit is not in a registry.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// It is no kit.
+    #[error(transparent)]
+    Bill(#[from] BillError),
+    /// Its images cannot be read.
+    #[error("cannot read the images of `{}`", .kit.display())]
+    Layout {
+        /// The kit.
+        kit: PathBuf,
+        /// Why.
+        #[source]
+        source: LayoutError,
+    },
+    /// Two images want one name.
+    #[error("`{first}` and `{second}` would both be `{name}`, and are different images")]
+    Collision {
+        /// The name in the registry.
+        name: String,
+        /// One image.
+        first: Reference,
+        /// The other.
+        second: Reference,
+    },
+    /// The layout does not have what the bill lists.
+    #[error("`{reference}` is not whole in the kit")]
+    NotWhole {
+        /// The image.
+        reference: Reference,
+    },
+    /// There can be no connection.
+    #[error(transparent)]
+    Client(SourceError),
+    /// The registry did not take something.
+    #[error("cannot push `{reference}`")]
+    Registry {
+        /// The image, or one of those that need it.
+        reference: Reference,
+        /// Why.
+        #[source]
+        source: SourceError,
+    },
+}
+
+/// An image in the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushedImage {
+    /// Its name in the kit.
+    pub reference: Reference,
+    /// Its name in the registry, without the registry's own.
+    pub name: String,
+    /// The digest that the name stands for there.
+    pub digest: Digest,
+    /// Whether that is another one than in the kit: the registry does not take an index with platforms left out, so
+    /// it got one that lists only those that are there.
+    pub is_narrowed: bool,
+    /// Whether it was there already.
+    pub was_present: bool,
+}
+
+/// What was pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pushed {
+    /// The images, in the order of the bill.
+    pub images: Vec<PushedImage>,
+    /// Blobs that were sent.
+    pub uploaded: u64,
+    /// Blobs that the registry had in another repository.
+    pub mounted: u64,
+    /// Bytes of the blobs that were sent.
+    pub bytes: u64,
+}
+
+/// Brings all images of a kit into a registry.
+///
+/// The first error, in the order of the bill, is returned; what arrived stays there, and is not sent again.
+pub fn run(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Pushed, PushError> {
+    let Options { kit, endpoint, client, ca_file, naming, chunk, jobs } = *options;
+    let layout_error = |source| PushError::Layout { kit: kit.to_owned(), source };
+    let places = plan::places(&bill::read(kit)?.images, naming)?;
+    let inventory = Inventory::open(&kit.join(IMAGES)).map_err(layout_error)?;
+    let mut images = Vec::new();
+    for place in places {
+        let not_whole = || PushError::NotWhole { reference: place.reference.clone() };
+        let parts = plan::Parts::of(&inventory, &place.root).ok_or_else(not_whole)?;
+        let narrowed = plan::narrow(&inventory, &parts.partial).map_err(layout_error)?;
+        images.push(work::Image { place, parts, narrowed });
+    }
+    // A kit's own registry shows a certificate of the kit's own authority.
+    let own = Some(kit.join(REGISTRY).join(names::AUTHORITY)).filter(|path| path.is_file());
+    let endpoint = endpoint.clone().with_ca_file(ca_file.map(Path::to_owned).or(own));
+    let registry = Client::new(client.clone()).and_then(|client| client.registry_to_push(endpoint));
+    let registry = registry.map_err(PushError::Client)?;
+    work::Work::new(&registry, &inventory, (chunk, jobs), reporter).run(&images).map_err(|failure| {
+        match failure {
+            work::Failure::Registry { reference, source } => PushError::Registry { reference, source },
+            work::Failure::Layout(source) => layout_error(source),
+        }
+    })
+}

@@ -1,0 +1,202 @@
+//! What goes where: the names of a kit's images in another registry, and what each repository needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::PushError;
+use crate::digest::Digest;
+use crate::oci::inventory::{Inventory, LayoutError};
+use crate::oci::{Reference, media_type};
+use crate::ops::bill::KitImage;
+use crate::store::Descriptor;
+
+/// How images are called that have no name for the registry in their list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// By their path: `quay.io/lab/hello:1.0` becomes `lab/hello:1.0`, which is what nodes ask a mirror for.
+    Path,
+    /// By their path below the name of their registry: `quay.io/lab/hello:1.0`.
+    WithRegistry,
+}
+
+/// One image and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) reference: Reference,
+    pub(super) repository: String,
+    pub(super) tag: String,
+    pub(super) root: Digest,
+}
+
+impl Place {
+    pub(super) fn name(&self) -> String {
+        format!("{}:{}", self.repository, self.tag)
+    }
+}
+
+/// Gives every image its place; two different images in one place are an error.
+pub(super) fn places(images: &[KitImage], naming: Naming) -> Result<Vec<Place>, PushError> {
+    let mut taken: BTreeMap<String, &KitImage> = BTreeMap::new();
+    let mut places = Vec::new();
+    for image in images {
+        let (repository, tag) = name(image, naming);
+        let place = Place { reference: image.reference.clone(), repository, tag, root: image.digest.clone() };
+        match taken.insert(place.name(), image) {
+            Some(other) if other.digest != image.digest => {
+                return Err(PushError::Collision {
+                    name: place.name(),
+                    first: other.reference.clone(),
+                    second: image.reference.clone(),
+                });
+            }
+            Some(_) | None => places.push(place),
+        }
+    }
+    Ok(places)
+}
+
+fn name(image: &KitImage, naming: Naming) -> (String, String) {
+    let KitImage { reference, destination, digest: _ } = image;
+    if let Some((path, tag)) = destination.as_deref().and_then(|name| name.rsplit_once(':')) {
+        return (path.to_owned(), tag.to_owned());
+    }
+    let tagged = reference.tagged_name();
+    let tag = tagged.rsplit_once(':').map_or("latest", |(_, tag)| tag).to_owned();
+    let repository = match naming {
+        Naming::Path => reference.repository().to_owned(),
+        // A repository's name has no colon.
+        Naming::WithRegistry => {
+            format!("{}/{}", reference.registry().replace(':', "-"), reference.repository())
+        }
+    };
+    (repository, tag)
+}
+
+/// How deep indexes may lie in indexes.
+const DEPTH_LIMIT: usize = 8;
+
+/// What one image consists of in a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Parts {
+    /// Manifests of which everything is there, children before parents; then what is attached to any of them, or to
+    /// the root. The root itself is not among them.
+    pub(super) manifests: Vec<Digest>,
+    /// Indexes that list what is not there, children before parents; the root is the last if it is one.
+    pub(super) partial: Vec<Digest>,
+    /// The blobs of all of these, and of the root.
+    pub(super) blobs: BTreeSet<Digest>,
+    /// Manifests that are attached to another one, each with that one.
+    pub(super) attached: Vec<(Digest, Digest)>,
+}
+
+impl Parts {
+    /// Returns what the image `root` consists of; `None` if nothing that runs is there.
+    pub(super) fn of(inventory: &Inventory, root: &Digest) -> Option<Self> {
+        let mut walk = Walk { inventory, parts: Self::default(), seen: BTreeSet::new() };
+        walk.add(root, 0).then_some(())?;
+        let mut subjects: Vec<Digest> = walk.seen.iter().cloned().collect();
+        let attached = inventory.attached();
+        while let Some(subject) = subjects.pop() {
+            for manifest in attached.get(&subject).into_iter().flatten() {
+                let digest = &manifest.descriptor.digest;
+                if !walk.seen.contains(digest) && is_whole(inventory, digest) && walk.add(digest, 0) {
+                    walk.parts.attached.push((digest.clone(), subject.clone()));
+                    subjects.push(digest.clone());
+                }
+            }
+        }
+        // The root goes last, and under its name.
+        walk.parts.manifests.retain(|digest| digest != root);
+        Some(walk.parts)
+    }
+}
+
+struct Walk<'a> {
+    inventory: &'a Inventory,
+    parts: Parts,
+    seen: BTreeSet<Digest>,
+}
+
+impl Walk<'_> {
+    /// Adds a manifest after those below it, and their blobs; returns whether anything of it is there.
+    fn add(&mut self, digest: &Digest, depth: usize) -> bool {
+        let Some(manifest) = self.inventory.manifests.get(digest) else { return false };
+        if self.seen.contains(digest) {
+            return true;
+        }
+        let is_whole = is_whole(self.inventory, digest);
+        if manifest.children.is_empty() && !is_whole || depth > DEPTH_LIMIT {
+            return false;
+        }
+        let there = manifest.children.iter().filter(|child| self.add(&child.digest, depth + 1)).count();
+        if there == 0 && !manifest.children.is_empty() {
+            return false;
+        }
+        self.seen.insert(digest.clone());
+        self.parts.blobs.extend(manifest.blobs.iter().map(|blob| blob.digest.clone()));
+        if is_whole {
+            self.parts.manifests.push(digest.clone());
+        } else {
+            self.parts.partial.push(digest.clone());
+        }
+        true
+    }
+}
+
+/// Tells whether a manifest and everything below it is there.
+fn is_whole(inventory: &Inventory, root: &Digest) -> bool {
+    let mut contents = BTreeSet::new();
+    inventory.collect(root, &mut contents);
+    let is_there =
+        |digest: &Digest| inventory.manifests.contains_key(digest) || inventory.blobs.contains_key(digest);
+    contents.iter().all(is_there)
+}
+
+/// An index without the children that are not there, under its new digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Narrowed {
+    pub(super) descriptor: Descriptor,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Writes the indexes of `partial`, children before parents, anew without what is not there.
+///
+/// Everything else in them stays, in its order: the same index always becomes the same other one.
+pub(super) fn narrow(
+    inventory: &Inventory,
+    partial: &[Digest],
+) -> Result<BTreeMap<Digest, Narrowed>, LayoutError> {
+    let mut narrowed: BTreeMap<Digest, Narrowed> = BTreeMap::new();
+    for digest in partial {
+        let bytes = inventory.manifest_bytes(digest)?;
+        let mut index: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if let Some(Value::Array(children)) = index.get_mut("manifests") {
+            children.retain_mut(|child| keep(inventory, &narrowed, child));
+        }
+        let bytes = serde_json::to_vec(&index).expect("a JSON value always becomes a text");
+        let media_type = inventory.manifests.get(digest).map(|index| index.descriptor.media_type.clone());
+        let descriptor = Descriptor {
+            media_type: media_type.unwrap_or_else(|| media_type::OCI_INDEX.to_owned()),
+            digest: Digest::sha256(&bytes),
+            size: bytes.len() as u64,
+        };
+        narrowed.insert(digest.clone(), Narrowed { descriptor, bytes });
+    }
+    Ok(narrowed)
+}
+
+/// Tells whether a child of an index is there; one that is itself written anew is named anew.
+fn keep(inventory: &Inventory, narrowed: &BTreeMap<Digest, Narrowed>, child: &mut Value) -> bool {
+    let Some(digest) = child["digest"].as_str().and_then(|text| text.parse::<Digest>().ok()) else {
+        return false;
+    };
+    match narrowed.get(&digest) {
+        Some(Narrowed { descriptor, .. }) => {
+            child["digest"] = descriptor.digest.to_string().into();
+            child["size"] = descriptor.size.into();
+            true
+        }
+        None => is_whole(inventory, &digest),
+    }
+}

@@ -1,0 +1,268 @@
+//! The requests of a push: blobs side by side, manifests in their order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::plan::{Narrowed, Parts, Place};
+use super::{Pushed, PushedImage};
+use crate::digest::Digest;
+use crate::oci::inventory::{HeldManifest, Inventory, LayoutError};
+use crate::oci::{Reference, SourceError, SourceErrorKind};
+use crate::ops::parallel;
+use crate::progress::{Event, Reporter};
+use crate::registry::{Arrival, BlobUpload, Registry};
+use crate::store::Descriptor;
+
+/// An image with all that is known of it before the registry is asked.
+pub(super) struct Image {
+    pub(super) place: Place,
+    pub(super) parts: Parts,
+    /// What becomes of its partial indexes where they are not taken.
+    pub(super) narrowed: BTreeMap<Digest, Narrowed>,
+}
+
+/// Why something was not pushed.
+pub(super) enum Failure {
+    Registry { reference: Reference, source: SourceError },
+    Layout(LayoutError),
+}
+
+/// A blob, and where it has to be.
+struct Task<'a> {
+    blob: Descriptor,
+    /// Each with an image that needs the blob there.
+    repositories: BTreeMap<&'a str, &'a Reference>,
+    /// A repository that has it: an image that needs it is there.
+    holder: Option<&'a str>,
+}
+
+pub(super) struct Work<'a> {
+    registry: &'a Registry,
+    inventory: &'a Inventory,
+    chunk: u64,
+    jobs: usize,
+    reporter: &'a dyn Reporter,
+    /// Whether something failed: what has not begun is not begun.
+    is_failed: AtomicBool,
+    /// Whether the registry refused an index that is not whole: it is not asked again.
+    wants_whole: AtomicBool,
+    done: Mutex<Pushed>,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(
+        registry: &'a Registry,
+        inventory: &'a Inventory,
+        (chunk, jobs): (u64, usize),
+        reporter: &'a dyn Reporter,
+    ) -> Self {
+        let (is_failed, wants_whole, done) = Default::default();
+        Self { registry, inventory, chunk, jobs, reporter, is_failed, wants_whole, done }
+    }
+
+    /// Brings `images` into the registry.
+    pub(super) fn run(self, images: &[Image]) -> Result<Pushed, Failure> {
+        self.reporter.report(Event::Planned { bytes: 0, items: images.len() as u64 });
+        let present = self.all(images, |image| self.present(image))?;
+        let missing: Vec<&Image> = images
+            .iter()
+            .zip(&present)
+            .filter(|(_, present)| present.is_none())
+            .map(|(image, _)| image)
+            .collect();
+        let there = images.iter().zip(&present).filter(|(_, present)| present.is_some());
+        let tasks = self.tasks(&missing, there.map(|(image, _)| image));
+        let bytes = tasks.iter().map(|task| task.blob.size).sum();
+        self.reporter.report(Event::Planned { bytes, items: 0 });
+        self.all(&tasks, |task| self.push_blob(task))?;
+        let pushed = self.all(&missing, |image| self.push_manifests(image))?;
+        for image in &missing {
+            self.list_attached(image)?;
+        }
+        let mut pushed = pushed.into_iter();
+        let mut done = self.done.into_inner().expect("all workers have ended");
+        done.images = present.into_iter().filter_map(|present| present.or_else(|| pushed.next())).collect();
+        Ok(done)
+    }
+
+    /// Does `work` for all `items`; the first failure in their order is returned.
+    fn all<T: Sync, R: Send>(
+        &self,
+        items: &[T],
+        work: impl Fn(&T) -> Result<R, Failure> + Sync,
+    ) -> Result<Vec<R>, Failure> {
+        let results = parallel::map(items, self.jobs, |item| {
+            if self.is_failed.load(Ordering::Relaxed) {
+                return None;
+            }
+            let result = work(item);
+            self.is_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            Some(result)
+        });
+        results.into_iter().flatten().collect()
+    }
+
+    /// Returns the image if its name stands for it already: who has a root has all of it.
+    fn present(&self, image: &Image) -> Result<Option<PushedImage>, Failure> {
+        let Image { place, narrowed, .. } = image;
+        let found = self.registry.manifest_digest(&place.repository, &place.tag);
+        let found = found.map_err(|source| failure(&place.reference, source))?;
+        let is_narrowed =
+            narrowed.get(&place.root).map(|narrowed| &narrowed.descriptor.digest) == found.as_ref();
+        let is_same = found.as_ref() == Some(&place.root) || is_narrowed && found.is_some();
+        let Some(digest) = found.filter(|_| is_same) else { return Ok(None) };
+        self.finished(place);
+        Ok(Some(pushed(place, digest, true)))
+    }
+
+    fn finished(&self, place: &Place) {
+        self.reporter.report(Event::ItemFinished { name: place.reference.to_string() });
+    }
+
+    /// Returns the blobs of the images that are missing, the largest first.
+    fn tasks<'b>(&self, missing: &[&'b Image], present: impl Iterator<Item = &'b Image>) -> Vec<Task<'b>> {
+        let mut tasks: BTreeMap<&Digest, Task<'b>> = BTreeMap::new();
+        for Image { place, parts, .. } in missing {
+            for digest in &parts.blobs {
+                let size = self.inventory.blobs.get(digest).copied().unwrap_or_default();
+                let task = tasks.entry(digest).or_insert_with(|| Task {
+                    blob: Descriptor { media_type: String::new(), digest: digest.clone(), size },
+                    repositories: BTreeMap::new(),
+                    holder: None,
+                });
+                task.repositories.insert(&place.repository, &place.reference);
+            }
+        }
+        for Image { place, parts, .. } in present {
+            for digest in &parts.blobs {
+                tasks.entry(digest).and_modify(|task| task.holder = Some(&place.repository));
+            }
+        }
+        let mut tasks: Vec<Task<'b>> = tasks.into_values().collect();
+        tasks.sort_by_key(|task| std::cmp::Reverse(task.blob.size));
+        tasks
+    }
+
+    /// Brings a blob into all repositories that need it, over the network at most once.
+    fn push_blob(&self, task: &Task<'_>) -> Result<(), Failure> {
+        let Task { blob, repositories, holder } = task;
+        let mut missing = Vec::new();
+        let mut holder = *holder;
+        for (repository, reference) in repositories {
+            match self.registry.has_blob(repository, blob).map_err(|source| failure(reference, source))? {
+                true => holder = Some(repository),
+                false => missing.push((*repository, *reference)),
+            }
+        }
+        let mut was_sent = false;
+        for (repository, reference) in missing {
+            let file = self.inventory.file(&blob.digest).map_err(Failure::Layout)?;
+            let upload = BlobUpload { blob, file, mount_from: holder, chunk: self.chunk };
+            let sent = |bytes| self.reporter.report(Event::Advanced { bytes });
+            let arrival = self.registry.push_blob(repository, upload, &sent);
+            let arrival = arrival.map_err(|source| failure(reference, source))?;
+            let mut done = self.done.lock().expect("no worker panics while it holds the lock");
+            match arrival {
+                Arrival::Mounted => done.mounted += 1,
+                Arrival::Uploaded => {
+                    done.uploaded += 1;
+                    done.bytes += blob.size;
+                    was_sent = true;
+                }
+            }
+            holder = Some(repository);
+        }
+        if !was_sent {
+            self.reporter.report(Event::Advanced { bytes: blob.size });
+        }
+        Ok(())
+    }
+
+    /// Stores the manifests of an image, whose blobs are all there.
+    fn push_manifests(&self, image: &Image) -> Result<PushedImage, Failure> {
+        let Image { place, parts, narrowed } = image;
+        let attached: BTreeSet<&Digest> = parts.attached.iter().map(|(digest, _)| digest).collect();
+        let (after, before): (Vec<&Digest>, Vec<&Digest>) =
+            parts.manifests.iter().partition(|digest| attached.contains(digest));
+        for digest in before {
+            self.push_held(place, digest, &digest.to_string())?;
+        }
+        let digest = match narrowed.contains_key(&place.root) {
+            false => self.push_held(place, &place.root, &place.tag).map(|()| place.root.clone())?,
+            true => self.push_partial(image)?,
+        };
+        for digest in after {
+            self.push_held(place, digest, &digest.to_string())?;
+        }
+        self.finished(place);
+        Ok(pushed(place, digest, false))
+    }
+
+    /// Stores indexes that list what is not there: as they are where the registry takes that, else narrowed.
+    fn push_partial(&self, image: &Image) -> Result<Digest, Failure> {
+        let Image { place, parts, narrowed } = image;
+        if !self.wants_whole.load(Ordering::Relaxed) {
+            let name = |digest: &Digest| {
+                if *digest == place.root { place.tag.clone() } else { digest.to_string() }
+            };
+            let stored =
+                parts.partial.iter().try_for_each(|digest| self.push_held(place, digest, &name(digest)));
+            match stored {
+                Ok(()) => return Ok(place.root.clone()),
+                Err(Failure::Registry { source, .. })
+                    if [SourceErrorKind::Invalid, SourceErrorKind::NotFound].contains(&source.kind) =>
+                {
+                    self.wants_whole.store(true, Ordering::Relaxed);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        let mut last = place.root.clone();
+        for Narrowed { descriptor, bytes } in parts.partial.iter().filter_map(|digest| narrowed.get(digest)) {
+            let is_root = narrowed.get(&place.root).is_some_and(|root| root.descriptor == *descriptor);
+            let name = if is_root { place.tag.clone() } else { descriptor.digest.to_string() };
+            self.registry
+                .push_manifest(&place.repository, &name, descriptor, bytes.clone())
+                .map_err(|source| failure(&place.reference, source))?;
+            last = descriptor.digest.clone();
+        }
+        Ok(last)
+    }
+
+    fn push_held(&self, place: &Place, digest: &Digest, name: &str) -> Result<(), Failure> {
+        let Some(HeldManifest { descriptor, .. }) = self.inventory.manifests.get(digest) else {
+            return Ok(());
+        };
+        let bytes = self.inventory.manifest_bytes(digest).map_err(Failure::Layout)?;
+        self.registry
+            .push_manifest(&place.repository, name, descriptor, bytes)
+            .map(drop)
+            .map_err(|source| failure(&place.reference, source))
+    }
+
+    /// Lists what is attached to an image's manifests in registries that do not do so by themselves.
+    fn list_attached(&self, image: &Image) -> Result<(), Failure> {
+        let Image { place, parts, .. } = image;
+        let mut by_subject: BTreeMap<&Digest, Vec<&HeldManifest>> = BTreeMap::new();
+        for (digest, subject) in &parts.attached {
+            by_subject.entry(subject).or_default().extend(self.inventory.manifests.get(digest));
+        }
+        for (subject, manifests) in by_subject {
+            let entries: Vec<serde_json::Value> = manifests.into_iter().map(HeldManifest::referrer).collect();
+            self.registry
+                .list_referrers(&place.repository, subject, &entries)
+                .map_err(|source| failure(&place.reference, source))?;
+        }
+        Ok(())
+    }
+}
+
+fn failure(reference: &Reference, source: SourceError) -> Failure {
+    Failure::Registry { reference: reference.clone(), source }
+}
+
+fn pushed(place: &Place, digest: Digest, was_present: bool) -> PushedImage {
+    let is_narrowed = digest != place.root;
+    PushedImage { reference: place.reference.clone(), name: place.name(), digest, is_narrowed, was_present }
+}

@@ -1,0 +1,34 @@
+//! A kit as people read it.
+
+use super::table::{line, table};
+use crate::inspect::Kit;
+use crate::progress::Bytes;
+use crate::text::counted;
+
+pub(super) fn text(kit: &Kit) -> String {
+    let Kit { name, made_by, epoch, k3s, registry, platforms, nodes, images, artifacts } = kit;
+    let head = [
+        name.clone(),
+        format!("  made by:    {made_by}"),
+        format!("  date:       {epoch}"),
+        format!("  k3s:        {k3s}"),
+        format!("  registry:   {registry}"),
+        format!("  platforms:  {}", platforms.join(", ")),
+        format!("  images:     {}", images.len()),
+    ];
+    let head: String = head.iter().map(|text| line(text)).collect();
+    let rows: Vec<[String; 4]> = nodes
+        .iter()
+        .map(|node| [&node.name, &node.role, &node.address, &node.seed].map(Clone::clone))
+        .collect();
+    let nodes = table(["NODE", "ROLE", "ADDRESS", "SEED"], &rows);
+    let rows: Vec<[String; 3]> = artifacts
+        .iter()
+        .map(|(path, artifact)| {
+            [path.clone(), Bytes(artifact.size).to_string(), artifact.digest.short().to_owned()]
+        })
+        .collect();
+    let bytes = artifacts.values().map(|artifact| artifact.size).fold(0, u64::saturating_add);
+    let listed = table(["ARTIFACT", "SIZE", "DIGEST"], &rows);
+    format!("{head}\n{nodes}\n{listed}{}, {}\n\n", counted(artifacts.len(), "artifact"), Bytes(bytes))
+}

@@ -1,0 +1,57 @@
+//! A lock as people read it.
+
+use super::table::{line, table};
+use crate::inspect::{Lock, PinnedPackages};
+use crate::progress::Bytes;
+use crate::text::counted;
+
+pub(super) fn text(lock: &Lock) -> String {
+    let Lock { epoch, platforms, image_size, images, files, packages } = lock;
+    let head = [format!("date:       {epoch}"), format!("platforms:  {}", platforms.join(", "))];
+    let head: String = head.iter().map(|text| line(text)).collect();
+    let rows: Vec<[String; 4]> = images
+        .iter()
+        .map(|image| {
+            let platforms: Vec<&str> = image.platforms.keys().map(String::as_str).collect();
+            let name = match &image.destination {
+                Some(destination) => format!("{} -> {destination}", image.reference),
+                None => image.reference.clone(),
+            };
+            [name, image.digest.short().to_owned(), Bytes(image.total_size).to_string(), platforms.join(", ")]
+        })
+        .collect();
+    let images = format!(
+        "{}{}, {} together\n",
+        table(["IMAGE", "DIGEST", "SIZE", "PLATFORMS"], &rows),
+        counted(images.len(), "image"),
+        Bytes(*image_size)
+    );
+    let rows: Vec<[String; 4]> = files
+        .iter()
+        .map(|file| {
+            let size = Bytes(file.size).to_string();
+            [file.role.clone(), file.sha256.short().to_owned(), size, file.source.clone()]
+        })
+        .collect();
+    let files = match rows.is_empty() {
+        true => String::new(),
+        false => format!("\n{}", table(["FILE", "DIGEST", "SIZE", "SOURCE"], &rows)),
+    };
+    let packages = packages.as_ref().map(packages_text).unwrap_or_default();
+    format!("{head}\n{images}{files}{packages}\n")
+}
+
+fn packages_text(packages: &PinnedPackages) -> String {
+    let PinnedPackages { suite, names, count, bytes, packages } = packages;
+    let rows: Vec<[String; 5]> = packages
+        .iter()
+        .map(|package| {
+            let [name, target, version, why] =
+                [&package.name, &package.target, &package.version, &package.why].map(Clone::clone);
+            [name, target, version, Bytes(package.size).to_string(), why]
+        })
+        .collect();
+    let table = table(["PACKAGE", "FOR", "VERSION", "SIZE", "WHY"], &rows);
+    let asked = line(&format!("{suite}: {}", names.join(", ")));
+    format!("\n{table}{}, {}; asked for: {asked}", counted(*count, "package"), Bytes(*bytes))
+}

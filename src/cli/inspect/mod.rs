@@ -1,0 +1,102 @@
+//! `seedkit inspect`
+
+mod bundle;
+mod certificate;
+mod disc;
+mod images;
+mod kit;
+mod lock;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::session::Session;
+use crate::cli::{Answer, environment, ui};
+use crate::inspect::{Inspected, Inspection, Options};
+use crate::text::counted;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  seedkit inspect ops-packages-*.tar.gz    which packages, why each, and is it whole?
+  seedkit inspect airgap-images-*.tar      which images, for which platforms?
+  seedkit inspect seed-k3s-master1.iso     for which node, with what payload?
+  seedkit inspect kit                      nodes, images, artifacts
+  seedkit inspect kit/registry/ca.crt      names, days left, who signed it
+  seedkit inspect --json FILE | jq -r '.packages[] | [.name, .version] | @tsv'";
+
+/// Arguments of `seedkit inspect`.
+#[derive(Debug, Args)]
+pub(super) struct InspectArguments {
+    /// What to look into; its kind is found by its content.
+    path: PathBuf,
+}
+
+#[derive(Serialize)]
+struct InspectResult<'a> {
+    path: String,
+    #[serde(flatten)]
+    inspection: &'a Inspection,
+}
+
+pub(super) fn run(arguments: InspectArguments, session: &Session) -> anyhow::Result<Answer> {
+    let InspectArguments { path } = arguments;
+    let inspection = crate::progress::step(&session.console, "inspect", || {
+        let options = Options { now: environment::now(), reporter: &session.console };
+        let inspection = crate::inspect::path(&path, &options)?;
+        let summary = kind(&inspection.artifact).to_owned();
+        anyhow::Ok((inspection, summary))
+    })?;
+    let answer = if inspection.findings.is_empty() { Answer::Yes } else { Answer::No };
+    if session.global.json {
+        let path = path.display().to_string();
+        ui::print_json("inspect", InspectResult { path, inspection: &inspection })?;
+        return Ok(answer);
+    }
+    let Inspection { artifact, findings } = &inspection;
+    let mut text = match artifact {
+        Inspected::OpsBundle(bundle) => bundle::text(bundle),
+        Inspected::Images(images) => images::text(images),
+        Inspected::Disc(disc) => disc::text(disc),
+        Inspected::Certificates(certificates) => certificate::text(certificates),
+        Inspected::Lock(lock) => lock::text(lock),
+        Inspected::Kit(kit) => kit::text(kit),
+    };
+    for finding in findings {
+        text += &table::line(&finding.to_string());
+    }
+    let verdict = match findings.len() {
+        0 => verdict(artifact).to_owned(),
+        count => counted(count, "finding"),
+    };
+    text += &table::line(&format!("{}: {verdict}", path.display()));
+    ui::print(&text)?;
+    Ok(answer)
+}
+
+fn kind(artifact: &Inspected) -> &'static str {
+    match artifact {
+        Inspected::OpsBundle(_) => "a bundle of ops packages",
+        Inspected::Images(_) => "images",
+        Inspected::Disc(_) => "a disc",
+        Inspected::Certificates(_) => "certificates",
+        Inspected::Lock(_) => "a lock",
+        Inspected::Kit(_) => "a kit",
+    }
+}
+
+/// Says what is known of an artifact without findings, and no more.
+fn verdict(artifact: &Inspected) -> &'static str {
+    match artifact {
+        Inspected::OpsBundle(_) | Inspected::Images(_) => "everything in it is what it says it is",
+        Inspected::Disc(disc) if disc.seed.as_ref().is_some_and(|seed| !seed.payload.is_empty()) => {
+            "its payload is what its sums say it is"
+        }
+        Inspected::Disc(_) => "a disc that can be read; it has no sums to compare with",
+        Inspected::Certificates(_) => "a file of certificates",
+        Inspected::Lock(_) => "a lock that can be used",
+        Inspected::Kit(_) => "every artifact is there and has its length; `seedkit verify` reads every byte",
+    }
+}

@@ -1,0 +1,44 @@
+//! Columns and lines of text that came out of somebody's file: what steers terminals is shown, not obeyed.
+
+/// Returns a table with its header; columns are as wide as their widest cell.
+pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(header.map(str::to_owned))
+        .chain(rows.iter().map(|row| row.each_ref().map(|cell| plain(cell))))
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let text = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    rows.iter().map(text).collect()
+}
+
+/// Returns one line.
+pub(super) fn line(text: &str) -> String {
+    format!("{}\n", plain(text))
+}
+
+/// Replaces what could repaint a terminal, break a line, or turn the direction of a text.
+fn plain(text: &str) -> String {
+    let is_odd = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|character| if is_odd(character) { '\u{fffd}' } else { character }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_cells_cannot_steer_a_terminal() {
+        let rows = [["a", "1", "x y"], ["long\u{1b}[2J", "22", ""]].map(|row| row.map(str::to_owned));
+        assert_eq!(
+            table(["NAME", "N", "WHY"], &rows),
+            "NAME      N   WHY\na         1   x y\nlong\u{fffd}[2J  22\n"
+        );
+        assert_eq!(line("a\nb\u{202e}c"), "a\u{fffd}b\u{fffd}c\n");
+    }
+}

@@ -1,0 +1,120 @@
+//! The images that a `manifest.json` of `docker save` names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::pieces::{Piece, Pieces, SAVED};
+use super::{Image, ImagePlatform};
+use crate::digest::Digest;
+use crate::inspect::finding::Finding;
+use crate::oci::{Manifest, Reference};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Saved {
+    config: String,
+    repo_tags: Option<Vec<String>>,
+    layers: Option<Vec<String>>,
+}
+
+/// What a configuration says of layers: the digests of their uncompressed contents.
+#[derive(Deserialize)]
+struct Config {
+    rootfs: RootFs,
+}
+
+#[derive(Deserialize)]
+struct RootFs {
+    diff_ids: Option<Vec<Digest>>,
+}
+
+/// Finds the images of an archive; `None` if it is none of `docker save`.
+pub(super) fn resolve(pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Option<Vec<Image>> {
+    let (_, piece) = pieces.get(SAVED)?;
+    match serde_json::from_slice::<Vec<Saved>>(piece.document.as_deref().unwrap_or_default()) {
+        Ok(saved) => Some(saved.into_iter().filter_map(|image| one(image, pieces, findings)).collect()),
+        Err(error) => {
+            findings.insert(Finding::wrong(SAVED, error.to_string()));
+            Some(Vec::new())
+        }
+    }
+}
+
+/// Compares the names with those of the index beside it, as a runtime reads them.
+pub(super) fn compare(oci: &[Image], docker: &[Image], findings: &mut BTreeSet<Finding>) {
+    let whole = |name: &String| name.parse::<Reference>().map(|reference| reference.tagged_name()).ok();
+    let known: BTreeSet<String> = oci.iter().flat_map(|image| &image.names).filter_map(whole).collect();
+    let names = docker.iter().flat_map(|image| &image.names);
+    let strange = names.filter(|name| whole(name).is_some_and(|name| !known.contains(&name)));
+    findings.extend(strange.map(|name| {
+        Finding::wrong(SAVED, format!("it names `{}`, which index.json does not", name.escape_debug()))
+    }));
+}
+
+fn one(saved: Saved, pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Option<Image> {
+    let Saved { config, repo_tags, layers } = saved;
+    let layers = layers.unwrap_or_default();
+    let mut sizes = BTreeMap::new();
+    let mut find = |path: &str, findings: &mut BTreeSet<Finding>| match pieces.get(path) {
+        Some((place, piece)) => {
+            sizes.insert(place.to_owned(), piece.size);
+            judge_name(path, piece, findings);
+            Some(piece)
+        }
+        None => {
+            findings.insert(Finding::Missing { path: path.to_owned() });
+            None
+        }
+    };
+    let found = find(&config, findings)?;
+    let document = found.document.as_deref().unwrap_or_default();
+    let diff_ids = match serde_json::from_slice::<Config>(document) {
+        Ok(config) => config.rootfs.diff_ids.unwrap_or_default(),
+        Err(error) => {
+            findings.insert(Finding::wrong(&config, format!("it is no configuration of an image: {error}")));
+            Vec::new()
+        }
+    };
+    if diff_ids.len() != layers.len() {
+        let reason = format!("it is about {} layers, {SAVED} lists {}", diff_ids.len(), layers.len());
+        findings.insert(Finding::wrong(&config, reason));
+    }
+    let mut diff_ids = diff_ids.into_iter();
+    for layer in &layers {
+        let (piece, expected) = (find(layer, findings), diff_ids.next());
+        if let (Some(piece), Some(expected)) = (piece, expected) {
+            judge_layer(layer, piece, expected, findings);
+        }
+    }
+    let platform = ImagePlatform {
+        platform: Manifest::platform_of_config(document).map(|platform| platform.to_string()),
+        digest: None,
+        config: found.digest.clone(),
+        layers: layers.len(),
+    };
+    let mut names = repo_tags.unwrap_or_default();
+    names.sort();
+    let size = sizes.values().fold(0, |sum: u64, size| sum.saturating_add(*size));
+    Some(Image { names, digest: None, media_type: None, size, platforms: vec![platform] })
+}
+
+/// A file whose name is a digest must have it: `<hex>.json`, `<hex>.tar`, `<hex>.tar.gz`, `sha256:<hex>`.
+///
+/// Those in a folder are named by an ID, which is none.
+fn judge_name(path: &str, piece: &Piece, findings: &mut BTreeSet<Finding>) {
+    let hex = path.strip_prefix("sha256:").unwrap_or(path);
+    let hex = hex.split('.').next().unwrap_or_default();
+    let Ok(expected) = format!("sha256:{hex}").parse::<Digest>() else { return };
+    // A layer may also be called by what it unpacks to.
+    if expected != piece.digest && !piece.is_compressed {
+        findings.insert(Finding::Bad { path: path.to_owned(), expected, actual: piece.digest.clone() });
+    }
+}
+
+/// A layer that is not compressed has the digest that the configuration lists.
+fn judge_layer(path: &str, piece: &Piece, expected: Digest, findings: &mut BTreeSet<Finding>) {
+    if !piece.is_compressed && piece.digest != expected {
+        findings.insert(Finding::Bad { path: path.to_owned(), expected, actual: piece.digest.clone() });
+    }
+}

@@ -1,0 +1,136 @@
+//! A lock, as a table of what it pins.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::masked::without_credentials;
+use crate::digest::Digest;
+use crate::epoch::Epoch;
+use crate::lockfile::{LockedFile, LockedImage, LockedPackage, LockedPackages, Lockfile, LockfileError};
+
+/// What a lock pins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lock {
+    /// The time that everything built from it carries.
+    pub epoch: Epoch,
+    /// The platforms.
+    pub platforms: Vec<String>,
+    /// The bytes of all images, layers that they share counted once.
+    pub image_size: u64,
+    /// The images.
+    pub images: Vec<PinnedImage>,
+    /// The files.
+    pub files: Vec<PinnedFile>,
+    /// The ops packages, if there are any.
+    pub packages: Option<PinnedPackages>,
+}
+
+/// One image of a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinnedImage {
+    /// The image as listed.
+    pub reference: String,
+    /// The name it gets in the private registry, if another one.
+    pub destination: Option<String>,
+    /// The root manifest.
+    pub digest: Digest,
+    /// The bytes of all that a build takes of it.
+    pub total_size: u64,
+    /// The runnable image of each platform.
+    pub platforms: BTreeMap<String, Digest>,
+}
+
+/// One file of a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PinnedFile {
+    /// What it is for.
+    pub role: String,
+    /// Where it came from.
+    pub source: String,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// The ops packages of a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PinnedPackages {
+    /// The code name of the nodes' release.
+    pub suite: String,
+    /// What was requested.
+    pub names: Vec<String>,
+    /// How many packages there are.
+    pub count: usize,
+    /// How many bytes they have together.
+    pub bytes: u64,
+    /// The packages.
+    pub packages: Vec<PinnedPackage>,
+}
+
+/// One package of a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PinnedPackage {
+    /// The architecture of the nodes that it is for.
+    pub target: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its architecture, or `all`.
+    pub architecture: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Why it is there.
+    pub why: String,
+}
+
+/// Tells whether a text means to be a lock; other programs have locks too.
+pub(super) fn is_lock(text: &str) -> bool {
+    ["version = ", "image-size = "].iter().all(|key| text.lines().any(|line| line.starts_with(key)))
+}
+
+/// Reads a lock.
+pub(super) fn read(text: &str) -> Result<Lock, LockfileError> {
+    let Lockfile { epoch, platforms, image_size, files, images, packages } = text.parse()?;
+    Ok(Lock {
+        epoch,
+        platforms: platforms.iter().map(ToString::to_string).collect(),
+        image_size,
+        images: images.into_iter().map(image).collect(),
+        files: files.into_iter().map(file).collect(),
+        packages: packages.map(self::packages),
+    })
+}
+
+fn image(image: LockedImage) -> PinnedImage {
+    let LockedImage { reference, destination, media_type: _, digest, size: _, total_size, platforms } = image;
+    let platforms = platforms.into_iter().map(|(platform, digest)| (platform.to_string(), digest)).collect();
+    PinnedImage { reference: reference.to_string(), destination, digest, total_size, platforms }
+}
+
+fn file(file: LockedFile) -> PinnedFile {
+    let LockedFile { role, source, sha256, size } = file;
+    PinnedFile { role: role.to_string(), source: without_credentials(&source), sha256, size }
+}
+
+fn packages(packages: LockedPackages) -> PinnedPackages {
+    let LockedPackages { request, indices: _, packages } = packages;
+    PinnedPackages {
+        suite: request.suite,
+        names: request.names,
+        count: packages.len(),
+        bytes: packages.iter().map(|package| package.size).fold(0, u64::saturating_add),
+        packages: packages.into_iter().map(package).collect(),
+    }
+}
+
+fn package(package: LockedPackage) -> PinnedPackage {
+    let LockedPackage { target, name, version, architecture, size, sha256, why, .. } = package;
+    PinnedPackage { target, name, version, architecture, size, sha256, why }
+}

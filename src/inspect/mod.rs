@@ -1,0 +1,193 @@
+//! What is in this file, and is it what it says it is?
+//!
+//! The kind is found by content, never by name. Each kind has a module of its own, which reads the finished thing as
+//! anybody else would and shares no code with what wrote it. Everything is hostile: archives are read once, as they
+//! stream by, with bounds on all that is kept in memory; nothing is unpacked to disk; no secret is returned.
+
+mod archive;
+mod bundle;
+mod certificate;
+mod detect;
+mod disc;
+mod finding;
+mod images;
+mod kit;
+mod lock;
+mod masked;
+mod stream;
+mod tar;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+pub use bundle::{BundledPackage, OpsBundle};
+pub use certificate::{Certificate, Certificates};
+pub use disc::{DiscContents, DiscFile, K3sNode, PlacedFile, Seed};
+pub use finding::Finding;
+pub use images::{Form, Format, Image, ImagePlatform, Images};
+pub use kit::{InvalidBill, Kit, KitArtifact, KitImage, KitNode};
+pub use lock::{Lock, PinnedFile, PinnedImage, PinnedPackage, PinnedPackages};
+pub use tar::TarFault;
+
+use crate::archive::compress::Decoder;
+use crate::disc::{Disc, DiscFault};
+use crate::lockfile::LockfileError;
+use crate::pki::InvalidCertificate;
+use crate::progress::{Event, Reporter};
+use detect::Candidate;
+use stream::Reported;
+
+/// A file or folder, looked into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Inspection {
+    /// What it is.
+    #[serde(flatten)]
+    pub artifact: Inspected,
+    /// All that is not what the artifact itself says, sorted.
+    pub findings: Vec<Finding>,
+}
+
+/// Everything that can be looked into, with what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Inspected {
+    /// A bundle of ops packages.
+    OpsBundle(OpsBundle),
+    /// Container images.
+    Images(Images),
+    /// A disc, such as a seed.
+    Disc(DiscContents),
+    /// Certificates.
+    Certificates(Certificates),
+    /// A lock.
+    Lock(Lock),
+    /// A finished kit.
+    Kit(Kit),
+}
+
+/// Says why something cannot be looked into.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// It cannot be opened or read.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// It is something else.
+    #[error("`{}` is {what}, which cannot be looked into", .path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like.
+        what: String,
+    },
+    /// It is an archive that is damaged, or not an honest one.
+    #[error("`{}` is damaged, or no honest archive", .path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TarFault,
+    },
+    /// It is a disc that is damaged, or not an honest one.
+    #[error("`{}` is a damaged disc, or no honest one", .path.display())]
+    Disc {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DiscFault,
+    },
+    /// Its certificates cannot be read, or it holds something that is to be kept secret.
+    #[error("`{}` is no file of certificates", .path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: InvalidCertificate,
+    },
+    /// It is a lock that cannot be used.
+    #[error("`{}` is no lock that can be used", .path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LockfileError,
+    },
+    /// It is a kit whose bill of materials cannot be used.
+    #[error("the bill of materials of `{}` cannot be used", .path.display())]
+    Kit {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: InvalidBill,
+    },
+}
+
+impl InspectError {
+    /// What can be looked into, for people.
+    pub const KINDS: &str = "seed ISOs and other discs, bundles of ops packages, archives and layouts of images, \
+                             PEM files of certificates, seedkit.lock, and kits";
+}
+
+/// What inspections work with.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Seconds since 1970: what certificates are compared with.
+    pub now: i64,
+    /// Who listens.
+    pub reporter: &'a dyn Reporter,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Options").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// Looks into the file or folder at `path`, whatever it is.
+pub fn path(path: &Path, options: &Options<'_>) -> Result<Inspection, InspectError> {
+    let Options { now, reporter } = *options;
+    let owned = || path.to_owned();
+    let (artifact, findings) = match Candidate::open(path)? {
+        Candidate::Archive { file, length, compression } => {
+            reporter.report(Event::Planned { bytes: length, items: 0 });
+            let input = Decoder::new(compression, Reported { inner: file, reporter });
+            let input = input.map_err(|source| InspectError::Read { path: owned(), source })?;
+            archive::read(path, (length, compression), input)?
+        }
+        Candidate::Disc(file) => {
+            let opened = Disc::open(file).map_err(|source| InspectError::Disc { path: owned(), source })?;
+            let read = disc::read(&opened, reporter);
+            let (disc, findings) = read.map_err(|source| InspectError::Read { path: owned(), source })?;
+            (Inspected::Disc(disc), findings)
+        }
+        Candidate::Layout => {
+            let read = images::read_folder(path, reporter);
+            let read = read.map_err(|error| InspectError::Read { path: error.path, source: error.source })?;
+            let unknown =
+                || InspectError::Unknown { path: owned(), what: "a layout without index.json".to_owned() };
+            let (images, findings) = read.ok_or_else(unknown)?;
+            (Inspected::Images(images), findings)
+        }
+        Candidate::Certificates(text) => {
+            let read = certificate::read(&text, now);
+            let read = read.map_err(|source| InspectError::Certificates { path: owned(), source })?;
+            (Inspected::Certificates(read), Vec::new())
+        }
+        Candidate::Lock(text) => {
+            let read = lock::read(&text).map_err(|source| InspectError::Lock { path: owned(), source })?;
+            (Inspected::Lock(read), Vec::new())
+        }
+        Candidate::Kit(bill) => {
+            let read = kit::read(path, &bill).map_err(|source| InspectError::Kit { path: owned(), source });
+            let (kit, findings) = read?;
+            (Inspected::Kit(kit), findings)
+        }
+    };
+    Ok(Inspection { artifact, findings })
+}

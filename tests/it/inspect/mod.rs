@@ -1,0 +1,8 @@
+//! `seedkit inspect`: what it says of each kind of artifact, judged by the programs that made or read them.
+
+pub(crate) mod bundle;
+mod certificate;
+mod disc;
+mod images;
+mod kit;
+mod lock;

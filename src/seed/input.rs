@@ -1,11 +1,13 @@
 //! What a seed is made of: plain values, filled in by whoever knows the spec, the lock and the secrets.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::epoch::Epoch;
+use crate::password::PasswordHash;
 use crate::secrets::SecretText;
 use crate::ssh::AuthorizedKey;
 use crate::tree::Content;
@@ -31,6 +33,10 @@ pub struct NodeSeed {
     pub registry: Registry,
     /// What lies beside the rendered files: the k3s binary, image tarballs, the user's own files.
     pub payload: Vec<PayloadFile>,
+    /// The images that the payload brings, as a container runtime names them: the node is done when it has them.
+    pub images: BTreeSet<String>,
+    /// Tools for people, installed when the node is up; k3s does not wait for them.
+    pub ops: Option<OpsPackages>,
     /// The time of the build.
     pub epoch: Epoch,
 }
@@ -40,6 +46,8 @@ pub struct NodeSeed {
 pub enum Flavour {
     /// A Debian or Ubuntu cloud image, whose cloud-init reads the seed directly.
     CloudImage,
+    /// Ubuntu's server installer, which makes a system that reads the seed no more.
+    Autoinstall,
 }
 
 impl Flavour {
@@ -47,6 +55,7 @@ impl Flavour {
     pub fn name(self) -> &'static str {
         match self {
             Self::CloudImage => "cloud-image",
+            Self::Autoinstall => "autoinstall",
         }
     }
 }
@@ -86,8 +95,10 @@ pub struct Peer {
 pub struct Ssh {
     /// The user that is made, with all rights.
     pub user: String,
-    /// The keys that open the account; no password does.
+    /// The keys that open the account.
     pub authorized_keys: Vec<AuthorizedKey>,
+    /// What opens it on the console, and nowhere else; nothing does without.
+    pub console_password: Option<PasswordHash>,
 }
 
 /// How k3s is set up on a node.
@@ -112,6 +123,8 @@ pub enum Membership {
         agent_token: SecretText,
         /// Whether it starts an embedded etcd, which further servers can join.
         cluster_init: bool,
+        /// The cluster's certificate authorities, where they were made beforehand.
+        authorities: Option<Authorities>,
     },
     /// A further server.
     Server {
@@ -131,7 +144,35 @@ pub enum Membership {
     },
 }
 
+/// What the server that starts a cluster finds before k3s does; further servers get it through the datastore.
+#[derive(Debug, Clone)]
+pub struct Authorities {
+    /// Folders to make first: absolute path and permission bits, each after the one around it.
+    pub folders: Vec<(String, u32)>,
+    /// Certificates and keys.
+    pub files: Vec<SecretFile>,
+}
+
+/// A small file of the payload that may hold a secret.
+#[derive(Debug, Clone)]
+pub struct SecretFile {
+    /// Where it goes: absolute and normalised.
+    pub destination: String,
+    /// Permission bits, at most 0o7777.
+    pub mode: u32,
+    /// Its content.
+    pub text: SecretText,
+}
+
 impl Membership {
+    /// Returns the cluster's authorities, if this is the server that brings them.
+    pub(super) fn authorities(&self) -> Option<&Authorities> {
+        match self {
+            Self::FirstServer { authorities, .. } => authorities.as_ref(),
+            Self::Server { .. } | Self::Agent { .. } => None,
+        }
+    }
+
     /// Returns `server` or `agent`: the subcommand of k3s.
     pub fn role(&self) -> &'static str {
         match self {
@@ -145,6 +186,22 @@ impl Membership {
         match self {
             Self::FirstServer { .. } | Self::Server { .. } => "k3s.service",
             Self::Agent { .. } => "k3s-agent.service",
+        }
+    }
+
+    /// Returns the name of the unit that says when the node is done.
+    pub fn completion_unit(&self) -> &'static str {
+        match self {
+            Self::FirstServer { .. } | Self::Server { .. } => "k3s-bootstrap.service",
+            Self::Agent { .. } => "k3s-agent-bootstrap.service",
+        }
+    }
+
+    /// Returns the path of the marker that says so, without `.done` and `.failed`.
+    pub fn marker(&self) -> &'static str {
+        match self {
+            Self::FirstServer { .. } | Self::Server { .. } => "/var/lib/k3s-bootstrap",
+            Self::Agent { .. } => "/var/lib/k3s-agent-bootstrap",
         }
     }
 }
@@ -182,6 +239,15 @@ pub struct RegistryAuth {
     pub password: SecretText,
 }
 
+/// A bundle of Debian packages with its installer.
+#[derive(Debug, Clone)]
+pub struct OpsPackages {
+    /// The bundle's name, which is that of the folder in its archive.
+    pub name: String,
+    /// The archive: a tarball compressed with gzip.
+    pub archive: PayloadFile,
+}
+
 /// A file that the node's staging unit checks and places.
 #[derive(Debug, Clone)]
 pub struct PayloadFile {
@@ -193,4 +259,15 @@ pub struct PayloadFile {
     pub content: Content,
     /// Their SHA-256 digest.
     pub digest: Digest,
+    /// The disc that has the bytes.
+    pub disc: Disc,
+}
+
+/// A disc that a node reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disc {
+    /// The node's own seed.
+    Seed,
+    /// The one that all nodes share: never for what only some nodes may know.
+    Shared,
 }

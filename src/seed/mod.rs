@@ -9,6 +9,7 @@
 //! Tokens and large files are payload, not `user-data`: cloud-init keeps several copies of that, and a damaged
 //! disc is noticed before anything is placed.
 
+mod autoinstall;
 mod input;
 mod payload;
 mod variables;
@@ -18,25 +19,47 @@ use std::io;
 use serde_json::{Value, json};
 
 pub use input::{
-    Flavour, K3s, Membership, Mirror, Node, NodeSeed, PayloadFile, Peer, Registry, RegistryAuth, Ssh,
+    Authorities, Disc, Flavour, K3s, Membership, Mirror, Node, NodeSeed, OpsPackages, PayloadFile, Peer,
+    Registry, RegistryAuth, SecretFile, Ssh,
 };
 
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::template::{TemplateError, Templates};
 use crate::tree::{Content, FileTree, TreeError};
+use crate::yaml;
 use payload::Payload;
+pub use payload::shared_disc;
 
 /// cloud-init parses user-data several times and keeps copies of it; what is large belongs into the payload.
 const LARGEST_USER_DATA: usize = 512 * 1024;
 
+/// What cloud-init's NoCloud source reads; user-data may hold the hash of a password.
+const RENDERED: [(&str, u32); 3] = [("meta-data", 0o644), ("network-config", 0o644), ("user-data", 0o600)];
+
 /// Files that cloud-init writes: template, destination and mode.
-const WRITTEN: [(&str, &str, u32); 5] = [
+const WRITTEN: [(&str, &str, u32); 10] = [
+    // Before the distribution's own and cloud-init's, as the first value counts.
+    ("node/sshd.conf.tera", "/etc/ssh/sshd_config.d/10-seedkit.conf", 0o644),
+    // After the distribution's own, as the last value counts.
+    ("node/apt.conf.tera", "/etc/apt/apt.conf.d/99seedkit", 0o644),
     ("node/hosts.tera", "/etc/hosts", 0o644),
     ("node/modules-load.conf.tera", "/etc/modules-load.d/k3s.conf", 0o644),
     ("node/sysctl.conf.tera", "/etc/sysctl.d/90-k3s.conf", 0o644),
-    ("node/stage.service.tera", "/etc/systemd/system/seedkit-stage.service", 0o644),
+    ("node/bootstrap.sh.tera", "/usr/local/sbin/seedkit-bootstrap", 0o755),
+    ("node/clock.py.tera", "/usr/local/sbin/seedkit-clock", 0o755),
+    ("node/marker.sh.tera", "/usr/local/sbin/seedkit-marker", 0o755),
+    ("node/observe.sh.tera", "/usr/local/sbin/seedkit-observe", 0o755),
     ("node/stage.sh.tera", "/usr/local/sbin/seedkit-stage", 0o755),
 ];
+
+/// What the node must have before it is done: names of images, sorted, one to a line.
+const IMAGES: &str = "/var/lib/seedkit/images.txt";
+
+/// The template that names a seed, whatever boots from it.
+const META_DATA: &str = "cloud-image/meta-data.tera";
+
+/// Where systemd looks for the units of an administrator.
+const UNITS: &str = "/etc/systemd/system";
 
 /// Files of the payload that are rendered: template, destination and mode.
 const PLACED: [(&str, &str, u32); 2] = [
@@ -105,6 +128,24 @@ pub enum SeedError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Ubuntu's installer would not do what the seed says.
+    #[error("`user-data` of node `{node}` does not install unattended: {problem}")]
+    Autoinstall {
+        /// The node.
+        node: String,
+        /// What is wrong, with its line.
+        problem: String,
+    },
+    /// A rendered file is not YAML.
+    #[error("`{file}` of node `{node}` cannot be read back: {problem}")]
+    Unreadable {
+        /// The node.
+        node: String,
+        /// The file.
+        file: String,
+        /// What is wrong, with its line.
+        problem: String,
+    },
     /// Two files do not fit into one tree.
     #[error("the files of a seed do not fit together")]
     Tree(#[from] TreeError),
@@ -114,39 +155,44 @@ pub enum SeedError {
 pub fn build(seed: &NodeSeed, templates: &Templates) -> Result<FileTree, SeedError> {
     check_names(seed)?;
     let mut renderer = Renderer { seed, templates, variables: variables::of(seed)? };
-    let written = renderer.written_files()?;
+    let (written, placed) = match seed.flavour {
+        Flavour::CloudImage => (renderer.written_files()?, Vec::new()),
+        // The installer has no file of ours before the payload is placed.
+        Flavour::Autoinstall => (Vec::new(), renderer.written_files()?),
+    };
     let destinations: Vec<_> = written.iter().map(|file| file.destination.clone()).collect();
-    let payload = Payload::new(renderer.payload_files()?, &destinations)?;
+    let folders = seed.k3s.membership.authorities().map_or(&[][..], |authorities| &authorities.folders);
+    let placed = placed.into_iter().map(|file| text_file(&file.destination, file.mode, file.text));
+    let files = placed.chain(renderer.payload_files()?).collect();
+    let payload = Payload::new(files, folders, &destinations)?;
     renderer.variables["files"] = written.iter().map(WrittenFile::variables).collect();
-    let user_data = renderer.flavoured("user-data")?;
+    let network_config = renderer.render("cloud-image/network-config.tera")?;
+    let user_data = renderer.user_data(&network_config)?;
     check_user_data(&seed.node.name, &user_data)?;
-    let network_config = renderer.flavoured("network-config")?;
     // The id is derived from the meta-data too, with a blank where the id will stand.
     renderer.variables["seed"]["instance_id"] = json!("");
-    let unnamed = renderer.flavoured("meta-data")?;
-    let rendered = [("meta-data", &unnamed), ("network-config", &network_config), ("user-data", &user_data)];
-    let id = format!("{}-{}", seed.node.name, identity(&rendered, &payload).short());
+    let unnamed = renderer.render(META_DATA)?;
+    let id = identity([&unnamed, &network_config, &user_data], &payload);
+    let id = format!("{}-{}", seed.node.name, id.short());
     renderer.variables["seed"]["instance_id"] = json!(format!("iid-{id}"));
-    let meta_data = renderer.flavoured("meta-data")?;
+    let meta_data = renderer.render(META_DATA)?;
 
     let mut tree = FileTree::new();
-    for (name, text) in
-        [("meta-data", meta_data), ("network-config", network_config), ("user-data", user_data)]
-    {
-        tree.insert_file(name, 0o644, text)?;
+    for ((name, mode), text) in RENDERED.into_iter().zip([meta_data, network_config, user_data]) {
+        tree.insert_file(name, mode, text)?;
     }
     payload.add_to(&mut tree, &id)?;
     Ok(tree)
 }
 
 /// Returns a digest of everything that makes a seed the seed it is.
-fn identity(rendered: &[(&str, &String)], payload: &Payload) -> Digest {
+fn identity(rendered: [&String; 3], payload: &Payload) -> Digest {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut add = |path: &str, mode: u32, digest: &Digest| {
         hasher.update(format!("{path}\0{mode:o}\0{digest}\n").as_bytes());
     };
-    for (path, text) in rendered {
-        add(path, 0o644, &Digest::sha256(text.as_bytes()));
+    for ((path, mode), text) in RENDERED.into_iter().zip(rendered) {
+        add(path, mode, &Digest::sha256(text.as_bytes()));
     }
     for (path, mode, digest) in payload.identity() {
         add(&path, mode, digest);
@@ -183,27 +229,74 @@ impl Renderer<'_> {
         Ok(text)
     }
 
-    /// Renders a template that each flavour has its own of.
-    fn flavoured(&self, name: &str) -> Result<String, SeedError> {
-        self.render(&format!("{}/{name}.tera", self.seed.flavour.name()))
+    /// Renders what the first boot is told, for whoever reads it.
+    fn user_data(&mut self, network_config: &str) -> Result<String, SeedError> {
+        let units: Value = self.units().map(|(_, unit)| unit).collect();
+        match self.seed.flavour {
+            Flavour::CloudImage => {
+                self.variables["units"] = units;
+                self.render("cloud-image/user-data.tera")
+            }
+            Flavour::Autoinstall => {
+                // The payload has the files, and the installer enables the units.
+                self.variables["units"] = json!([]);
+                let first_boot = self.render("cloud-image/user-data.tera")?;
+                self.variables["cloud_config"] = self.parsed("cloud-image/user-data", &first_boot)?;
+                self.variables["network"] = self.parsed("cloud-image/network-config", network_config)?;
+                self.variables["units"] = units;
+                let text = self.render("autoinstall/user-data.tera")?;
+                autoinstall::check(&text).map_err(|problem| SeedError::Autoinstall {
+                    node: self.seed.node.name.clone(),
+                    problem,
+                })?;
+                Ok(text)
+            }
+        }
+    }
+
+    fn parsed(&self, file: &str, text: &str) -> Result<Value, SeedError> {
+        let unreadable = |problem: String| SeedError::Unreadable {
+            node: self.seed.node.name.clone(),
+            file: file.to_owned(),
+            problem,
+        };
+        let document = yaml::parse(text.as_bytes()).map_err(|finding| unreadable(finding.to_string()))?;
+        match document.findings.first() {
+            Some(finding) => Err(unreadable(finding.to_string())),
+            None => Ok(document.root.to_json()),
+        }
+    }
+
+    /// Returns the template and the name of every unit, in the order in which they start.
+    fn units(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let NodeSeed { k3s: K3s { membership, .. }, ops, .. } = self.seed;
+        let ops = ops.as_ref().map(|_| ("node/ops-packages.service.tera", "k8s-ops-packages.service"));
+        [
+            ("node/stage.service.tera", "seedkit-stage.service"),
+            ("node/clock.service.tera", "seedkit-clock.service"),
+            ("node/k3s.service.tera", membership.unit()),
+            ("node/bootstrap.service.tera", membership.completion_unit()),
+        ]
+        .into_iter()
+        .chain(ops)
     }
 
     fn written_files(&self) -> Result<Vec<WrittenFile>, SeedError> {
-        let unit = format!("/etc/systemd/system/{}", self.seed.k3s.membership.unit());
-        let unit = ("node/k3s.service.tera", unit.as_str(), 0o644);
-        WRITTEN
-            .into_iter()
-            .chain([unit])
+        let files = WRITTEN.into_iter().map(|(template, path, mode)| (template, path.to_owned(), mode));
+        let units = self.units().map(|(template, unit)| (template, format!("{UNITS}/{unit}"), 0o644));
+        files
+            .chain(units)
             .map(|(template, destination, mode)| {
-                Ok(WrittenFile { destination: destination.to_owned(), mode, text: self.render(template)? })
+                Ok(WrittenFile { destination, mode, text: self.render(template)? })
             })
             .collect()
     }
 
     /// Returns the rendered payload and the seed's own.
     fn payload_files(&self) -> Result<Vec<PayloadFile>, SeedError> {
-        let NodeSeed { k3s, registry, payload, .. } = self.seed;
+        let NodeSeed { k3s, registry, payload, ops, images, .. } = self.seed;
         let mut files = vec![
+            text_file(IMAGES, 0o644, images.iter().map(|name| format!("{name}\n")).collect()),
             text_file(variables::REGISTRY_CA, 0o644, registry.ca_pem.clone()),
             // With a password made here, a rebuilt node may join again under its old name.
             text_file("/etc/rancher/node/password", 0o600, format!("{}\n", k3s.node_password.expose_line())),
@@ -211,14 +304,19 @@ impl Renderer<'_> {
         for (template, destination, mode) in PLACED {
             files.push(text_file(destination, mode, self.render(template)?));
         }
-        files.extend(payload.iter().cloned());
+        files.extend(payload.iter().chain(ops.iter().map(|ops| &ops.archive)).cloned());
+        let secret =
+            |file: &SecretFile| text_file(&file.destination, file.mode, file.text.expose().to_owned());
+        let authorities = k3s.membership.authorities();
+        files.extend(authorities.iter().flat_map(|authorities| &authorities.files).map(secret));
         Ok(files)
     }
 }
 
 fn text_file(destination: &str, mode: u32, text: String) -> PayloadFile {
     let digest = Digest::sha256(text.as_bytes());
-    PayloadFile { destination: destination.to_owned(), mode, content: Content::from(text), digest }
+    let content = Content::from(text);
+    PayloadFile { destination: destination.to_owned(), mode, content, digest, disc: Disc::Seed }
 }
 
 fn check_names(seed: &NodeSeed) -> Result<(), SeedError> {

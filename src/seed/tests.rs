@@ -3,6 +3,7 @@ use std::io::Read as _;
 use serde_json::Map;
 
 use super::*;
+use crate::password::PasswordHash;
 use crate::tree::Entry;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPMmn4ZUWJLUvCcZ7x1+zX0jBqjhPzS1oAX6FiK0pC3e lab";
@@ -27,13 +28,18 @@ fn seed() -> NodeSeed {
             values: Map::new(),
         },
         nodes: vec![Peer { name: "k3s-1".to_owned(), address: "192.168.6.10".parse().unwrap() }],
-        ssh: Ssh { user: "ops".to_owned(), authorized_keys: vec![KEY.parse().unwrap()] },
+        ssh: Ssh {
+            user: "ops".to_owned(),
+            authorized_keys: vec![KEY.parse().unwrap()],
+            console_password: None,
+        },
         timezone: "Asia/Seoul".to_owned(),
         k3s: K3s {
             membership: Membership::FirstServer {
                 token: secret("server-secret"),
                 agent_token: secret("agent-secret"),
                 cluster_init: true,
+                authorities: None,
             },
             config: Map::new(),
             node_password: secret("node-secret\n"),
@@ -46,6 +52,8 @@ fn seed() -> NodeSeed {
             disable_default_endpoint: true,
         },
         payload: vec![payload_file("/usr/local/bin/k3s", 0o755, "#!/bin/sh\n")],
+        images: Default::default(),
+        ops: None,
         epoch: "1763683200".parse().unwrap(),
     }
 }
@@ -71,9 +79,12 @@ fn templates_with(name: &str, source: &str) -> Templates {
 
 #[test]
 fn every_secret_is_in_files_for_root_only_and_in_no_debug_output() {
-    let seed = seed();
+    let mut seed = seed();
+    let hash = format!("$6$salt${}", "x".repeat(86));
+    seed.ssh.console_password = Some(PasswordHash::from_secret(&hash.clone().into()).unwrap());
     let tree = built(&seed);
-    let secrets = ["server-secret", "agent-secret", "node-secret", "registry-secret"];
+    let secrets = ["server-secret", "agent-secret", "node-secret", "registry-secret", &hash];
+    assert!(text(&tree, "user-data").contains(&hash));
     for (path, entry) in tree.iter() {
         let Entry::File { mode, .. } = entry else { continue };
         let text = text(&tree, path.as_str());

@@ -7,6 +7,19 @@ use super::{Membership, Mirror, NodeSeed, Registry, SeedError};
 /// Where the node keeps the certificate of the registry's authority.
 pub(super) const REGISTRY_CA: &str = "/etc/rancher/k3s/registry-ca.crt";
 
+/// Units of Debian and Ubuntu that look for something in the network, now and then.
+const NETWORK_USERS: [&str; 9] = [
+    "apt-daily-upgrade.timer",
+    "apt-daily.timer",
+    "apt-news.service",
+    "esm-cache.service",
+    "fwupd-refresh.timer",
+    "motd-news.timer",
+    "ua-timer.timer",
+    "unattended-upgrades.service",
+    "update-notifier-download.timer",
+];
+
 /// Keys of `config.yaml`, and their short forms, that follow from the rest of the seed.
 const RESERVED: [&str; 16] = [
     "agent-token",
@@ -27,10 +40,24 @@ const RESERVED: [&str; 16] = [
     "token-file",
 ];
 
-/// Returns all variables but `files` and `seed.instance_id`, which are known later.
+/// Returns all variables but `files`, `units` and `seed.instance_id`, which are known later.
 pub(super) fn of(seed: &NodeSeed) -> Result<Value, SeedError> {
-    let NodeSeed { cluster, flavour, node, nodes, ssh, timezone, k3s, registry, payload: _, epoch } = seed;
+    let NodeSeed {
+        cluster,
+        flavour,
+        node,
+        nodes,
+        ssh,
+        timezone,
+        k3s,
+        registry,
+        payload: _,
+        images: _,
+        ops,
+        epoch,
+    } = seed;
     let default_route = if node.address.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+    let console_password = ssh.console_password.as_ref().map(|hash| hash.text().expose_line());
     let keys: Vec<_> = ssh.authorized_keys.iter().map(|key| key.as_str()).collect();
     Ok(json!({
         "cluster": {"name": cluster},
@@ -38,6 +65,7 @@ pub(super) fn of(seed: &NodeSeed) -> Result<Value, SeedError> {
         "node": {
             "name": node.name,
             "role": k3s.membership.role(),
+            "marker": k3s.membership.marker(),
             "address": node.address,
             "cidr": format!("{}/{}", node.address, node.prefix),
             "gateway": node.gateway,
@@ -48,10 +76,12 @@ pub(super) fn of(seed: &NodeSeed) -> Result<Value, SeedError> {
             "values": node.values,
         },
         "nodes": nodes.iter().map(|peer| json!({"name": peer.name, "address": peer.address})).collect::<Vec<_>>(),
-        "ssh": {"user": ssh.user, "authorized_keys": keys},
+        "ssh": {"user": ssh.user, "authorized_keys": keys, "console_password": console_password},
         "timezone": timezone,
+        "quiet_units": NETWORK_USERS,
         "k3s": {"unit": k3s.membership.unit(), "config": configuration(seed)?},
         "registry": registry_variables(registry),
+        "ops": ops.as_ref().map(|ops| json!({"name": ops.name, "archive": ops.archive.destination})),
         "seed": {"epoch": epoch.seconds(), "date": epoch.to_string()},
     }))
 }
@@ -80,7 +110,7 @@ fn configuration(seed: &NodeSeed) -> Result<Map<String, Value>, SeedError> {
     set("node-name", json!(seed.node.name));
     set("node-ip", json!(seed.node.address));
     match &seed.k3s.membership {
-        Membership::FirstServer { token, agent_token, cluster_init } => {
+        Membership::FirstServer { token, agent_token, cluster_init, authorities: _ } => {
             set("token", json!(token.expose_line()));
             set("agent-token", json!(agent_token.expose_line()));
             if *cluster_init {

@@ -1,7 +1,13 @@
 //! Seeds, judged by the programs that read them on a node.
 
+mod autoinstall;
+mod clock;
 mod cloud_init;
+mod completion;
 mod iso;
+mod machine;
+mod settings;
+mod shared;
 mod staging;
 mod units;
 mod values;
@@ -11,7 +17,8 @@ use std::path::Path;
 use fs_err as fs;
 use seedkit::digest::Digest;
 use seedkit::seed::{
-    Flavour, K3s, Membership, Mirror, Node, NodeSeed, PayloadFile, Peer, Registry, RegistryAuth, Ssh, build,
+    Authorities, Disc, Flavour, K3s, Membership, Mirror, Node, NodeSeed, OpsPackages, PayloadFile, Peer,
+    Registry, RegistryAuth, SecretFile, Ssh, build,
 };
 use seedkit::template::Templates;
 use seedkit::tree::{Content, Entry, FileTree};
@@ -20,6 +27,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPMmn4ZUWJLUvCcZ7x1+zX0jBqjhPzS1oAX6FiK0pC3e 운영 \"$lab\" # {{";
+const BUNDLE: &str = "ops-packages-bookworm-amd64-0123456789ab";
+const IMAGES: [&str; 2] = ["docker.io/rancher/mirrored-pause:3.6", "registry.k8s.io/pause:3.10"];
 const SERVER: &str = "https://192.168.6.10:6443";
 
 /// What spoils files that are put together without quoting.
@@ -28,7 +37,8 @@ const HOSTILE: &str =
 
 fn payload_file(destination: &str, mode: u32, text: &str) -> PayloadFile {
     let digest = Digest::sha256(text.as_bytes());
-    PayloadFile { destination: destination.to_owned(), mode, content: Content::from(text), digest }
+    let content = Content::from(text);
+    PayloadFile { destination: destination.to_owned(), mode, content, digest, disc: Disc::Seed }
 }
 
 /// The three roles of a cluster, in the order of the lab's nodes.
@@ -36,7 +46,12 @@ fn memberships() -> [Membership; 3] {
     let token = || "server-token".to_owned().into();
     let agent_token = || "agent-token".to_owned().into();
     [
-        Membership::FirstServer { token: token(), agent_token: agent_token(), cluster_init: true },
+        Membership::FirstServer {
+            token: token(),
+            agent_token: agent_token(),
+            cluster_init: true,
+            authorities: None,
+        },
         Membership::Server { server_url: SERVER.to_owned(), token: token(), agent_token: agent_token() },
         Membership::Agent { server_url: SERVER.to_owned(), agent_token: agent_token() },
     ]
@@ -63,7 +78,11 @@ fn lab() -> Vec<NodeSeed> {
             values: Map::new(),
         },
         nodes: nodes.clone(),
-        ssh: Ssh { user: "ops".to_owned(), authorized_keys: vec![KEY.parse().unwrap()] },
+        ssh: Ssh {
+            user: "ops".to_owned(),
+            authorized_keys: vec![KEY.parse().unwrap()],
+            console_password: None,
+        },
         timezone: "Asia/Seoul".to_owned(),
         k3s: K3s {
             membership,
@@ -86,9 +105,36 @@ fn lab() -> Vec<NodeSeed> {
             ),
             payload_file("/opt/문서/read me 'first'.txt", 0o640, HOSTILE),
         ],
+        images: IMAGES.map(str::to_owned).into(),
+        ops: Some(OpsPackages {
+            name: BUNDLE.to_owned(),
+            archive: payload_file(
+                &format!("/var/lib/seedkit/ops-packages/{BUNDLE}.tar.gz"),
+                0o644,
+                "packages\n",
+            ),
+        }),
         epoch: "1763683200".parse().unwrap(),
     };
     memberships().into_iter().enumerate().map(seed).collect()
+}
+
+/// The seed of the first server with authorities that say whose they are.
+fn with_authorities(whose: &str) -> NodeSeed {
+    let folder = "/var/lib/rancher/k3s/server";
+    let file = |(path, mode, what): (&str, u32, &str)| SecretFile {
+        destination: format!("{folder}/tls/{path}"),
+        mode,
+        text: format!("{whose} {what}\n").into(),
+    };
+    let files = [("server-ca.crt", 0o644, "certificate"), ("etcd/peer-ca.key", 0o600, "key")].map(file);
+    let folders = ["", "/tls", "/tls/etcd"].map(|rest| (format!("{folder}{rest}"), 0o700));
+    let mut seed = lab().swap_remove(0);
+    let Membership::FirstServer { authorities, .. } = &mut seed.k3s.membership else {
+        panic!("the first node starts the cluster")
+    };
+    *authorities = Some(Authorities { folders: folders.to_vec(), files: files.to_vec() });
+    seed
 }
 
 fn mirror(host: &str) -> Mirror {
@@ -120,16 +166,31 @@ fn write(tree: &FileTree, folder: &Path) {
     }
 }
 
-/// The files that cloud-init writes: path, mode and content, as an independent parser of YAML sees them.
+/// The files that set a node up: path, mode and content. cloud-init writes them, as an independent parser of YAML sees
+/// them; for the installer they are payload.
 fn written_files(tree: &FileTree) -> Vec<(String, u32, String)> {
     let user_data = values::parsed(&text(tree, "user-data"));
-    let files = user_data["write_files"].as_array().unwrap().clone();
+    let Some(files) = user_data["write_files"].as_array() else { return placed_files(tree) };
     let field = |file: &serde_json::Value, name: &str| file[name].as_str().unwrap().to_owned();
     files
         .iter()
         .map(|file| {
             let mode = u32::from_str_radix(&field(file, "permissions"), 8).unwrap();
             (field(file, "path"), mode, field(file, "content"))
+        })
+        .collect()
+}
+
+fn placed_files(tree: &FileTree) -> Vec<(String, u32, String)> {
+    let list = text(tree, "payload/FILES");
+    let files = list.lines().map(|line| line.split_once(' ').unwrap());
+    let is_ours =
+        |path: &str| path.starts_with("/etc/systemd/system/") || path.starts_with("/usr/local/sbin/");
+    files
+        .filter(|(_, path)| is_ours(path))
+        .map(|(mode, path)| {
+            let mode = u32::from_str_radix(mode, 8).unwrap();
+            (path.to_owned(), mode, text(tree, &format!("payload/root{path}")))
         })
         .collect()
 }

@@ -1,137 +1,14 @@
-//! The staging script, run in a root of its own: only `blkid` is a stand-in, and `mount` binds a folder.
+//! The staging script: all of the payload or nothing, once per seed.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Output;
 
 use fs_err as fs;
-use fs_err::os::unix::fs::symlink;
+
 use seedkit::seed::NodeSeed;
-use seedkit::tree::FileTree;
-use walkdir::WalkDir;
 
-use super::{HOSTILE, built, lab, payload_file, text, write, written_files};
-use crate::support::oracle;
-
-const SCRIPT: &str = "/usr/local/sbin/seedkit-stage";
-
-/// Binds what a chroot needs, in a mount namespace of its own, and runs the script there.
-const ENTER: &str = r#"
-set -e
-mount --bind /usr "$1/usr"
-mount --bind "$1/local" "$1/usr/local"
-mount --bind /dev "$1/dev"
-status=0
-chroot "$1" /usr/bin/env -i PATH=/stand-in:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin "$2" || status=$?
-if mountpoint -q "$1/run/seedkit/disc"; then
-    echo 'the disc is still mounted'
-    exit 99
-fi
-exit "$status"
-"#;
-
-/// A node that has booted once, so that cloud-init has written its files.
-struct Machine(tempfile::TempDir);
-
-impl Machine {
-    fn new(seed: &NodeSeed) -> Self {
-        let machine = Self(tempfile::tempdir().unwrap());
-        let root = machine.root();
-        for folder in ["usr", "local/sbin", "dev", "stand-in", "run", "seed", "etc", "var/lib", "tmp"] {
-            fs::create_dir_all(root.join(folder)).unwrap();
-        }
-        for folder in ["bin", "sbin", "lib", "lib64"] {
-            symlink(format!("usr/{folder}"), root.join(folder)).unwrap();
-        }
-        let stand_ins = [
-            // `-L LABEL`: there is a disc, and its label is the second one that is asked for.
-            ("blkid", "#!/bin/sh\n[ -e /seed/disc ] && [ \"$2\" = cidata ] && echo /dev/sr0\n"),
-            (
-                "mount",
-                "#!/bin/sh\n[ \"$*\" = '-o ro /dev/sr0 /run/seedkit/disc' ] && exec /usr/bin/mount --bind /seed/disc \"$4\"\n",
-            ),
-        ];
-        for (name, script) in stand_ins {
-            let mut tree = FileTree::new();
-            tree.insert_file(&format!("stand-in/{name}"), 0o755, script).unwrap();
-            write(&tree, root);
-        }
-        let files = written_files(&built(seed));
-        let (_, mode, script) = files.into_iter().find(|(path, ..)| path == SCRIPT).unwrap();
-        let mut tree = FileTree::new();
-        tree.insert_file("local/sbin/seedkit-stage", mode, script).unwrap();
-        write(&tree, root);
-        machine
-    }
-
-    fn root(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Puts a disc in, in place of the one before.
-    fn insert(&self, tree: &FileTree) {
-        self.eject();
-        write(tree, &self.root().join("seed/disc"));
-    }
-
-    fn eject(&self) {
-        let disc = self.root().join("seed/disc");
-        if disc.exists() {
-            fs::remove_dir_all(disc).unwrap();
-        }
-    }
-
-    /// Runs the script and returns whether it succeeded and what it said.
-    fn stage(&self) -> (bool, String) {
-        let root = self.root().as_os_str();
-        let arguments = [
-            "-m".as_ref(),
-            "sh".as_ref(),
-            "-c".as_ref(),
-            ENTER.as_ref(),
-            "sh".as_ref(),
-            root,
-            SCRIPT.as_ref(),
-        ];
-        let Output { status, stdout, stderr } = oracle::command("unshare").args(arguments).output().unwrap();
-        let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
-        assert_ne!(status.code(), Some(99), "{said}");
-        (status.success(), said)
-    }
-
-    fn stage_well(&self) -> String {
-        let (is_success, said) = self.stage();
-        assert!(is_success, "{said}");
-        said
-    }
-
-    /// Returns every file and link of the node by path: mode, inode and content.
-    fn listing(&self) -> BTreeMap<String, (u32, u64, Vec<u8>)> {
-        let mut listing = BTreeMap::new();
-        for folder in ["etc", "var", "local", "opt", "run"] {
-            for entry in WalkDir::new(self.root().join(folder)).into_iter().filter_map(Result::ok) {
-                let metadata = fs::symlink_metadata(entry.path()).unwrap();
-                let path = entry.path().strip_prefix(self.root()).unwrap().to_str().unwrap().to_owned();
-                let content = match () {
-                    () if metadata.is_dir() => continue,
-                    () if metadata.is_symlink() => {
-                        fs::read_link(entry.path()).unwrap().into_os_string().into_encoded_bytes()
-                    }
-                    () => fs::read(entry.path()).unwrap(),
-                };
-                listing.insert(path, (metadata.permissions().mode() & 0o7777, metadata.ino(), content));
-            }
-        }
-        listing
-    }
-
-    fn file(&self, path: &str) -> (u32, String) {
-        let path = self.root().join(path);
-        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
-        (mode, fs::read_to_string(&path).unwrap())
-    }
-}
+use super::machine::Machine;
+use super::{HOSTILE, built, lab, payload_file, text, with_authorities};
 
 #[test]
 fn every_file_lands_with_its_content_and_mode() {
@@ -187,8 +64,8 @@ fn a_second_run_changes_nothing() {
 #[test]
 fn without_a_disc_a_new_node_is_not_started() {
     let machine = Machine::new(&lab()[0]);
-    let (is_success, said) = machine.stage();
-    assert!(!is_success && said.contains("no disc labelled CIDATA"), "{said}");
+    let said = machine.fails("seedkit-stage");
+    assert!(said.contains("no disc labelled CIDATA"), "{said}");
 }
 
 #[test]
@@ -209,8 +86,8 @@ fn a_damaged_payload_is_named_and_places_nothing() {
         let mut bytes = fs::read(&path).unwrap();
         bytes[2] ^= 1;
         fs::write(&path, bytes).unwrap();
-        let (is_success, said) = machine.stage();
-        assert!(!is_success && said.contains("damaged; nothing was placed"), "{victim}: {said}");
+        let said = machine.fails("seedkit-stage");
+        assert!(said.contains("damaged; nothing was placed"), "{victim}: {said}");
         assert!(victim == "SHA256SUMS" || said.contains(&format!("{victim}: FAILED")), "{victim}: {said}");
         assert_eq!(machine.listing(), before, "{victim}");
     }
@@ -223,8 +100,8 @@ fn a_file_missing_from_the_disc_places_nothing() {
     machine.insert(&built(&seed));
     let before = machine.listing();
     fs::remove_file(machine.root().join("seed/disc/payload/root/usr/local/bin/k3s")).unwrap();
-    let (is_success, said) = machine.stage();
-    assert!(!is_success && said.contains("damaged"), "{said}");
+    let said = machine.fails("seedkit-stage");
+    assert!(said.contains("damaged"), "{said}");
     assert_eq!(machine.listing(), before);
 }
 
@@ -236,8 +113,8 @@ fn a_copy_that_fails_leaves_nothing_behind() {
     // A file where a folder is needed, for the last file of all.
     fs::write(machine.root().join("var/lib/rancher"), "").unwrap();
     let before = machine.listing();
-    let (is_success, said) = machine.stage();
-    assert!(!is_success && said.contains("cannot copy /var/lib/rancher"), "{said}");
+    let said = machine.fails("seedkit-stage");
+    assert!(said.contains("cannot copy /var/lib/rancher"), "{said}");
     assert_eq!(machine.listing(), before);
 }
 
@@ -261,4 +138,46 @@ fn a_changed_seed_is_staged_anew_and_clears_what_is_gone() {
     assert_eq!(images, ["var/lib/rancher/k3s/agent/images/airgap-images-ba9876543210.tar"]);
     assert_eq!(machine.file("opt/문서/read me 'first'.txt"), (0o600, HOSTILE.to_owned()));
     assert_eq!(machine.file("var/lib/seedkit/staged").1, text(&tree, "payload/seed-id"));
+}
+
+#[test]
+fn authorities_lie_in_folders_of_their_own_that_nobody_else_enters() {
+    let seed = with_authorities("first");
+    let machine = Machine::new(&seed);
+    machine.insert(&built(&seed));
+    machine.stage_well();
+    let mode = |path: &str| fs::metadata(machine.root().join(path)).unwrap().permissions().mode() & 0o7777;
+    let server = "var/lib/rancher/k3s/server";
+    for folder in [server.to_owned(), format!("{server}/tls"), format!("{server}/tls/etcd")] {
+        assert_eq!(mode(&folder), 0o700, "{folder}");
+    }
+    assert_eq!((mode("var/lib/rancher/k3s"), mode("var/lib/rancher")), (0o755, 0o755));
+    assert_eq!(
+        machine.file(&format!("{server}/tls/server-ca.crt")),
+        (0o644, "first certificate\n".to_owned())
+    );
+    assert_eq!(machine.file(&format!("{server}/tls/etcd/peer-ca.key")), (0o600, "first key\n".to_owned()));
+}
+
+#[test]
+fn a_cluster_that_was_started_keeps_its_own_authorities() {
+    let machine = Machine::new(&with_authorities("first"));
+    let stage = |seed: &NodeSeed| {
+        machine.insert(&built(seed));
+        machine.stage_well();
+    };
+    let certificate =
+        || fs::read_to_string(machine.root().join("var/lib/rancher/k3s/server/tls/server-ca.crt"));
+    stage(&with_authorities("first"));
+    // Until k3s starts, the seed decides.
+    stage(&with_authorities("second"));
+    assert_eq!(certificate().unwrap(), "second certificate\n");
+    stage(&lab()[0]);
+    assert!(certificate().is_err());
+    stage(&with_authorities("third"));
+    fs::create_dir_all(machine.root().join("var/lib/rancher/k3s/server/cred")).unwrap();
+    for seed in [with_authorities("fourth"), lab().swap_remove(0), with_authorities("third")] {
+        stage(&seed);
+        assert_eq!(certificate().unwrap(), "third certificate\n");
+    }
 }

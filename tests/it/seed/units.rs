@@ -8,7 +8,10 @@ use fs_err::os::unix::fs::symlink;
 
 use super::{built, lab, write, written_files};
 use crate::support::oracle;
+use seedkit::seed::{Flavour, NodeSeed};
 use seedkit::tree::FileTree;
+
+const OPS: &str = "k8s-ops-packages.service";
 
 /// Makes a root with the distribution's units and the programs that ours start.
 fn distribution(root: &Path) {
@@ -55,7 +58,7 @@ fn verify(root: &Path) -> Output {
 /// Returns what systemd says of our units, or of a cycle.
 fn complaints(output: &Output) -> Vec<String> {
     let said = String::from_utf8_lossy(&output.stderr);
-    let is_ours = |line: &&str| ["k3s", "seedkit", "cycle"].iter().any(|word| line.contains(word));
+    let is_ours = |line: &&str| ["k3s", "seedkit", "k8s", "cycle"].iter().any(|word| line.contains(word));
     said.lines().filter(is_ours).map(str::to_owned).collect()
 }
 
@@ -72,11 +75,13 @@ fn install_units(root: &Path, tree: &FileTree, change: impl Fn(&str) -> String) 
 
 #[test]
 fn systemd_finds_no_cycle_and_no_mistake_in_any_role() {
-    for seed in lab() {
+    let installed = lab().into_iter().map(|seed| NodeSeed { flavour: Flavour::Autoinstall, ..seed });
+    for seed in lab().into_iter().chain(installed) {
         let root = tempfile::tempdir().unwrap();
         distribution(root.path());
         install_units(root.path(), &built(&seed), str::to_owned);
-        assert_eq!(complaints(&verify(root.path())), Vec::<String>::new(), "{}", seed.node.name);
+        let place = format!("{} as {}", seed.node.name, seed.flavour.name());
+        assert_eq!(complaints(&verify(root.path())), Vec::<String>::new(), "{place}");
     }
 }
 
@@ -95,13 +100,51 @@ fn the_oracle_does_see_the_cycle_that_this_order_avoids() {
 #[test]
 fn only_systemd_starts_k3s_and_user_data_does_not_wait_for_it() {
     for seed in lab() {
-        let unit = seed.k3s.membership.unit();
+        let membership = &seed.k3s.membership;
+        let units = [
+            "seedkit-stage.service",
+            "seedkit-clock.service",
+            membership.unit(),
+            membership.completion_unit(),
+            OPS,
+        ];
+        let command =
+            |words: &[&str]| words.iter().chain(&units).map(ToString::to_string).collect::<Vec<_>>();
         let user_data = super::values::parsed(&super::text(&built(&seed), "user-data"));
         let expected = serde_json::json!([
             ["systemctl", "daemon-reload"],
-            ["systemctl", "enable", "seedkit-stage.service", unit],
-            ["systemctl", "start", "--no-block", unit],
+            ["systemctl", "--no-block", "try-reload-or-restart", "ssh.service"],
+            user_data["runcmd"][2].clone(),
+            user_data["runcmd"][3].clone(),
+            command(&["systemctl", "enable"]),
+            command(&["systemctl", "start", "--no-block"]),
         ]);
         assert_eq!(user_data["runcmd"], expected);
     }
+}
+
+#[test]
+fn nothing_of_a_node_waits_for_the_ops_packages() {
+    for seed in lab() {
+        let tree = built(&seed);
+        let files = written_files(&tree).into_iter();
+        for (path, _, content) in files.filter(|(path, ..)| path.starts_with("/etc/systemd/")) {
+            match path.ends_with(OPS) {
+                true => {
+                    let directions = ["Before=", "RequiredBy=", "UpheldBy=", "Conflicts=", "PartOf="];
+                    assert!(!directions.iter().any(|word| content.contains(word)), "{content}");
+                }
+                false => assert!(!content.contains("ops-packages"), "{path}:\n{content}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn without_ops_packages_there_is_no_unit_for_them() {
+    let mut seed = lab().swap_remove(2);
+    seed.ops = None;
+    let tree = built(&seed);
+    assert!(!super::text(&tree, "user-data").contains("ops-packages"));
+    assert!(!tree.iter().any(|(path, _)| path.as_str().contains("ops-packages")));
 }

@@ -59,7 +59,14 @@ fn every_script_is_clean_to_shellcheck_and_its_shells() {
             .into_iter()
             .filter(|(_, _, content)| content.starts_with("#!"))
             .collect();
-        assert!(!scripts.is_empty(), "no script is written");
+        let (python, scripts): (Vec<_>, Vec<_>) =
+            scripts.into_iter().partition(|(_, _, content)| content.starts_with("#!/usr/bin/python3 -I\n"));
+        assert_eq!((python.len(), scripts.len()), (1, 4));
+        for (path, mode, content) in python {
+            assert_eq!(mode, 0o755, "{path}");
+            let program = "import ast, sys; ast.parse(sys.argv[1], feature_version=(3, 8))";
+            oracle::run("/usr/bin/python3", ["-W", "error", "-c", program, &content]);
+        }
         for (path, mode, content) in scripts {
             assert_eq!(mode, 0o755, "{path}");
             let script = folder.path().join("script.sh");

@@ -1,0 +1,250 @@
+//! Completion, as the node says it: markers that are true, whole, and of this seed.
+
+use fs_err as fs;
+use seedkit::seed::NodeSeed;
+use seedkit::tree::FileTree;
+use serde_json::{Value, json};
+
+use super::machine::Machine;
+use super::{HOSTILE, IMAGES, built, lab, text, write};
+
+/// Speaks what the script asks of k3s; the answers lie in files, and whatever else is asked fails.
+const K3S: &str = r#"#!/bin/sh
+condition='jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+case "$*" in
+    --version) printf 'k3s version v1.35.0+k3s1 (0123abcd)\ngo version go1.25\n' ;;
+    "kubectl get node $(uname_of_node) -o $condition") cat /answers/server ;;
+    "kubectl --kubeconfig /var/lib/rancher/k3s/agent/kubelet.kubeconfig get node $(uname_of_node) -o $condition")
+        cat /answers/agent ;;
+    'ctr images ls -q') cat /answers/images ;;
+    *) echo "not asked for: $*" >&2; exit 1 ;;
+esac
+"#;
+
+/// A machine whose seed is staged and whose k3s has started.
+fn started(seed: &NodeSeed) -> Machine {
+    let machine = Machine::new(seed);
+    let tree = built(seed);
+    machine.insert(&tree);
+    machine.stage_well();
+    let mut tree = FileTree::new();
+    let name = format!("echo {}", seed.node.name);
+    tree.insert_file("local/bin/k3s", 0o755, K3S.replace("uname_of_node", &name)).unwrap();
+    write(&tree, machine.root());
+    machine
+}
+
+fn answer(machine: &Machine, name: &str, text: impl AsRef<[u8]>) {
+    fs::write(machine.root().join("answers").join(name), text).unwrap();
+}
+
+/// Returns a marker without the time in it, which must be one.
+fn timeless(mut marker: Value) -> Value {
+    let time = marker.as_object_mut().unwrap().remove("finished_at").unwrap();
+    let time = time.as_str().unwrap();
+    assert!(time.len() == 20 && time.ends_with('Z') && time.starts_with("20"), "{time}");
+    marker
+}
+
+fn stem(seed: &NodeSeed) -> &'static str {
+    seed.k3s.membership.marker().strip_prefix("/var/lib/").unwrap()
+}
+
+fn seed_id(seed: &NodeSeed) -> String {
+    text(&built(seed), "payload/seed-id").trim_end().to_owned()
+}
+
+const DONE: &str =
+    "docker.io/other/image:1\nregistry.k8s.io/pause:3.10\ndocker.io/rancher/mirrored-pause:3.6\n";
+
+#[test]
+fn a_node_with_every_image_that_is_ready_is_done() {
+    for (seed, who) in lab().into_iter().zip(["server", "server", "agent"]) {
+        let machine = started(&seed);
+        answer(&machine, who, "True");
+        answer(&machine, "images", DONE);
+        machine.succeeds("seedkit-bootstrap");
+        let (end, marker) = machine.marker(stem(&seed)).unwrap();
+        let expected = json!({
+            "seed_id": seed_id(&seed),
+            "role": who,
+            "k3s_version": "v1.35.0+k3s1",
+            "images_expected": 2,
+            "images_present": 2,
+        });
+        assert_eq!((end, timeless(marker)), ("done", expected));
+        assert!(machine.root().join("etc/cloud/cloud-init.disabled").exists());
+    }
+}
+
+#[test]
+fn a_second_run_finds_the_node_done_and_changes_nothing() {
+    let seed = lab().swap_remove(0);
+    let machine = started(&seed);
+    answer(&machine, "server", "True");
+    answer(&machine, "images", DONE);
+    machine.succeeds("seedkit-bootstrap");
+    let read = || {
+        ["var/lib/k3s-bootstrap.done", "var/log/k3s-bootstrap.log"]
+            .map(|path| fs::read_to_string(machine.root().join(path)).unwrap())
+    };
+    let before = (machine.listing(), read());
+    answer(&machine, "server", "False");
+    assert!(machine.succeeds("seedkit-bootstrap").contains("is done already"));
+    assert_eq!((machine.listing(), read()), before);
+}
+
+#[test]
+fn what_is_waited_for_is_logged_once_and_nothing_is_marked_before() {
+    let seed = lab().swap_remove(0);
+    let machine = started(&seed);
+    // Each time the script sleeps, one thing more is so.
+    answer(
+        &machine,
+        "then",
+        "case ${now%.*} in
+            105) ls /var/lib/*.done /var/lib/*.failed && exit 1; echo False >/answers/server ;;
+            115) echo True >/answers/server; echo docker.io/rancher/mirrored-pause:3.6 >/answers/images ;;
+            125) echo registry.k8s.io/pause:3.10 >>/answers/images ;;
+        esac",
+    );
+    machine.succeeds("seedkit-bootstrap");
+    let log = fs::read_to_string(machine.root().join("var/log/k3s-bootstrap.log")).unwrap();
+    let lines: Vec<&str> =
+        log.lines().filter(|line| !line.starts_with('{')).map(|line| &line[21..]).collect();
+    let first = format!("waiting for node k3s-server1 and 2 images of seed {}", seed_id(&seed));
+    let expected = [
+        first.as_str(),
+        "the node is not Ready: cat: /answers/server: No such file or directory",
+        "the node is not Ready: False",
+        "1 of 2 images are missing, among them registry.k8s.io/pause:3.10",
+        "node k3s-server1 is Ready with 2 images, after 30 s",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(machine.marker("k3s-bootstrap").unwrap().0, "done");
+}
+
+/// Runs the script until the world changes at the second `at`, and returns the lines of JSON in its log.
+fn markers_until(machine: &Machine, at: u32, change: &str) -> Vec<Value> {
+    let keep = "cp /var/lib/k3s-bootstrap.failed /answers/failed 2>/dev/null || true";
+    answer(machine, "then", format!("{keep}\n[ ${{now%.*}} -lt {at} ] || {{ {change}; }}"));
+    machine.succeeds("seedkit-bootstrap");
+    let log = fs::read_to_string(machine.root().join("var/log/k3s-bootstrap.log")).unwrap();
+    log.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn an_image_that_does_not_come_is_a_failure_until_it_does() {
+    let seed = lab().swap_remove(0);
+    let machine = started(&seed);
+    answer(&machine, "server", "True");
+    answer(&machine, "images", format!("{}\n", IMAGES[0]));
+    answer(&machine, "all", DONE);
+    let markers = markers_until(&machine, 400, "cp /answers/all /answers/images");
+    let [failed, done] = &markers[..] else { panic!("{markers:?}") };
+    let expected = json!({
+        "seed_id": seed_id(&seed),
+        "role": "server",
+        "k3s_version": "v1.35.0+k3s1",
+        "images_expected": 2,
+        "images_present": 1,
+        "reason": "1 of 2 images are missing, among them registry.k8s.io/pause:3.10, after 120 s",
+    });
+    assert_eq!(timeless(failed.clone()), expected);
+    assert_eq!(machine.marker("k3s-bootstrap").unwrap(), ("done", done.clone()));
+    let kept: Value =
+        serde_json::from_slice(&fs::read(machine.root().join("answers/failed")).unwrap()).unwrap();
+    assert_eq!(&kept, failed);
+}
+
+#[test]
+fn a_node_that_does_not_become_ready_is_a_failure_with_what_was_answered() {
+    let seed = lab().swap_remove(0);
+    let machine = started(&seed);
+    answer(&machine, "images", DONE);
+    let hostile = HOSTILE.replace('\n', "\u{1b}");
+    answer(&machine, "server", [hostile.as_bytes(), b"\xff\xfe end\nsecond line"].concat());
+    let markers = markers_until(&machine, 2000, "echo True >/answers/server");
+    let reason = markers[0]["reason"].as_str().unwrap();
+    let seen: String =
+        hostile.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect();
+    assert_eq!(reason, format!("the node is not Ready: {seen} end, after 900 s"));
+    assert_eq!(markers.len(), 2, "a failure is marked once: {markers:?}");
+}
+
+#[test]
+fn a_new_seed_takes_the_markers_of_the_old_one_away_whatever_its_role() {
+    for stale in ["k3s-bootstrap.done", "k3s-bootstrap.failed", "k3s-agent-bootstrap.done"] {
+        let seed = lab().swap_remove(2);
+        let machine = Machine::new(&seed);
+        fs::write(machine.root().join("var/lib").join(stale), "{}\n").unwrap();
+        machine.insert(&built(&seed));
+        machine.stage_well();
+        assert!(!machine.root().join("var/lib").join(stale).exists(), "{stale}");
+    }
+}
+
+#[test]
+fn staging_that_fails_says_why_in_the_marker_of_the_role() {
+    for seed in lab() {
+        let tree = built(&seed);
+        let machine = Machine::new(&seed);
+        let marked = |machine: &Machine| {
+            let (end, marker) = machine.marker(stem(&seed)).unwrap();
+            assert_eq!((end, &marker["role"]), ("failed", &json!(seed.k3s.membership.role())));
+            assert_eq!(marker["k3s_version"], Value::Null);
+            timeless(marker)
+        };
+        machine.fails("seedkit-stage");
+        let marker = marked(&machine);
+        assert_eq!(marker["seed_id"], Value::Null);
+        assert_eq!(
+            marker["reason"],
+            "there is no disc labelled CIDATA or cidata, and no seed was placed before"
+        );
+        // One bit of one file, and the disc has it.
+        machine.insert(&tree);
+        let victim = machine.root().join("seed/disc/payload/root/usr/local/bin/k3s");
+        let mut bytes = fs::read(&victim).unwrap();
+        bytes[2] ^= 1;
+        fs::write(&victim, bytes).unwrap();
+        machine.fails("seedkit-stage");
+        let marker = marked(&machine);
+        assert_eq!((&marker["seed_id"], &marker["images_expected"]), (&json!(seed_id(&seed)), &json!(2)));
+        let expected = format!(
+            "the payload of seed {} is damaged; nothing was placed: root/usr/local/bin/k3s: FAILED \
+             sha256sum: WARNING: 1 computed checksum did NOT match",
+            seed_id(&seed)
+        );
+        assert_eq!(marker["reason"], expected);
+        machine.eject();
+        fs::create_dir_all(machine.root().join("seed/disc")).unwrap();
+        machine.fails("seedkit-stage");
+        assert_eq!(marked(&machine)["reason"], "the disc /dev/sr0 has no payload/seed-id");
+        // Whole again, it is placed, and the failure is of the past.
+        machine.insert(&tree);
+        machine.stage_well();
+        assert_eq!(machine.marker(stem(&seed)), None);
+    }
+}
+
+#[test]
+fn a_node_that_is_done_restarts_for_a_new_seed_so_that_cloud_init_reads_it() {
+    let mut seed = lab().swap_remove(0);
+    let machine = started(&seed);
+    answer(&machine, "server", "True");
+    answer(&machine, "images", DONE);
+    machine.succeeds("seedkit-bootstrap");
+    let before = machine.listing();
+    seed.timezone = "Europe/Berlin".to_owned();
+    machine.insert(&built(&seed));
+    machine.fails("seedkit-stage");
+    assert_eq!(machine.file("answers/systemctl").1, "--no-block reboot\n");
+    assert_eq!(machine.marker("k3s-bootstrap"), None, "neither done nor failed");
+    let mut after = machine.listing();
+    let disabled = before.iter().find(|(path, _)| path.ends_with("cloud-init.disabled")).unwrap();
+    assert!(after.insert(disabled.0.clone(), disabled.1.clone()).is_none(), "cloud-init still rests");
+    assert_eq!(after, before, "nothing is placed before the restart");
+    machine.stage_well();
+    assert_eq!(machine.file("var/lib/seedkit/staged").1.trim_end(), seed_id(&seed));
+}

@@ -21,10 +21,11 @@ use fs_err as fs;
 
 pub use model::{
     Auth, Checksum, FileSource, ImageListFile, Images, K3s, K3sVersion, Node, NodeFile, Origin,
-    PackageBaseline, PackageSource, Packages, PasswordFrom, Place, Registry, Seed, Source, Spec, Ssh,
+    PackageBaseline, PackageSource, Packages, PasswordFrom, Place, Registry, RepositoryAddress, Seed,
+    Signing, Source, Spec, Ssh,
 };
-pub use net::{Cidr, DnsLabel, Host, Invalid, MacAddress, RegistryHost};
-pub use raw::{BaselinePriority, Compression, Flavour, Payload, Role};
+pub use net::{Cidr, DnsLabel, Host, Invalid, MacAddress, MirroredRegistry, RegistryHost};
+pub use raw::{BaselinePriority, ClusterCa, Compression, Flavour, Payload, Role};
 
 pub use crate::text::{Finding, Listing, Location, Severity};
 use crate::yaml::{self, Value};

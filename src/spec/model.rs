@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use super::net::{Cidr, DnsLabel, Host, Invalid, MacAddress, RegistryHost};
-use super::raw::{BaselinePriority, Compression, Flavour, Payload, Role};
+use super::net::{Cidr, DnsLabel, Host, Invalid, MacAddress, MirroredRegistry, RegistryHost};
+use super::raw::{BaselinePriority, ClusterCa, Compression, Flavour, Payload, Role};
 use crate::digest::Digest;
 use crate::oci::{Platform, Reference};
 use crate::ssh::AuthorizedKey;
@@ -82,6 +82,8 @@ pub struct K3s {
     pub config: Map<String, Value>,
     /// What goes to the agents' configuration.
     pub agent_config: Map<String, Value>,
+    /// Who makes the cluster's certificate authorities.
+    pub cluster_ca: ClusterCa,
 }
 
 /// A k3s release such as `v1.33.4+k3s1` or `v1.34.0-rc1+k3s1`.
@@ -181,7 +183,7 @@ pub struct Registry {
     /// Further names and addresses for its certificate.
     pub sans: Vec<Host>,
     /// The registries it stands in for; `None` for those of all images.
-    pub mirrors: Option<Vec<RegistryHost>>,
+    pub mirrors: Option<Vec<MirroredRegistry>>,
     /// What the nodes log in with.
     pub auth: Option<Auth>,
     /// How long its certificate authority is valid, in days.
@@ -272,12 +274,23 @@ pub struct Packages {
     pub sources: Vec<PackageSource>,
     /// What the nodes have already.
     pub baseline: PackageBaseline,
-    /// What to install: `name` or `name=version`; at least one, no name twice.
+    /// What to install: `name` or `name=version`, no name twice; at least one, or a loose file.
     pub names: Vec<String>,
     /// Whether to take what packages recommend, too.
     pub recommends: bool,
     /// Loose `.deb` files to install besides; none twice.
     pub extra: Vec<PathBuf>,
+    /// What signs the bundle.
+    pub sign: Option<Signing>,
+}
+
+/// What signs the bundle of packages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signing {
+    /// The private key: a plain name in the secrets folder.
+    pub secret: String,
+    /// The file on the nodes that has the certificate: an absolute path of plain characters.
+    pub node_keyring: Option<String>,
 }
 
 impl Packages {
@@ -296,14 +309,35 @@ impl Packages {
 /// A repository of Debian packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageSource {
-    /// The folder above `dists`, as written, with or without a slash at its end; at least one, tried in order.
-    pub urls: Vec<Url>,
+    /// Where it is; at least one, tried in order.
+    pub urls: Vec<RepositoryAddress>,
     /// The suites to take from it; at least one, none twice.
     pub suites: Vec<String>,
     /// The components to take from it; at least one, none twice.
     pub components: Vec<String>,
-    /// The certificates that may sign its indices.
-    pub keyring: PathBuf,
+    /// The certificates that may sign its indices; Debian's own, which come along, where there is none.
+    pub keyring: Option<PathBuf>,
+}
+
+/// The folder above `dists` of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RepositoryAddress {
+    /// On a server; as written, with or without a slash at its end.
+    Web(Url),
+    /// On this machine.
+    Folder(PathBuf),
+}
+
+impl RepositoryAddress {
+    /// Returns the address as a lock has it: a URL, or `file:` and a path that is relative to the spec's folder
+    /// where it can be; without a slash at its end.
+    pub fn text(&self, folder: &Path) -> String {
+        let text = match self {
+            Self::Web(url) => url.to_string(),
+            Self::Folder(path) => format!("file:{}", path.strip_prefix(folder).unwrap_or(path).display()),
+        };
+        text.trim_end_matches('/').to_owned()
+    }
 }
 
 /// What nodes have already.
@@ -349,6 +383,8 @@ pub struct Ssh {
     pub user: String,
     /// The keys that open its account; with none, a pair is made in the secrets folder.
     pub authorized_keys: Vec<AuthorizedKey>,
+    /// What the user logs in with on the console, and nowhere else; with none, only a key opens a node.
+    pub console_password: Option<PasswordFrom>,
 }
 
 /// How seed ISOs are made.

@@ -142,6 +142,24 @@ impl fmt::Display for RegistryHost {
     }
 }
 
+/// A registry that another one stands in for; prints as `docker.io`, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MirroredRegistry {
+    /// One.
+    Host(RegistryHost),
+    /// All that are not named.
+    Others,
+}
+
+impl fmt::Display for MirroredRegistry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => host.fmt(formatter),
+            Self::Others => formatter.write_str("*"),
+        }
+    }
+}
+
 /// The hardware address of a network card; prints as `52:54:00:12:34:56`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MacAddress([u8; 6]);

@@ -80,6 +80,19 @@ pub(super) struct RawK3s {
     pub(super) config: Option<Map<String, Value>>,
     /// Settings for the agents' `/etc/rancher/k3s/config.yaml`: k3s agent's flags without `--`.
     pub(super) agent_config: Option<Map<String, Value>>,
+    /// Who makes the cluster's certificate authorities; k3s unless told.
+    pub(super) cluster_ca: Option<ClusterCa>,
+}
+
+/// Who makes the cluster's certificate authorities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClusterCa {
+    /// k3s, when the first server starts. Nodes trust whatever server answers them when they join.
+    #[default]
+    K3s,
+    /// seedkit, which keeps them in the secrets folder. Nodes join no other cluster.
+    Generate,
 }
 
 /// Where a file comes from: exactly one of `path` and `url`.
@@ -118,7 +131,7 @@ pub(super) struct RawRegistry {
     pub(super) address: Option<String>,
     /// Further names and addresses for its certificate.
     pub(super) sans: Option<Vec<String>>,
-    /// The registry hosts it stands in for. Without it: the hosts of all images.
+    /// The registry hosts it stands in for; `"*"` for all that are not named. Without it: the hosts of all images.
     pub(super) mirrors: Option<Vec<String>>,
     /// What the nodes log in with. Without it: nothing.
     pub(super) auth: Option<RawAuth>,
@@ -233,12 +246,25 @@ pub(super) struct RawPackages {
     /// What the nodes have already, and need not be brought. Without it: nothing.
     pub(super) baseline: Option<RawBaseline>,
     /// The packages to install, such as `jq` or `iproute2=6.1.0-3`. What they need comes along.
-    #[schemars(required)]
     pub(super) names: Option<Vec<String>>,
     /// Whether to take what packages recommend, too; false unless told.
     pub(super) recommends: Option<bool>,
-    /// Loose `.deb` files to install besides, relative to the folder of this spec.
+    /// A key of your own to sign the bundle with. Without it: it is not signed, and apt is told to trust it.
+    pub(super) sign: Option<RawSign>,
+    /// Loose `.deb` files to install, relative to the folder of this spec. What they need comes from the sources.
     pub(super) extra: Option<Vec<String>>,
+}
+
+/// What signs the bundle of packages, and what the nodes know it by.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Sign")]
+pub(super) struct RawSign {
+    /// The name of a file in the secrets folder: an armored private OpenPGP key without a passphrase.
+    #[schemars(required)]
+    pub(super) secret: Option<String>,
+    /// The file on the nodes that has its certificate, in `.asc` or `.gpg`. Without it: the one in the bundle.
+    pub(super) node_keyring: Option<String>,
 }
 
 /// A repository of Debian packages.
@@ -246,15 +272,16 @@ pub(super) struct RawPackages {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "PackageSource")]
 pub(super) struct RawPackageSource {
-    /// Its addresses, tried in order: the folder above `dists`. `http` will do, as the index is signed.
+    /// Its addresses, tried in order: the folder above `dists`. `http` will do, as the index is signed; so will
+    /// `file:FOLDER`, relative to the folder of this spec.
     #[schemars(required)]
     pub(super) urls: Option<Vec<String>>,
     /// The suites to take from it, such as `bookworm-updates`. Without it: the suite of the nodes.
     pub(super) suites: Option<Vec<String>>,
     /// The components to take from it; `main` unless told.
     pub(super) components: Option<Vec<String>>,
-    /// The certificates that may sign it, armored or binary, relative to the folder of this spec.
-    #[schemars(required)]
+    /// The certificates that may sign it, armored or binary, relative to the folder of this spec. Without it: those of
+    /// Debian 12 and 13, which come along.
     pub(super) keyring: Option<String>,
 }
 
@@ -328,6 +355,8 @@ pub(super) struct RawSsh {
     pub(super) user: Option<String>,
     /// Public keys as in `authorized_keys`. Without any, a key pair is made in the secrets folder.
     pub(super) authorized_keys: Option<Vec<String>>,
+    /// Where the password of the user is, for the console alone: SSH takes keys only. Without it there is none.
+    pub(super) console_password_from: Option<RawPasswordFrom>,
 }
 
 /// How image tarballs are packed.
@@ -372,7 +401,7 @@ pub enum Flavour {
     /// A cloud image, which is configured on its first boot.
     #[default]
     CloudImage,
-    /// Ubuntu's server installer. Not built by this version.
+    /// Ubuntu's server installer, which takes its configuration from the seed.
     Autoinstall,
 }
 

@@ -91,10 +91,10 @@ fn packages_come_from_main_of_the_nodes_suite_unless_told() {
         + "packages: {suite: trixie, sources: [{urls: ['http://m.example/d'], keyring: k.gpg}], names: [jq]}\n";
     let (spec, _) = parse(text.as_bytes(), Path::new("lab")).unwrap();
     let source = PackageSource {
-        urls: vec!["http://m.example/d".parse().unwrap()],
+        urls: vec![RepositoryAddress::Web("http://m.example/d".parse().unwrap())],
         suites: vec!["trixie".into()],
         components: vec!["main".into()],
-        keyring: "lab/k.gpg".into(),
+        keyring: Some("lab/k.gpg".into()),
     };
     let expected = Packages {
         suite: "trixie".into(),
@@ -103,8 +103,27 @@ fn packages_come_from_main_of_the_nodes_suite_unless_told() {
         names: vec!["jq".into()],
         recommends: false,
         extra: Vec::new(),
+        sign: None,
     };
     assert_eq!(spec.packages, Some(expected));
+}
+
+#[test]
+fn a_repository_in_a_folder_is_relative_to_the_spec_in_spec_and_lock() {
+    let small = fs::read_to_string(folder().join("small.yaml")).unwrap();
+    for (written, path, text) in [
+        ("file:packages", "lab/packages", "file:packages"),
+        ("file:../m/packages/", "lab/../m/packages/", "file:../m/packages"),
+        ("file:/srv/m", "/srv/m", "file:/srv/m"),
+    ] {
+        let packages = format!(
+            "packages: {{suite: trixie, sources: [{{urls: ['{written}'], keyring: k.gpg}}], names: [jq]}}\n"
+        );
+        let (spec, _) = parse((small.clone() + &packages).as_bytes(), Path::new("lab")).unwrap();
+        let addresses = &spec.packages.unwrap().sources[0].urls;
+        assert_eq!(addresses, &[RepositoryAddress::Folder(path.into())]);
+        assert_eq!(addresses[0].text(Path::new("lab")), text);
+    }
 }
 
 #[test]

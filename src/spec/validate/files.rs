@@ -214,7 +214,7 @@ fn chosen_nodes(names: &[String], nodes: &[Draft], path: &Path, report: &mut Rep
 }
 
 /// What seedkit, k3s or the system writes itself: a file, or a folder with all in it.
-const RESERVED: [&str; 19] = [
+const RESERVED: [&str; 20] = [
     "/dev",
     "/etc/cloud",
     "/etc/hostname",
@@ -234,6 +234,7 @@ const RESERVED: [&str; 19] = [
     "/var/lib/cloud",
     "/var/lib/rancher/k3s/agent",
     "/var/lib/rancher/k3s/server/tls",
+    "/var/lib/seedkit",
 ];
 
 fn destination(text: String, path: &Path, report: &mut Report<'_>) -> Option<String> {

@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::Surroundings;
 use super::files::file_source;
-use crate::oci::Platform;
+use crate::oci::{Platform, Reference};
 use crate::spec::flags;
 use crate::spec::model::{FileSource, K3s, K3sVersion};
-use crate::spec::raw::{RawFileSource, RawK3s, Role};
+use crate::spec::raw::{ClusterCa, RawFileSource, RawK3s, Role};
 use crate::spec::report::Report;
 use crate::spec::suggest;
 use crate::text::Path;
@@ -22,20 +22,22 @@ pub(super) struct Draft {
     images: Option<FileSource>,
     pub(super) config: Map<String, Value>,
     pub(super) agent_config: Map<String, Value>,
+    cluster_ca: ClusterCa,
 }
 
 impl Draft {
     /// Returns the release if nothing of it is missing.
     pub(super) fn finish(self) -> Option<K3s> {
-        let Self { version, binary, airgap, images, config, agent_config } = self;
-        Some(K3s { version: version?, binary: binary?, airgap, images, config, agent_config })
+        let Self { version, binary, airgap, images, config, agent_config, cluster_ca } = self;
+        Some(K3s { version: version?, binary: binary?, airgap, images, config, agent_config, cluster_ca })
     }
 }
 
 pub(super) fn k3s(raw: RawK3s, surroundings: &Surroundings<'_>, report: &mut Report<'_>) -> Draft {
-    let RawK3s { version, binary, airgap, images, config, agent_config } = raw;
+    let RawK3s { version, binary, airgap, images, config, agent_config, cluster_ca } = raw;
     let path = Path::root().key("k3s");
     let version = report.parse(&path.key("version"), version.as_deref());
+    let cluster_ca = self::cluster_ca(cluster_ca, version.as_ref(), &path.key("clusterCa"), report);
     let binary = binary.map(|raw| by_platform(raw, &path.key("binary"), surroundings, report));
     let airgap = by_platform(airgap.unwrap_or_default(), &path.key("airgap"), surroundings, report);
     let images = images.and_then(|raw| file_source(raw, surroundings.folder, &path.key("images"), report));
@@ -43,7 +45,26 @@ pub(super) fn k3s(raw: RawK3s, surroundings: &Surroundings<'_>, report: &mut Rep
     check_config(&config, Role::Server, &path.key("config"), report);
     let agent_config = agent_config.unwrap_or_default();
     check_config(&agent_config, Role::Agent, &path.key("agentConfig"), report);
-    Draft { version, binary, airgap, images, config, agent_config }
+    Draft { version, binary, airgap, images, config, agent_config, cluster_ca }
+}
+
+/// The first minor release whose every patch takes authorities that are signed by others (k3s#6615, January 2023).
+const KNOWS_CHAINS: (u32, u32) = (1, 27);
+
+fn cluster_ca(
+    written: Option<ClusterCa>,
+    version: Option<&K3sVersion>,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> ClusterCa {
+    let cluster_ca = written.unwrap_or_default();
+    if let (ClusterCa::Generate, Some(version)) = (cluster_ca, version)
+        && version.minor() < KNOWS_CHAINS
+    {
+        let message = format!("k3s {version} is too old for authorities that it did not make itself");
+        report.error_with_hint(path, message, "take k3s 1.27 or newer, or remove clusterCa");
+    }
+    cluster_ca
 }
 
 fn by_platform(
@@ -72,7 +93,7 @@ fn by_platform(
 }
 
 /// Settings that seedkit makes for each node, and why they cannot be in the spec.
-const OWN: [(&str, &str); 10] = [
+const OWN: [(&str, &str); 11] = [
     ("token", "seedkit makes the tokens and keeps them in the secrets folder"),
     ("token-file", "seedkit makes the tokens and keeps them in the secrets folder"),
     ("agent-token", "seedkit makes the tokens and keeps them in the secrets folder"),
@@ -81,6 +102,7 @@ const OWN: [(&str, &str); 10] = [
     ("server", "seedkit sets it to the first server's address"),
     ("node-name", "seedkit sets it to the node's name"),
     ("node-ip", "seedkit sets it to the node's address"),
+    ("disable-default-registry-endpoint", "seedkit sets it for releases that know it"),
     ("private-registry", "seedkit writes /etc/rancher/k3s/registries.yaml"),
     ("data-dir", "seedkit places the images in /var/lib/rancher/k3s"),
 ];
@@ -96,8 +118,10 @@ fn check_config(config: &Map<String, Value>, role: Role, path: &Path, report: &m
         }
         check_flag(flag, role, &path, report);
         check_flag_value(value, &path, report);
-        if flag == "kubelet-arg" {
-            check_kubelet_arguments(value, &path, report);
+        match flag {
+            "kubelet-arg" => check_kubelet_arguments(value, &path, report),
+            "pause-image" => check_pause_image(value, &path, report),
+            _ => {}
         }
     }
 }
@@ -135,6 +159,15 @@ fn check_flag_value(value: &Value, path: &Path, report: &mut Report<'_>) {
         let hint = "write `key=value` texts in a list where a flag takes pairs";
         report.error_with_hint(path, "a flag has one value, or a list of them", hint);
     }
+}
+
+fn check_pause_image(value: &Value, path: &Path, report: &mut Report<'_>) {
+    let Some(text) = value.as_str() else {
+        let hint = "write one such as rancher/mirrored-pause:3.6";
+        report.error_with_hint(path, "this is not an image", hint);
+        return;
+    };
+    report.parse::<Reference>(path, Some(text));
 }
 
 /// The kubelet of Kubernetes 1.35 does not start with this flag, and containerd never heeded it.

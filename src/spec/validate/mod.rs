@@ -14,7 +14,7 @@ mod registry;
 use std::path::{Path as Folder, PathBuf};
 
 use super::model::{Seed, Spec, Ssh};
-use super::raw::{ApiVersion, Flavour, Payload, RawPack, RawSeed, RawSpec, RawSsh};
+use super::raw::{ApiVersion, RawPack, RawSeed, RawSpec, RawSsh};
 use super::report::Report;
 use crate::oci::Platform;
 use crate::text::Path;
@@ -118,7 +118,7 @@ fn platform(path: &Path, text: &str, report: &mut Report<'_>) -> Option<Platform
 }
 
 fn ssh(raw: RawSsh, report: &mut Report<'_>) -> Ssh {
-    let RawSsh { user, authorized_keys } = raw;
+    let RawSsh { user, authorized_keys, console_password_from } = raw;
     let path = Path::root().key("ssh");
     let user = user.unwrap_or_else(|| "k3s".to_owned());
     let is_user = user.len() <= 32
@@ -130,24 +130,20 @@ fn ssh(raw: RawSsh, report: &mut Report<'_>) -> Ssh {
         let hint = "use lower-case letters, digits, `-` and `_`, at most 32, a letter first";
         report.error_with_hint(&path.key("user"), format!("`{user}` is not a user name"), hint);
     }
+    let console_password = console_password_from
+        .and_then(|from| registry::password(from, &path.key("consolePasswordFrom"), report));
     let path = path.key("authorizedKeys");
     let mut keys = Vec::new();
     for (index, text) in authorized_keys.unwrap_or_default().iter().enumerate() {
         keys.extend(report.parse(&path.index(index), Some(text)));
     }
-    Ssh { user, authorized_keys: keys }
+    Ssh { user, authorized_keys: keys, console_password }
 }
 
 fn seed(raw: RawSeed, report: &mut Report<'_>) -> Seed {
     let RawSeed { flavour, payload, timezone } = raw;
     let path = Path::root().key("seed");
     let (flavour, payload) = (flavour.unwrap_or_default(), payload.unwrap_or_default());
-    if flavour == Flavour::Autoinstall {
-        report.error(&path.key("flavour"), "this version builds seeds for `cloud-image` only");
-    }
-    if payload == Payload::Shared {
-        report.error(&path.key("payload"), "this version builds seeds with an `embedded` payload only");
-    }
     if let Some(zone) = &timezone {
         let is_zone = zone.len() <= 64
             && zone.split('/').all(|part| {
@@ -164,6 +160,18 @@ fn seed(raw: RawSeed, report: &mut Report<'_>) -> Seed {
         }
     }
     Seed { flavour, payload, timezone }
+}
+
+/// Reads the name of a file in the secrets folder.
+fn secret_name(name: String, path: &Path, report: &mut Report<'_>) -> Option<String> {
+    let is_plain = !name.starts_with('.')
+        && !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if !is_plain {
+        let hint = "use letters, digits, `.`, `_` and `-`; the file lies in the secrets folder itself";
+        report.error_with_hint(path, "this is not the name of a secrets file", hint);
+    }
+    is_plain.then_some(name)
 }
 
 /// Reads a path, which is relative to where the spec was found.

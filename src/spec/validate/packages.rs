@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path as Folder, PathBuf};
 
-use reqwest::Url;
-
 use super::files::open_address;
-use super::{Surroundings, file_path, optional_path};
+use super::{Surroundings, file_path, optional_path, secret_name};
 use crate::deb::relation;
 use crate::deb::version::Version;
-use crate::spec::model::{PackageBaseline, PackageSource, Packages};
-use crate::spec::raw::{RawBaseline, RawPackageSource, RawPackages};
+use crate::spec::model::{PackageBaseline, PackageSource, Packages, RepositoryAddress, Signing};
+use crate::spec::raw::{RawBaseline, RawPackageSource, RawPackages, RawSign};
 use crate::spec::report::Report;
 use crate::text::Path;
 
@@ -20,7 +18,7 @@ pub(super) fn packages(
     surroundings: &Surroundings<'_>,
     report: &mut Report<'_>,
 ) -> Option<Packages> {
-    let RawPackages { suite, sources, baseline, names, recommends, extra } = raw;
+    let RawPackages { suite, sources, baseline, names, recommends, sign, extra } = raw;
     let path = Path::root().key("packages");
     let folder = surroundings.folder;
     check_platforms(surroundings, &path, report);
@@ -36,20 +34,44 @@ pub(super) fn packages(
         None => Some(PackageBaseline::None),
         Some(raw) => self::baseline(raw, folder, &path.key("baseline"), report),
     };
-    let names_path = path.key("names");
-    let names = listed(names, &names_path, "name", report);
-    if let Some(names) = &names {
-        check_names(names, &names_path, report);
+    let [names_path, extra_path] = ["names", "extra"].map(|key| path.key(key));
+    let (names, extra) = (names.unwrap_or_default(), extra.unwrap_or_default());
+    let is_refused = report.is_refused(&names_path) || report.is_refused(&extra_path);
+    if names.is_empty() && extra.is_empty() && !is_refused {
+        let hint = "list packages under names, or .deb files under extra";
+        report.error_with_hint(&path, "nothing is to be installed", hint);
     }
-    let extra = self::extra(extra.unwrap_or_default(), folder, &path.key("extra"), report);
+    check_names(&names, &names_path, report);
+    let extra = self::extra(extra, folder, &extra_path, report);
+    let sign = sign.map(|raw| signing(raw, &path.key("sign"), report));
     Some(Packages {
         suite: suite?,
         sources: sources.into_iter().collect::<Option<_>>()?,
         baseline: baseline?,
-        names: names?,
+        names,
         recommends: recommends.unwrap_or(false),
         extra,
+        sign: match sign {
+            None => None,
+            Some(sign) => Some(sign?),
+        },
     })
+}
+
+fn signing(raw: RawSign, path: &Path, report: &mut Report<'_>) -> Option<Signing> {
+    let RawSign { secret, node_keyring } = raw;
+    let secret = secret.and_then(|name| secret_name(name, &path.key("secret"), report));
+    if let Some(file) = &node_keyring {
+        // It stands in a line of apt's sources, where a blank or a bracket would end it.
+        let is_plain = file.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._+-".contains(&byte));
+        let is_known = [".asc", ".gpg"].iter().any(|end| file.ends_with(end));
+        if !file.starts_with('/') || !is_plain || !is_known {
+            let hint = "write an absolute path that ends in .asc or .gpg, such as /etc/apt/keyrings/site.asc";
+            let message = format!("`{file}` is not a keyring that apt can be told of");
+            report.error_with_hint(&path.key("nodeKeyring"), message, hint);
+        }
+    }
+    Some(Signing { secret: secret?, node_keyring })
 }
 
 /// Packages are taken for all platforms of the spec.
@@ -90,7 +112,7 @@ fn source(
 ) -> Option<PackageSource> {
     let RawPackageSource { urls, suites, components, keyring } = raw;
     let urls = listed(urls, &path.key("urls"), "address", report);
-    let urls = urls.map(|urls| self::urls(&urls, &path.key("urls"), report));
+    let urls = urls.map(|urls| self::addresses(&urls, folder, &path.key("urls"), report));
     let suites = suites.or_else(|| Some(vec![suite?.to_owned()]));
     let suites = listed(suites, &path.key("suites"), "suite", report);
     let components = components.unwrap_or_else(|| vec!["main".to_owned()]);
@@ -98,26 +120,44 @@ fn source(
     check_parts(suites.as_deref(), &path.key("suites"), "suite", report);
     check_parts(components.as_deref(), &path.key("components"), "component", report);
     let keyring = optional_path(keyring, folder, &path.key("keyring"), report);
-    Some(PackageSource { urls: urls?, suites: suites?, components: components?, keyring: keyring? })
+    Some(PackageSource { urls: urls?, suites: suites?, components: components?, keyring })
 }
 
-fn urls(texts: &[String], path: &Path, report: &mut Report<'_>) -> Vec<Url> {
-    let mut urls: Vec<Url> = Vec::new();
+fn addresses(
+    texts: &[String],
+    folder: &Folder,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> Vec<RepositoryAddress> {
+    let mut addresses: Vec<RepositoryAddress> = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         let path = path.index(index);
-        let hint = "name a mirror that needs none";
-        let Some(url) = open_address(text, hint, &path, report) else { continue };
-        let is_same =
-            |other: &Url| other.as_str().trim_end_matches('/') == url.as_str().trim_end_matches('/');
-        if url.query().is_some() {
-            report.error(&path, "there is a `?` in this address");
-        } else if urls.iter().any(is_same) {
+        let Some(address) = address(text, folder, &path, report) else { continue };
+        if addresses.iter().any(|other| other.text(folder) == address.text(folder)) {
             report.error(&path, "this address is in the list twice");
         } else {
-            urls.push(url);
+            addresses.push(address);
         }
     }
-    urls
+    addresses
+}
+
+fn address(text: &str, folder: &Folder, path: &Path, report: &mut Report<'_>) -> Option<RepositoryAddress> {
+    match text.strip_prefix("file:") {
+        Some(rest) if rest.starts_with("//") => {
+            let hint = "write file:FOLDER, where FOLDER is relative to the folder of this spec, or begins with one `/`";
+            report.error_with_hint(path, "`file://` names a machine, not a folder", hint);
+            None
+        }
+        Some(rest) => file_path(rest, folder, path, report).map(RepositoryAddress::Folder),
+        None => {
+            let url = open_address(text, "name a mirror that needs none", path, report)?;
+            if url.query().is_some() {
+                report.error(path, "there is a `?` in this address");
+            }
+            Some(RepositoryAddress::Web(url))
+        }
+    }
 }
 
 /// Checks names that become parts of addresses, such as `bookworm-updates` and `updates/main`.

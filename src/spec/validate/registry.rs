@@ -1,7 +1,7 @@
 //! The registry that the nodes pull from.
 
 use crate::spec::model::{Auth, PasswordFrom, Registry};
-use crate::spec::net::{Host, RegistryHost};
+use crate::spec::net::{Host, MirroredRegistry, RegistryHost};
 use crate::spec::raw::{RawAuth, RawLifetime, RawPasswordFrom, RawRegistry};
 use crate::spec::report::Report;
 use crate::text::Path;
@@ -10,7 +10,7 @@ use crate::text::Path;
 pub(super) struct Draft {
     pub(super) address: Option<RegistryHost>,
     sans: Vec<Host>,
-    mirrors: Option<Vec<RegistryHost>>,
+    mirrors: Option<Vec<MirroredRegistry>>,
     /// `None` without one; an inner `None` for one that could not be read.
     auth: Option<Option<Auth>>,
     ca_days: u32,
@@ -36,7 +36,7 @@ pub(super) fn registry(raw: RawRegistry, report: &mut Report<'_>) -> Draft {
     let sans: Vec<Host> =
         list(sans.unwrap_or_default(), &path.key("sans"), |path, text| report.parse(path, Some(text)));
     let mirrors =
-        mirrors.map(|mirrors| list(mirrors, &path.key("mirrors"), |path, text| host(path, text, report)));
+        mirrors.map(|mirrors| list(mirrors, &path.key("mirrors"), |path, text| mirrored(path, text, report)));
     let auth = auth.map(|auth| self::auth(auth, &path.key("auth"), report));
     let RawLifetime { ca_days, server_days } = lifetime.unwrap_or_default();
     let ca_days = ca_days.unwrap_or(3650);
@@ -50,6 +50,13 @@ pub(super) fn registry(raw: RawRegistry, report: &mut Report<'_>) -> Draft {
 
 fn list<T>(texts: Vec<String>, path: &Path, mut read: impl FnMut(&Path, &str) -> Option<T>) -> Vec<T> {
     texts.iter().enumerate().filter_map(|(index, text)| read(&path.index(index), text)).collect()
+}
+
+fn mirrored(path: &Path, text: &str, report: &mut Report<'_>) -> Option<MirroredRegistry> {
+    match text {
+        "*" => Some(MirroredRegistry::Others),
+        _ => host(path, text, report).map(MirroredRegistry::Host),
+    }
 }
 
 /// Reads the name of a registry; what people put around it is named in the hint.
@@ -90,7 +97,7 @@ fn auth(raw: RawAuth, path: &Path, report: &mut Report<'_>) -> Option<Auth> {
     Some(Auth { username: username?, password: password? })
 }
 
-fn password(raw: RawPasswordFrom, path: &Path, report: &mut Report<'_>) -> Option<PasswordFrom> {
+pub(super) fn password(raw: RawPasswordFrom, path: &Path, report: &mut Report<'_>) -> Option<PasswordFrom> {
     let RawPasswordFrom { env, secret } = raw;
     match (env, secret) {
         (Some(name), None) => {
@@ -106,17 +113,7 @@ fn password(raw: RawPasswordFrom, path: &Path, report: &mut Report<'_>) -> Optio
             }
             Some(PasswordFrom::Environment(name))
         }
-        (None, Some(name)) => {
-            let is_plain = !name.starts_with('.')
-                && !name.is_empty()
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-            if !is_plain {
-                let hint =
-                    "use letters, digits, `.`, `_` and `-`; the file lies in the secrets folder itself";
-                report.error_with_hint(&path.key("secret"), "this is not the name of a secrets file", hint);
-            }
-            Some(PasswordFrom::Secret(name))
-        }
+        (None, Some(name)) => super::secret_name(name, &path.key("secret"), report).map(PasswordFrom::Secret),
         (None, None) if report.is_refused(path) => None,
         (None, None) | (Some(_), Some(_)) => {
             report.error_with_hint(

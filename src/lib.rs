@@ -23,11 +23,11 @@
 //!    ([`tree`]), secrets, findings with a place in a text.
 //! 3. Encodings: archives, strict templates, located YAML. Functions of their arguments alone: the same tree
 //!    and epoch give the same bytes.
-//! 4. Formats: images ([`oci`]), Debian packages and their repositories ([`deb`]), SSH keys.
-//! 5. Domain: what a spec means, what a lock pins, how registries are asked, certificates, tokens, seeds, the closure
-//!    of packages and their bundle.
+//! 4. Formats: images ([`oci`]), Debian packages and their repositories ([`deb`]), SSH keys, certificates, password hashes.
+//! 5. Domain: what a spec means, what a lock pins, how registries are asked, how a layout is served as one, what a
+//!    cluster trusts and joins with, seeds, the closure of packages and their bundle.
 //!    Siblings do not know each other; [`ops`] joins them.
-//! 6. Proof: reads finished kits and never uses what wrote them.
+//! 6. Proof: reads finished things and never uses what wrote them; [`disc`] reads discs for the others.
 //! 7. Operations: options in, outcome out; the only place where the domain's parts meet.
 //! 8. Interface: the only layer that prints, or reads arguments, environment, clock and home.
 //!
@@ -57,6 +57,8 @@ pub mod yaml;
 
 pub mod deb;
 pub mod oci;
+pub mod password;
+pub mod pki;
 pub mod ssh;
 
 pub mod cluster;
@@ -64,11 +66,14 @@ pub mod imagelist;
 pub mod lockfile;
 pub mod opsbundle;
 pub mod packages;
-pub mod pki;
 pub mod registry;
 pub mod seed;
+pub mod serve;
 pub mod spec;
 
+pub mod disc;
+
+pub mod inspect;
 pub mod verify;
 
 pub mod ops;

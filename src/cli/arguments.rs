@@ -7,7 +7,9 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cli::diagnostics::Color;
 use crate::cli::progress::Display;
-use crate::cli::{build, ca, environment, init, iso, lock, mirror, pack, schema, verify};
+use crate::cli::{
+    build, ca, environment, init, inspect, iso, lock, mirror, pack, push, schema, serve, verify,
+};
 
 const AFTER_HELP: &str = "\
 Start here:
@@ -129,6 +131,15 @@ pub(super) enum Command {
     /// Is every byte of a kit what the kit says it is?
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::VerifyArguments),
+    /// What is in a file, and is it what it says it is?
+    #[command(after_help = inspect::EXAMPLES)]
+    Inspect(inspect::InspectArguments),
+    /// Push a kit's images to another registry: what is missing there.
+    #[command(after_help = push::EXAMPLES)]
+    Push(push::PushArguments),
+    /// Serve a kit's images to its nodes, as a read-only registry over TLS.
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(serve::ServeArguments),
     /// Print the JSON schema of seedkit.yaml, for editors.
     #[command(after_help = schema::SCHEMA_EXAMPLES)]
     Schema,

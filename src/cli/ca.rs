@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::cli::session::Session;
 use crate::cli::{Answer, environment, ui};
-use crate::ops::ca::{self, Certificates};
+use crate::ops::ca::{self, Shown};
 use crate::pki::CertificateView;
 
 pub(super) const EXAMPLES: &str = "\
@@ -48,6 +48,8 @@ struct CertificateResult {
 struct CaResult {
     authority: CertificateResult,
     server: CertificateResult,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cluster: Vec<CertificateResult>,
 }
 
 pub(super) fn run(arguments: CaArguments, session: &Session) -> anyhow::Result<Answer> {
@@ -55,21 +57,23 @@ pub(super) fn run(arguments: CaArguments, session: &Session) -> anyhow::Result<A
     let spec = session.spec()?;
     let secrets = session.secrets(&spec)?;
     let now = environment::clock()?;
-    let views = |certificates: Certificates| (certificates.authority.view().clone(), certificates.server);
-    let (authority, server) = match action {
-        None => views(ca::load_or_create(&spec, &secrets, now)?),
-        Some(Action::Show) => ca::show(&secrets)?,
-        Some(Action::Renew) => views(ca::renew(&spec, &secrets, now)?),
-    };
-    print(session, &authority, &server)
+    match action {
+        None => drop(ca::load_or_create(&spec, &secrets, now)?),
+        Some(Action::Show) => {}
+        Some(Action::Renew) => drop(ca::renew(&spec, &secrets, now)?),
+    }
+    print(session, &ca::show(&spec, &secrets)?)
 }
 
-fn print(session: &Session, authority: &CertificateView, server: &CertificateView) -> anyhow::Result<Answer> {
+fn print(session: &Session, shown: &Shown) -> anyhow::Result<Answer> {
+    let Shown { authority, server, cluster } = shown;
     let (authority, server) = (describe(authority), describe(server));
+    let cluster: Vec<CertificateResult> = cluster.iter().map(describe).collect();
     if session.global.json {
-        return ui::print_json("ca", CaResult { authority, server });
+        return ui::print_json("ca", CaResult { authority, server, cluster });
     }
-    ui::print(&format!("{}\n{}", text(&authority), text(&server)))
+    let texts: Vec<String> = [&authority, &server].into_iter().chain(&cluster).map(text).collect();
+    ui::print(&texts.join("\n"))
 }
 
 fn describe(view: &CertificateView) -> CertificateResult {

@@ -2,18 +2,30 @@
 //!
 //! A hint is never part of an error: it is chosen here, from the types in the error's chain.
 
+mod iso;
+mod packages;
+
+mod kits;
+
 use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal};
 
 use crate::cli::progress::write_error;
 use crate::cli::session::NoLock;
+use crate::cluster::authorities::UnusableAuthorities;
+use crate::cluster::tokens::InvalidToken;
+use crate::inspect::InspectError;
 use crate::lockfile::LockfileError;
 use crate::oci::graph::GraphError;
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::ca::CaError;
+use crate::ops::cluster::ClusterError;
 use crate::ops::files::FileError;
+use crate::ops::iso::IsoError;
+use crate::ops::k3s::K3sError;
 use crate::ops::lock::{CheckError, ImageFailure, LockError};
 use crate::ops::output::Irreplaceable;
+use crate::ops::packages::PackagesError;
 use crate::ops::preflight::PreflightError;
 use crate::ops::transfer::TransferError;
 use crate::registry::Fault;
@@ -120,9 +132,17 @@ fn one_line(failure: &ImageFailure) -> String {
 }
 
 fn hints(error: &anyhow::Error) -> Vec<String> {
+    // What is read here is a finished kit, and nothing is written: advice about other places would mislead.
+    if let Some(hint) = kits::hint(error) {
+        return hint.map(str::to_owned).into_iter().collect();
+    }
     let mut hints = Vec::new();
+    let is_about_packages = error.chain().any(|cause| cause.is::<PackagesError>());
     for cause in error.chain() {
-        hints.extend(hint_of(cause));
+        // What a repository does not have is no image.
+        if !is_about_packages || !speaks_of_images(cause) {
+            hints.extend(hint_of(cause));
+        }
         if let Some(LockError::Images { failures, .. }) = cause.downcast_ref() {
             hints.extend(failures.iter().flat_map(|failure| hint_of_graph(&failure.source)));
         }
@@ -134,6 +154,15 @@ fn hints(error: &anyhow::Error) -> Vec<String> {
         }
     }
     unique
+}
+
+/// Returns whether the hint for an error is about names of images and logins.
+fn speaks_of_images(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let is_such = |error: &SourceError| {
+        use SourceErrorKind::{Denied, Local, NotFound};
+        matches!(error.kind, Denied | Local | NotFound)
+    };
+    cause.downcast_ref().is_some_and(is_such)
 }
 
 fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
@@ -175,8 +204,25 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<CaError>() {
         return hint_of_ca(error).map(str::to_owned);
     }
+    if let Some(error) = cause.downcast_ref::<ClusterError>() {
+        return hint_of_cluster(error).map(str::to_owned);
+    }
+    if let Some(InspectError::Unknown { .. }) = cause.downcast_ref() {
+        return Some(format!("seedkit looks into {}", InspectError::KINDS));
+    }
+    if let Some(error) = cause.downcast_ref::<K3sError>() {
+        return hint_of_k3s(error).map(str::to_owned);
+    }
     if let Some(SpecError::Read { .. }) = cause.downcast_ref() {
         return Some("name the spec with --file, or make one with `seedkit init`".to_owned());
+    }
+    if let Some(error) = cause.downcast_ref::<IsoError>()
+        && let Some(hint) = iso::hint_of(error)
+    {
+        return Some(hint.to_owned());
+    }
+    if let Some(error) = cause.downcast_ref::<PackagesError>() {
+        return packages::hint_of(error).map(str::to_owned);
     }
     if let Some(error) = cause.downcast_ref::<GraphError>() {
         return hint_of_graph(error);
@@ -212,11 +258,66 @@ fn hint_of_ca(error: &CaError) -> Option<&'static str> {
              already need the new `ca.crt`",
         ),
         CaError::Missing { .. } => Some("run `seedkit ca` to have what is missing made"),
-        CaError::Secrets(_)
+        // The cause below has one, where there is something to do.
+        CaError::Cluster(_)
+        | CaError::Secrets(_)
         | CaError::Key { .. }
         | CaError::Certificate { .. }
         | CaError::Name(_)
         | CaError::Pki(_) => None,
+    }
+}
+
+fn hint_of_cluster(error: &ClusterError) -> Option<&'static str> {
+    match error {
+        ClusterError::Incomplete { .. } => Some(
+            "take the secrets back from a backup; if no node was ever started with them, remove all `cluster-*` to \
+             have new ones made",
+        ),
+        ClusterError::Unusable(UnusableAuthorities::NotValid { .. }) => Some(
+            "check this machine's clock; authorities of a running cluster are renewed with `k3s certificate \
+             rotate-ca`",
+        ),
+        ClusterError::SharedWithRegistry { .. } => Some(
+            "let the registry have an authority of its own: move its `ca.key`, `ca.crt` and `registry.crt` away",
+        ),
+        ClusterError::Token { source: InvalidToken::UnknownAuthority, .. } => Some(
+            "keep the password alone in the file: what follows the last `:`. Or have the authorities made beforehand, \
+             with `k3s.clusterCa: generate`",
+        ),
+        ClusterError::Token { source: InvalidToken::ForeignAuthority, .. } => Some(
+            "keep the password alone in the file: what follows the last `:`; seedkit puts the right hash before it",
+        ),
+        ClusterError::Token { .. } => {
+            Some("move the file away to have a new token made; nodes that run already need the old one")
+        }
+        ClusterError::Unusable(_)
+        | ClusterError::Authority { .. }
+        | ClusterError::Certificate { .. }
+        | ClusterError::Key { .. }
+        | ClusterError::Random(_)
+        | ClusterError::Secrets(_)
+        | ClusterError::ServiceKey(_) => None,
+    }
+}
+
+fn hint_of_k3s(error: &K3sError) -> Option<&'static str> {
+    match error {
+        K3sError::NoPauseImage { .. } => Some(
+            "add the image to `images.inline` and run `seedkit lock`; the list of another release names another one",
+        ),
+        K3sError::NotExecutable { .. } => Some(
+            "look at the file: it may be an archive, or the page of a proxy; the release calls it k3s, k3s-arm64, \
+             k3s-armhf, k3s-riscv64 or k3s-s390x",
+        ),
+        K3sError::WrongMachine { .. } => Some(
+            "give each platform its own: the release calls them k3s (amd64), k3s-arm64, k3s-armhf, k3s-riscv64 and \
+             k3s-s390x",
+        ),
+        K3sError::WrongVersion { .. } => {
+            Some("correct `k3s.version`, or give the executable of that release; their images differ")
+        }
+        K3sError::Read { .. } => None,
     }
 }
 

@@ -1,9 +1,10 @@
 //! The environment, the clock, the home folder and the current folder: read here, and nowhere else.
 #![expect(clippy::disallowed_methods, reason = "this is the one module that reads them for all others")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -66,6 +67,20 @@ pub(super) fn default_cache_folder() -> PathBuf {
     let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || variable("HOME").map(|home| PathBuf::from(home).join(".cache"));
     cache.or_else(home).unwrap_or_else(|| PathBuf::from(".cache")).join("seedkit")
+}
+
+/// Returns the path of this program, whatever it was started as.
+pub(super) fn program() -> anyhow::Result<String> {
+    text(std::env::current_exe().context("cannot learn where this program is")?)
+}
+
+/// Returns a path that means the same in every folder.
+pub(super) fn absolute(path: &Path) -> anyhow::Result<String> {
+    text(std::path::absolute(path).with_context(|| format!("cannot use `{}`", path.display()))?)
+}
+
+fn text(path: PathBuf) -> anyhow::Result<String> {
+    path.into_os_string().into_string().map_err(|path| anyhow::anyhow!("`{}` is not UTF-8", path.display()))
 }
 
 /// Returns the files that may hold registry credentials, in the order in which they are asked.

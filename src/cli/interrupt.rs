@@ -27,12 +27,24 @@ pub(super) fn clean(folder: PathBuf) {
     FOLDERS.lock().expect("no thread panics while it holds the lock").push(folder);
 }
 
+/// What is done at the first signal instead of stopping at once.
+static INSTEAD: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+
+/// Has `action` done at the next signal, by a command that ends by itself then; the signal after it stops at once.
+pub(super) fn instead(action: impl FnOnce() + Send + 'static) {
+    *INSTEAD.lock().expect("no thread panics while it holds the lock") = Some(Box::new(action));
+}
+
 /// Begins to listen for signals.
 pub(super) fn listen() -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        if signals.forever().next().is_some() {
-            stop();
+        for _signal in signals.forever() {
+            let action = INSTEAD.lock().expect("no thread panics while it holds the lock").take();
+            match action {
+                Some(action) => action(),
+                None => stop(),
+            }
         }
     })?;
     Ok(())

@@ -9,13 +9,16 @@ mod ca;
 mod diagnostics;
 mod environment;
 mod init;
+mod inspect;
 mod interrupt;
 mod iso;
 mod lock;
 mod mirror;
 mod pack;
 mod progress;
+mod push;
 mod schema;
+mod serve;
 mod session;
 mod ui;
 mod verify;
@@ -60,6 +63,9 @@ fn run(arguments: Arguments) -> anyhow::Result<Answer> {
         Command::Iso(arguments) => iso::run(arguments, &session),
         Command::Build(arguments) => build::run(arguments, &session),
         Command::Verify(arguments) => verify::run(arguments, &session),
+        Command::Inspect(arguments) => inspect::run(arguments, &session),
+        Command::Push(arguments) => push::run(arguments, &session),
+        Command::Serve(arguments) => serve::run(arguments, &session),
         Command::Schema => schema::run(),
         Command::Completions(arguments) => schema::completions(arguments),
         Command::Man(arguments) => schema::man(arguments),

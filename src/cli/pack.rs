@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::cli::session::{Session, Workplace};
-use crate::cli::{Answer, interrupt, ui};
+use crate::cli::{Answer, environment, interrupt, ui};
 use crate::ops::packages::{self, PackedBundle};
 use crate::ops::{mirror, pack};
 use crate::progress::{Bytes, Event, Reporter, step};
@@ -72,14 +72,19 @@ fn packages(output: &Path, session: &Session) -> anyhow::Result<Answer> {
     let locked = session.locked(&workplace)?;
     let Workplace { spec, sources, store } = &workplace;
     let equipment = session.equipment(store);
-    let (Some(wanted), Some(locked)) = (&spec.packages, &locked.lockfile().packages) else {
+    let Some(locked) = &locked.lockfile().packages else {
         anyhow::bail!("the spec asks for no `packages`");
+    };
+    // Opening the secrets makes their folder: only where something is to be in it.
+    let key = match spec.packages.as_ref().and_then(|packages| packages.sign.as_ref()) {
+        Some(_) => packages::signing_key(spec, &session.secrets(spec)?, environment::clock()?)?,
+        None => None,
     };
     interrupt::clean(output.to_owned());
     crate::fs::create_folder(output, 0o755)?;
     let bundles = step(&session.console, "pack ops packages", || {
-        packages::fetch(locked, wanted, sources, &equipment)?;
-        let bundles = packages::bundles(spec, locked, output, &equipment)?;
+        packages::fetch(locked, spec, sources, &equipment)?;
+        let bundles = packages::bundles(spec, locked, key.as_ref(), output, &equipment)?;
         anyhow::Ok((bundles, format!("{} packages", locked.packages.len())))
     })?;
     let result = |bundle: PackedBundle| BundleResult {

@@ -174,12 +174,17 @@ impl Session {
         if self.global.offline {
             return Network::Forbidden;
         }
-        Network::Allowed(ClientOptions {
+        Network::Allowed(self.client_options())
+    }
+
+    /// Returns what a client of registries needs to know of this machine.
+    pub(super) fn client_options(&self) -> ClientOptions {
+        ClientOptions {
             ca_bundle: environment::variable("SSL_CERT_FILE").map(PathBuf::from),
             credential_files: environment::credential_files(),
             proxies: environment::proxies(),
             ..ClientOptions::default()
-        })
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! A small lock for the tests of this module.
 
 use super::{
-    FileRole, LockedFile, LockedImage, LockedIndex, LockedPackage, LockedPackages, Lockfile, PackageRequest,
-    Wanted, WantedFile, WantedImage,
+    FileRole, LockedFile, LockedImage, LockedIndex, LockedPackage, LockedPackages, Lockfile, LooseFile,
+    PackageOrigin, PackageRequest, Wanted, WantedFile, WantedImage,
 };
 use crate::digest::Digest;
 use crate::epoch::Epoch;
@@ -63,7 +63,7 @@ pub(super) fn packages() -> LockedPackages {
         recommends: false,
         baseline: "priority important".to_owned(),
         sources: strings(&["https://mirror.example/debian bookworm main", "file:lab bookworm main"]),
-        extra: vec![format!("a b.deb {}", Digest::sha256(b"extra"))],
+        extra: vec![LooseFile { path: "a b.deb".to_owned(), sha256: Some(Digest::sha256(b"extra")) }],
     };
     LockedPackages::new(
         request,
@@ -93,9 +93,11 @@ fn package(target: &str, name: &str) -> LockedPackage {
         name: name.to_owned(),
         version: "1:1.6~\"rc\"-2.1+b2".to_owned(),
         architecture: target.to_owned(),
-        suite: "bookworm".to_owned(),
-        url: "https://mirror.example/debian".to_owned(),
-        path: format!("pool/main/j/jq/{name}_1.6-2.1_{target}.deb"),
+        origin: PackageOrigin::Pool {
+            suite: "bookworm".to_owned(),
+            url: "https://mirror.example/debian".to_owned(),
+            path: format!("pool/main/j/jq/{name}_1.6-2.1_{target}.deb"),
+        },
         size: 6,
         sha256: Digest::sha256(name.as_bytes()),
         why: "requested".to_owned(),

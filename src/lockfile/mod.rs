@@ -26,7 +26,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use drift::{Drift, Locked, RequestDrift};
-pub use packages::{LockedIndex, LockedPackage, LockedPackages, PackageRequest};
+pub use packages::{
+    InvalidLooseFile, InvalidOrigin, LockedIndex, LockedPackage, LockedPackages, LooseFile, PackageOrigin,
+    PackageRequest,
+};
 
 use crate::digest::Digest;
 use crate::epoch::Epoch;

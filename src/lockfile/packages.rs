@@ -1,8 +1,10 @@
 //! Ops packages in a lock: what the spec asked for, which indices answered, and every `.deb` that follows.
 //!
 //! The indices say what the choice was made from; a build needs none of them again. It fetches each package by
-//! `url` and `path` and trusts only its size and digest: the lock was made from indices whose signatures were
-//! verified, so the lock is what a build trusts.
+//! `url` and `path`, or reads the loose `file`, and trusts only its size and digest: the lock was made from indices
+//! whose signatures were verified, so the lock is what a build trusts.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +36,18 @@ pub struct PackageRequest {
     pub baseline: String,
     /// One line for each source, in the order of the spec: URLs, suites and components, joined by spaces.
     pub sources: Vec<String>,
-    /// Package files beside the spec, each `name.deb sha256:…`, sorted.
-    pub extra: Vec<String>,
+    /// Loose package files, sorted.
+    pub extra: Vec<LooseFile>,
+}
+
+/// A loose package file, as a request names it: `path sha256:…`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct LooseFile {
+    /// The path, relative to the folder of the spec where it can be.
+    pub path: String,
+    /// SHA-256 of its bytes; `None` in what a spec wants if the file cannot be read now, never in a lock.
+    pub sha256: Option<Digest>,
 }
 
 /// One index of packages, and the signed `InRelease` that vouches for it.
@@ -66,7 +78,7 @@ pub struct LockedIndex {
 
 /// One `.deb`, pinned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(into = "PackageTable", try_from = "PackageTable")]
 pub struct LockedPackage {
     /// The Debian architecture of the nodes it is for.
     pub target: String,
@@ -76,20 +88,35 @@ pub struct LockedPackage {
     pub version: String,
     /// The package's own architecture: that of the target, or `all`.
     pub architecture: String,
-    /// The suite it was chosen from.
-    pub suite: String,
-    /// The base URL that `path` is relative to.
-    pub url: String,
-    /// The path in the pool.
-    pub path: String,
+    /// Where it comes from.
+    pub origin: PackageOrigin,
     /// Its length in bytes.
     pub size: u64,
     /// SHA-256 of its bytes.
     pub sha256: Digest,
     /// Why it is there, for people.
     pub why: String,
-    /// Its stanza in the index, verbatim: packing needs no index again.
+    /// Its stanza in the index, or its control file, verbatim: packing needs no index again.
     pub stanza: String,
+}
+
+/// Where a pinned package comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PackageOrigin {
+    /// The pool of a repository.
+    Pool {
+        /// The suite it was chosen from.
+        suite: String,
+        /// The base URL that `path` is relative to.
+        url: String,
+        /// The path in the pool.
+        path: String,
+    },
+    /// A loose file of the user's.
+    File {
+        /// The path, as [`LooseFile::path`] has it.
+        path: String,
+    },
 }
 
 impl LockedPackages {
@@ -108,11 +135,11 @@ impl LockedPackages {
     pub(super) fn duplicate(&self) -> Option<String> {
         let Self { request, indices, packages } = self;
         let name = request.names.windows(2).find(|pair| pair[0] == pair[1]);
-        let file = request.extra.windows(2).find(|pair| file_name(&pair[0]) == file_name(&pair[1]));
+        let file = request.extra.windows(2).find(|pair| pair[0].path == pair[1].path);
         let index = indices.windows(2).find(|pair| pair[0].identity() == pair[1].identity());
         let package = packages.windows(2).find(|pair| pair[0].identity() == pair[1].identity());
         name.map(|pair| pair[0].clone())
-            .or_else(|| file.map(|pair| file_name(&pair[0]).to_owned()))
+            .or_else(|| file.map(|pair| pair[0].path.clone()))
             .or_else(|| index.map(|pair| pair[0].identity().join(" ")))
             .or_else(|| package.map(|pair| pair[0].identity().join(" ")))
     }
@@ -139,7 +166,132 @@ impl LockedPackage {
     }
 }
 
-/// Returns the name in a line of [`PackageRequest::extra`].
-pub(super) fn file_name(extra: &str) -> &str {
-    extra.rsplit_once(' ').map_or(extra, |(name, _)| name)
+impl fmt::Display for LooseFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.path)?;
+        self.sha256.iter().try_for_each(|digest| write!(formatter, " {digest}"))
+    }
+}
+
+impl From<LooseFile> for String {
+    fn from(file: LooseFile) -> Self {
+        file.to_string()
+    }
+}
+
+/// Says why a text is no [`LooseFile`] of a lock.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not the path of a package file and its digest")]
+pub struct InvalidLooseFile(String);
+
+impl TryFrom<String> for LooseFile {
+    type Error = InvalidLooseFile;
+
+    fn try_from(text: String) -> Result<Self, InvalidLooseFile> {
+        let parts = text.rsplit_once(' ').filter(|(path, _)| !path.is_empty());
+        let parsed = parts.and_then(|(path, digest)| Some((path.to_owned(), digest.parse().ok()?)));
+        match parsed {
+            Some((path, digest)) => Ok(Self { path, sha256: Some(digest) }),
+            None => Err(InvalidLooseFile(text)),
+        }
+    }
+}
+
+/// A `[[package]]` table: what is said of its origin depends on what it is.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PackageTable {
+    target: String,
+    name: String,
+    version: String,
+    architecture: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suite: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    size: u64,
+    sha256: Digest,
+    why: String,
+    stanza: String,
+}
+
+/// Says that a `[[package]]` table comes from nowhere, or from two places.
+#[derive(Debug, thiserror::Error)]
+#[error("package `{0}` needs either `suite`, `url` and `path`, or `file`")]
+pub struct InvalidOrigin(String);
+
+impl TryFrom<PackageTable> for LockedPackage {
+    type Error = InvalidOrigin;
+
+    fn try_from(table: PackageTable) -> Result<Self, InvalidOrigin> {
+        let PackageTable { target, name, version, architecture, suite, url, path, file, .. } = table;
+        let origin = match (suite, url, path, file) {
+            (Some(suite), Some(url), Some(path), None) => PackageOrigin::Pool { suite, url, path },
+            (None, None, None, Some(path)) => PackageOrigin::File { path },
+            (..) => return Err(InvalidOrigin(name)),
+        };
+        let PackageTable { size, sha256, why, stanza, .. } = table;
+        Ok(Self { target, name, version, architecture, origin, size, sha256, why, stanza })
+    }
+}
+
+impl From<LockedPackage> for PackageTable {
+    fn from(package: LockedPackage) -> Self {
+        let LockedPackage { target, name, version, architecture, origin, size, sha256, why, stanza } =
+            package;
+        let (suite, url, path, file) = match origin {
+            PackageOrigin::Pool { suite, url, path } => (Some(suite), Some(url), Some(path), None),
+            PackageOrigin::File { path } => (None, None, None, Some(path)),
+        };
+        Self { target, name, version, architecture, suite, url, path, file, size, sha256, why, stanza }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lockfile::Lockfile;
+    use crate::lockfile::fixture::{lockfile, packages};
+
+    fn with_a_loose_file() -> Lockfile {
+        let mut packages = packages();
+        packages.packages[0].origin = PackageOrigin::File { path: "debs/jq \"1\".deb".to_owned() };
+        Lockfile { packages: Some(packages), ..lockfile() }
+    }
+
+    #[test]
+    fn a_loose_package_is_written_with_its_file_and_reads_back() {
+        let lockfile = with_a_loose_file();
+        let text = lockfile.to_string();
+        let expected = "architecture = \"amd64\"\nfile = \"debs/jq \\\"1\\\".deb\"\nsize = 6\n";
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(text.parse::<Lockfile>().unwrap(), lockfile);
+        let table = serde_json::to_string(&lockfile.packages.unwrap().packages[0]).unwrap();
+        assert!(table.contains(r#""file":"debs/jq \"1\".deb""#) && !table.contains("url"), "{table}");
+    }
+
+    #[test]
+    fn a_package_comes_from_one_place_and_a_loose_file_has_a_digest() {
+        let text = with_a_loose_file().to_string();
+        let file = "file = \"debs/jq \\\"1\\\".deb\"\n";
+        let digest = format!(" {}\"]", Digest::sha256(b"extra"));
+        for (found, replacement, reason) in [
+            (file, "", "package `jq` needs either `suite`, `url` and `path`, or `file`"),
+            (file, &format!("{file}path = \"x\"\n"), "package `jq` needs either `suite`, `url` and `path`"),
+            (
+                "url = \"https://mirror.example/debian\"\npath = \"pool",
+                "path = \"pool",
+                "package `libjq1` needs",
+            ),
+            (&digest, "\"]", "`a b.deb` is not the path of a package file and its digest"),
+        ] {
+            assert!(text.contains(found), "{found}");
+            let error = text.replacen(found, replacement, 1).parse::<Lockfile>().unwrap_err().to_string();
+            assert!(error.starts_with("the lock is malformed: line ") && error.contains(reason), "{error}");
+        }
+    }
 }

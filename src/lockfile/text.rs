@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     LockedFile, LockedImage, LockedIndex, LockedPackage, LockedPackages, Lockfile, LockfileError,
-    PackageRequest, VERSION, VERSION_WITHOUT_PACKAGES,
+    PackageOrigin, PackageRequest, VERSION, VERSION_WITHOUT_PACKAGES,
 };
 use crate::epoch::Epoch;
 use crate::oci::Platform;
@@ -147,7 +147,8 @@ fn write_packages(formatter: &mut fmt::Formatter<'_>, packages: &LockedPackages)
     writeln!(formatter, "\n[packages]\nsuite = {}", quote(suite))?;
     writeln!(formatter, "names = {}\nrecommends = {recommends}", quote_list(names))?;
     writeln!(formatter, "baseline = {}\nsources = {}", quote(baseline), quote_list(sources))?;
-    writeln!(formatter, "extra = {}", quote_list(extra))?;
+    let extra: Vec<String> = extra.iter().map(ToString::to_string).collect();
+    writeln!(formatter, "extra = {}", quote_list(&extra))?;
     indices.iter().try_for_each(|index| write_index(formatter, index))?;
     packages.iter().try_for_each(|package| write_package(formatter, package))
 }
@@ -164,13 +165,17 @@ fn write_index(formatter: &mut fmt::Formatter<'_>, index: &LockedIndex) -> fmt::
 }
 
 fn write_package(formatter: &mut fmt::Formatter<'_>, package: &LockedPackage) -> fmt::Result {
-    let LockedPackage { target, name, version, architecture, suite, url, path, size, sha256, why, stanza } =
-        package;
+    let LockedPackage { target, name, version, architecture, origin, size, sha256, why, stanza } = package;
     writeln!(formatter, "\n[[package]]\ntarget = {}\nname = {}", quote(target), quote(name))?;
     writeln!(formatter, "version = {}\narchitecture = {}", quote(version), quote(architecture))?;
-    writeln!(formatter, "suite = {}\nurl = {}", quote(suite), quote(url))?;
-    writeln!(formatter, "path = {}\nsize = {size}", quote(path))?;
-    writeln!(formatter, "sha256 = {}\nwhy = {}", quote(&sha256.to_string()), quote(why))?;
+    match origin {
+        PackageOrigin::Pool { suite, url, path } => {
+            writeln!(formatter, "suite = {}\nurl = {}\npath = {}", quote(suite), quote(url), quote(path))?;
+        }
+        PackageOrigin::File { path } => writeln!(formatter, "file = {}", quote(path))?,
+    }
+    writeln!(formatter, "size = {size}\nsha256 = {}", quote(&sha256.to_string()))?;
+    writeln!(formatter, "why = {}", quote(why))?;
     writeln!(formatter, "stanza = {}", quote_lines(stanza))
 }
 

@@ -14,11 +14,12 @@ use crate::ops::ca::{self, CaError, Certificates};
 use crate::ops::deliver::{self, DeliverError};
 use crate::ops::files::{self, FileError};
 use crate::ops::iso::{self, IsoError};
+use crate::ops::k3s::{self, K3sError};
 use crate::ops::kit::{self, Origins};
 use crate::ops::mirror::{self, MirrorError, Mirrored};
 use crate::ops::output::{self, Irreplaceable};
 use crate::ops::pack::{self, PackError, Packed};
-use crate::ops::packages::{self, PackagesError};
+use crate::ops::packages::{self, PackagesError, PackedBundle};
 use crate::ops::preflight::{self, PreflightError};
 use crate::ops::sources::Sources;
 use crate::progress::{Bytes, Event, step};
@@ -77,6 +78,9 @@ pub enum BuildError {
     /// A file cannot be had.
     #[error("cannot fetch the files")]
     File(#[from] FileError),
+    /// The k3s executable is not that of the spec, or lacks an image.
+    #[error("cannot use the k3s executables")]
+    K3s(#[from] K3sError),
     /// An image cannot be had.
     #[error("cannot mirror the images")]
     Mirror(#[from] MirrorError),
@@ -130,8 +134,9 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let mirrored = build.mirror(&mut contents)?;
     let certificates = build.certificates()?;
     let tarballs = build.pack(&mirrored, &mut contents)?;
-    build.packages(&mut contents)?;
-    build.seeds(&certificates, &tarballs, &mut contents)?;
+    let bundles = build.packages(&mut contents)?;
+    let packed = (&tarballs[..], &bundles[..]);
+    build.seeds(&certificates, packed, &mut contents)?;
     let artifacts = build.seal(contents)?;
     staging.publish().map_err(write_error)?;
     Ok(Outcome {
@@ -152,7 +157,7 @@ pub fn seeds(
     let Options { spec, locked, output, secrets, .. } = *options;
     let build = Build { options, equipment, folder: output };
     create_folder(output, 0o755).map_err(|source| build.write_error(source))?;
-    // The tarballs are needed only until they are in the seeds.
+    // What is packed is needed only until it is in the seeds.
     let scratch = Staging::beside(&output.join("payload")).map_err(|source| build.write_error(source))?;
     let build = Build { folder: scratch.path(), ..build };
     build.fetch_files()?;
@@ -163,19 +168,21 @@ pub fn seeds(
     })?;
     let certificates = build.certificates()?;
     let tarballs = build.pack(&mirrored, &mut Contents::default())?;
+    let bundles = build.packages(&mut Contents::default())?;
     let material = iso::Material {
         spec,
         locked,
         certificates: &certificates,
         tarballs: &tarballs,
+        bundles: &bundles,
         folder: scratch.path(),
     };
     build.step("write seeds", || {
         let planned = iso::plan(&material, nodes.iter().copied(), secrets, equipment)?;
-        let seeds = iso::write(&planned, output, &material, equipment)?;
-        let summary = format!("{} seeds", seeds.len());
-        let path = |node: &str| output.join(kit::seed_file_name(node)).display().to_string();
-        Ok((seeds.into_iter().map(|seed| (path(&seed.node), seed.artifact)).collect(), summary))
+        let discs = iso::write(planned, output, locked.epoch(), equipment)?;
+        let summary = format!("{} discs", discs.len());
+        let path = |name: &str| output.join(name).display().to_string();
+        Ok((discs.into_iter().map(|disc| (path(&disc.file_name), disc.artifact)).collect(), summary))
     })
 }
 
@@ -206,6 +213,9 @@ impl Build<'_> {
         let Options { spec, locked, sources, .. } = self.options;
         self.step("fetch files", || {
             files::fetch(locked, spec, sources, self.equipment)?;
+            for remark in k3s::check(spec, locked.lockfile(), self.equipment)? {
+                self.equipment.reporter.report(remark);
+            }
             Ok(((), format!("{} files", locked.lockfile().files.len())))
         })
     }
@@ -265,21 +275,23 @@ impl Build<'_> {
     }
 
     /// Packs the ops packages, where the spec wants some.
-    fn packages(&self, contents: &mut Contents) -> Result<(), BuildError> {
-        let Options { spec, locked, sources, .. } = self.options;
-        let (Some(wanted), Some(locked)) = (&spec.packages, &locked.lockfile().packages) else {
-            return Ok(());
-        };
+    fn packages(&self, contents: &mut Contents) -> Result<Vec<PackedBundle>, BuildError> {
+        let Options { spec, locked, sources, secrets, now, .. } = self.options;
+        let Some(locked) = &locked.lockfile().packages else { return Ok(Vec::new()) };
         self.step("pack ops packages", || {
-            packages::fetch(locked, wanted, sources, self.equipment)?;
-            let bundles = packages::bundles(spec, locked, self.folder, self.equipment)?;
+            packages::fetch(locked, spec, sources, self.equipment)?;
+            let key = packages::signing_key(spec, secrets, *now)?;
+            let bundles = packages::bundles(spec, locked, key.as_ref(), self.folder, self.equipment)?;
             let bytes: u64 = bundles.iter().map(|bundle| bundle.artifact.size).sum();
             let summary = format!("{} packages, {}", locked.packages.len(), Bytes(bytes));
-            for bundle in bundles {
-                contents.origins.insert(bundle.file_name.clone(), vec![FILE_NAME.to_owned()]);
-                contents.artifacts.insert(bundle.file_name, bundle.artifact);
+            let signing = spec.packages.as_ref().and_then(|packages| packages.sign.as_ref());
+            let secret = signing.map(|signing| signing.secret.clone());
+            for PackedBundle { file_name, artifact, .. } in &bundles {
+                let made_from = std::iter::once(FILE_NAME.to_owned()).chain(secret.clone()).collect();
+                contents.origins.insert(file_name.clone(), made_from);
+                contents.artifacts.insert(file_name.clone(), artifact.clone());
             }
-            Ok(((), summary))
+            Ok((bundles, summary))
         })
     }
 
@@ -310,24 +322,24 @@ impl Build<'_> {
     fn seeds(
         &self,
         certificates: &Certificates,
-        tarballs: &[Packed],
+        (tarballs, bundles): (&[Packed], &[PackedBundle]),
         contents: &mut Contents,
     ) -> Result<(), BuildError> {
         let Options { spec, locked, secrets, .. } = *self.options;
-        let material = iso::Material { spec, locked, certificates, tarballs, folder: self.folder };
+        let material = iso::Material { spec, locked, certificates, tarballs, bundles, folder: self.folder };
         let folder = self.folder.join(kit::SEEDS);
         self.step("write seeds", || {
             let planned = iso::plan(&material, &spec.nodes, secrets, self.equipment)?;
             let registries = iso::registries_yaml(&planned).unwrap_or_default();
             self.registry(certificates, registries, contents)?;
             create_folder(&folder, 0o755).map_err(|source| self.write_error(source))?;
-            let seeds = iso::write(&planned, &folder, &material, self.equipment)?;
-            let bytes: u64 = seeds.iter().map(|seed| seed.artifact.size).sum();
-            let summary = format!("{} seeds, {}", seeds.len(), Bytes(bytes));
-            for (seed, planned) in seeds.into_iter().zip(planned) {
-                let path = kit::seed_path(&seed.node);
-                contents.artifacts.insert(path.clone(), seed.artifact);
-                contents.origins.insert(path, planned.made_from);
+            let discs = iso::write(planned, &folder, locked.epoch(), self.equipment)?;
+            let bytes: u64 = discs.iter().map(|disc| disc.artifact.size).sum();
+            let summary = format!("{} discs, {}", discs.len(), Bytes(bytes));
+            for iso::WrittenDisc { file_name, artifact, made_from } in discs {
+                let path = format!("{}/{file_name}", kit::SEEDS);
+                contents.artifacts.insert(path.clone(), artifact);
+                contents.origins.insert(path, made_from);
             }
             Ok(((), summary))
         })

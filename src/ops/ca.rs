@@ -1,12 +1,15 @@
-//! `seedkit ca`: the registry's authority and certificate, made once, loaded ever after.
+//! `seedkit ca`: the registry's authority and certificate, and the cluster's authorities where the spec wants them:
+//! made once, loaded ever after.
 
+use crate::cluster::authorities::ClusterAuthorities;
 use crate::epoch::Epoch;
+use crate::ops::cluster::{self, ClusterError};
 use crate::pki::{
     Authority, CertificateView, InvalidCertificate, InvalidKey, InvalidName, PkiError, PrivateKey,
     SubjectName,
 };
 use crate::secrets::{SecretText, Secrets, SecretsError};
-use crate::spec::Spec;
+use crate::spec::{ClusterCa, Spec};
 
 /// The names that keys and certificates have in the secrets folder.
 pub mod names {
@@ -79,9 +82,12 @@ pub enum CaError {
         /// The certificate.
         name: &'static str,
     },
+    /// The cluster's own authorities cannot be used.
+    #[error("cannot use the authorities of the cluster")]
+    Cluster(#[from] ClusterError),
 }
 
-/// The registry's certificates, checked to fit each other and the spec.
+/// The registry's certificates and the cluster's authorities, checked to fit each other and the spec.
 #[derive(Debug)]
 pub struct Certificates {
     /// The authority that the nodes trust.
@@ -92,6 +98,8 @@ pub struct Certificates {
     pub server: CertificateView,
     /// The registry's private key, in PEM.
     pub server_key: SecretText,
+    /// The cluster's authorities; `None` where k3s makes them itself.
+    pub cluster: Option<ClusterAuthorities>,
     /// Whether any of them was made now.
     pub is_new: bool,
 }
@@ -111,21 +119,44 @@ pub fn load_or_create(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<Cert
             authority.generate_server_certificate(&server_key, &wanted, now, spec.registry.server_days);
         Ok(made.map_err(CaError::Pki)?.pem().to_owned().into())
     })?;
-    let is_new = is_authority_new || certificate.is_new;
+    let (cluster, is_cluster_new) = match spec.k3s.cluster_ca {
+        ClusterCa::K3s => (None, false),
+        ClusterCa::Generate => {
+            let (authorities, is_new) = cluster::load_or_create_authorities(secrets, now)?;
+            cluster::check_registry_authority(&authorities, authority.view())?;
+            (Some(authorities), is_new)
+        }
+    };
+    let is_new = is_authority_new || certificate.is_new || is_cluster_new;
     let server_pem = certificate.text.expose().to_owned();
     let server = view_of(names::SERVER, &server_pem)?;
-    let certificates = Certificates { authority, server_pem, server, server_key: key_pem, is_new };
+    let certificates = Certificates { authority, server_pem, server, server_key: key_pem, cluster, is_new };
     certificates.check(&wanted, &server_key, now)?;
     Ok(certificates)
 }
 
-/// Returns what the authority's and the registry's certificates say, whether they fit anything or not.
-pub fn show(secrets: &Secrets) -> Result<(CertificateView, CertificateView), CaError> {
+/// What certificates say, whether they fit anything or not.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The registry's authority.
+    pub authority: CertificateView,
+    /// The registry's certificate.
+    pub server: CertificateView,
+    /// The cluster's authorities, each after the one that signs it; none where k3s makes them itself.
+    pub cluster: Vec<CertificateView>,
+}
+
+/// Returns what the certificates in the secrets folder say.
+pub fn show(spec: &Spec, secrets: &Secrets) -> Result<Shown, CaError> {
     let view = |name| {
         let pem = secrets.load(name)?.ok_or(CaError::Missing { name })?;
         view_of(name, pem.expose())
     };
-    Ok((view(names::AUTHORITY)?, view(names::SERVER)?))
+    let cluster = match spec.k3s.cluster_ca {
+        ClusterCa::K3s => Vec::new(),
+        ClusterCa::Generate => cluster::show_authorities(secrets)?,
+    };
+    Ok(Shown { authority: view(names::AUTHORITY)?, server: view(names::SERVER)?, cluster })
 }
 
 fn view_of(name: &'static str, pem: &str) -> Result<CertificateView, CaError> {
@@ -133,6 +164,8 @@ fn view_of(name: &'static str, pem: &str) -> Result<CertificateView, CaError> {
 }
 
 /// Makes a new certificate for the registry under the same authority and with the same key.
+///
+/// The cluster's authorities are left alone: k3s has its own command for running clusters.
 pub fn renew(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<Certificates, CaError> {
     let (authority, _) = authority(spec, secrets, now)?;
     let (server_key, key_pem) = private_key(secrets, names::SERVER_KEY)?;
@@ -142,7 +175,8 @@ pub fn renew(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<Certificates,
         .map_err(CaError::Pki)?;
     secrets.replace(names::SERVER, &made.pem().to_owned().into())?;
     let (server_pem, server) = (made.pem().to_owned(), made.view().clone());
-    let certificates = Certificates { authority, server_pem, server, server_key: key_pem, is_new: true };
+    let certificates =
+        Certificates { authority, server_pem, server, server_key: key_pem, cluster: None, is_new: true };
     certificates.check(&wanted, &server_key, now)?;
     Ok(certificates)
 }

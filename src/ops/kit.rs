@@ -19,10 +19,12 @@ pub const IMAGES: &str = "images";
 pub const REGISTRY: &str = "registry";
 /// The folder of the seed ISOs.
 pub const SEEDS: &str = "seeds";
+/// The file name of the disc that all nodes share, beside their seeds.
+pub const SHARED_PAYLOAD: &str = "payload.iso";
 /// The bill of materials.
 pub const BILL: &str = "kit.json";
 /// The version of the bill's shape.
-const BILL_VERSION: u32 = 1;
+pub const BILL_VERSION: u32 = 1;
 
 /// What each artifact was made from, by its path in the kit.
 pub type Origins = BTreeMap<String, Vec<String>>;

@@ -10,6 +10,7 @@ use crate::lockfile::{Drift, FileRole, Locked, LockedFile, LockedImage, Lockfile
 use crate::oci::graph::{self, GraphError};
 use crate::oci::{ImageSource, Platform, Reference, SourceError, SourceErrorKind};
 use crate::ops::files::{self, DocumentError, FileError, SpecFile};
+use crate::ops::k3s::{self, K3sError};
 use crate::ops::packages::{self, PackagesError};
 use crate::ops::sources::Sources;
 use crate::ops::{Equipment, finding_event, parallel};
@@ -51,6 +52,9 @@ pub enum LockError {
     /// A file cannot be had.
     #[error("cannot lock the files")]
     File(#[from] FileError),
+    /// The k3s executable is not that of the spec, or lacks an image.
+    #[error("cannot use the k3s executables")]
+    K3s(#[from] K3sError),
     /// Ops packages cannot be resolved.
     #[error("cannot lock the ops packages")]
     Packages(#[from] PackagesError),
@@ -92,7 +96,7 @@ pub enum CheckError {
 /// Says which images, files and platforms a build of the spec needs: computed here, and nowhere else.
 fn wanted(spec: &Spec, list: ImageList) -> Result<Wanted, LockError> {
     let files = files::of_spec(spec).iter().map(|file| file.wanted(spec)).collect();
-    let packages = spec.packages.as_ref().map(packages::request).transpose()?;
+    let packages = spec.packages.as_ref().map(|wanted| packages::request(spec, wanted)).transpose()?;
     Ok(Wanted { platforms: spec.platforms.clone(), images: wanted_images(list)?, files, packages })
 }
 
@@ -139,6 +143,8 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Lockfile,
     let mut lockfile = Lockfile { epoch, platforms, image_size, files, images, packages };
     lockfile.files.sort_by(|one, other| one.role.cmp(&other.role));
     lockfile.images.sort_by(|one, other| one.reference.cmp(&other.reference));
+    // What it could not find out is said when something is built.
+    k3s::check(spec, &lockfile, equipment)?;
     if let Some(previous) = previous.filter(|previous| previous.pins_same_content(&lockfile)) {
         lockfile.epoch = previous.epoch;
     }

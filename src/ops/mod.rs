@@ -7,12 +7,15 @@ pub mod parallel;
 pub mod sources;
 pub mod transfer;
 
+pub mod bill;
 pub mod build;
 pub mod ca;
+pub mod cluster;
 pub mod deliver;
 pub mod files;
 pub mod init;
 pub mod iso;
+pub mod k3s;
 pub mod kit;
 pub mod lock;
 pub mod mirror;
@@ -20,6 +23,8 @@ pub mod output;
 pub mod pack;
 pub mod packages;
 pub mod preflight;
+pub mod push;
+pub mod serve;
 
 use crate::progress::{Event, Reporter};
 use crate::store::DiskStore;

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use crate::lockfile::{FileRole, Locked};
+use crate::lockfile::{FileRole, Locked, LockedPackage};
+use crate::oci::Platform;
 use crate::ops::Equipment;
 use crate::ops::files::descriptor_of;
 use crate::progress::Bytes;
-use crate::spec::Spec;
+use crate::spec::{Packages, Payload, Spec};
 
 /// Room for everything small: manifests, certificates, ISO metadata, the bill.
 const SMALL_CHANGE: u64 = 16 * 1024 * 1024;
@@ -86,16 +87,32 @@ fn needed(spec: &Spec, locked: &Locked, equipment: &Equipment<'_>) -> Needs {
     // If a root is missing, what it shares with others may be there: an upper bound again.
     let has_all = lockfile.images.iter().all(|image| equipment.store.path(&image.digest).exists());
     let images = if has_all { 0 } else { lockfile.image_size };
+    let packages = lockfile.packages.iter().flat_map(|locked| &locked.packages);
+    let all_packages: u64 = packages.clone().map(|package| package.size).sum();
+    let is_missing = |package: &&LockedPackage| !equipment.store.path(&package.sha256).exists();
+    let missing_packages: u64 = packages.clone().filter(is_missing).map(|package| package.size).sum();
     let tarballs = lockfile.image_size * spec.platforms.len() as u64;
     let size = |role: FileRole| locked.file(&role).map_or(0, |file| file.size);
-    let seed = |node: &crate::spec::Node| {
-        let own: u64 = spec.files_of(node).map(|file| size(FileRole::File(file.destination.clone()))).sum();
-        let k3s = size(FileRole::K3sBinary(node.platform.clone()))
-            + size(FileRole::K3sAirgap(node.platform.clone()));
-        own + k3s + lockfile.image_size + SEED_OVERHEAD
+    let own = |node: &crate::spec::Node| {
+        let files = spec.files_of(node).map(|file| size(FileRole::File(file.destination.clone())));
+        files.sum::<u64>() + SEED_OVERHEAD
     };
-    let seeds: u64 = spec.nodes.iter().map(seed).sum();
-    Needs { fetch: files + images, kit: tarballs + seeds + SMALL_CHANGE, seeds }
+    let common = |platform: &Platform| {
+        let k3s = size(FileRole::K3sBinary(platform.clone())) + size(FileRole::K3sAirgap(platform.clone()));
+        let architecture = Packages::architecture(platform);
+        let ops = packages.clone().filter(|package| Some(package.target.as_str()) == architecture);
+        k3s + ops.map(|package| package.size).sum::<u64>() + lockfile.image_size
+    };
+    let discs: u64 = match spec.seed.payload {
+        Payload::Embedded => spec.nodes.iter().map(|node| common(&node.platform)).sum(),
+        Payload::Shared => spec.platforms.iter().map(common).sum(),
+    };
+    let seeds = discs + spec.nodes.iter().map(own).sum::<u64>();
+    Needs {
+        fetch: files + images + missing_packages,
+        kit: tarballs + all_packages + seeds + SMALL_CHANGE,
+        seeds,
+    }
 }
 
 fn device_of(path: &Path) -> Result<u64, PreflightError> {

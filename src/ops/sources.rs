@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use crate::fs::open_regular;
 use crate::oci::{ImageSource, LayoutSource, MANIFEST_LIMIT, Reference, SourceError, SourceErrorKind};
 use crate::registry::{Client, ClientOptions, Endpoint, InvalidEndpoint, PlainHttp};
 use crate::spec::{Origin, Source, Spec};
@@ -24,6 +26,8 @@ pub struct Sources {
     client: Option<Client>,
     opened: Mutex<BTreeMap<String, Arc<dyn ImageSource>>>,
     store: DiskStore,
+    /// What relative paths are relative to.
+    folder: PathBuf,
 }
 
 impl std::fmt::Debug for Sources {
@@ -41,7 +45,29 @@ impl Sources {
         };
         let routes =
             spec.sources.iter().map(|(registry, source)| (registry.to_string(), source.clone())).collect();
-        Ok(Self { routes, client, opened: Mutex::default(), store: store.clone() })
+        let (store, folder) = (store.clone(), spec.folder.clone());
+        Ok(Self { routes, client, opened: Mutex::default(), store, folder })
+    }
+
+    /// Opens a file of a repository of packages, of which at most `limit` bytes are wanted.
+    ///
+    /// `base` is a [`RepositoryAddress`](crate::spec::RepositoryAddress) as a lock has it. Plain `http` will do: the
+    /// signature of the repository, and the digests below it, vouch for what comes.
+    pub fn repository_file(
+        &self,
+        base: &str,
+        path: &str,
+        limit: u64,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        let Some(folder) = base.strip_prefix("file:") else {
+            return self.download(&format!("{base}/{path}"), limit, PlainHttp::Allowed);
+        };
+        let file = self.folder.join(folder).join(path);
+        let file = open_regular(&file).map_err(|error| {
+            let message = format!("cannot read `{}`", file.display());
+            SourceError::new(SourceErrorKind::Local, message).caused_by(error)
+        })?;
+        Ok(Box::new(file.take(limit)))
     }
 
     /// Downloads a file of at most `limit` bytes; over plain `http` only where a digest vouches for what comes.

@@ -1,7 +1,7 @@
 //! What the documents say is true: their specs are valid, their links lead somewhere, their commands exist.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use fs_err as fs;
 use seedkit::spec;
@@ -11,12 +11,13 @@ const README: &str = "README.md";
 const KOREAN: &str = "README.ko.md";
 const SPEC: &str = "docs/spec.md";
 const JSON: &str = "docs/json.md";
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     README,
     KOREAN,
     SPEC,
     JSON,
     "docs/image-lists.md",
+    "docs/node.md",
     "templates/README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
@@ -151,7 +152,7 @@ fn every_part_of_a_spec_in_the_documents_fits_into_a_whole_one() {
         let whole: String = others.map(|(_, text)| text).collect::<String>() + part;
         assert_eq!(findings(&whole), [""; 0], "\n{whole}");
     }
-    assert_eq!(parts.len(), 9);
+    assert_eq!(parts.len(), 10);
 }
 
 #[test]
@@ -258,11 +259,24 @@ impl Lab {
     }
 }
 
+/// Returns the result that is printed when a kit is served.
+fn serve(kit: &str) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seedkit"));
+    command.env_clear().args(["--json", "--quiet", "serve", kit, "--listen", "127.0.0.1:0"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut results = serde_json::Deserializer::from_reader(child.stdout.take().unwrap()).into_iter();
+    let result = results.next();
+    child.kill().and_then(|()| child.wait()).unwrap();
+    result.unwrap().unwrap()
+}
+
 #[test]
 fn every_json_result_has_the_shape_that_is_documented() {
     let lab = Lab::new();
+    let bundle = crate::inspect::bundle::write_bundle(lab.folder.path());
     let (start, layout, output, kit) =
         (lab.path("start"), lab.path("layout"), lab.path("output"), lab.path("kit"));
+    let registry = crate::support::registry::Registry::start();
     let results = [
         lab.run(&["init", &start]),
         lab.run(&["lock", "--check"]),
@@ -272,6 +286,14 @@ fn every_json_result_has_the_shape_that_is_documented() {
         lab.run(&["iso", "--node", "k3s-worker2", "--output", &output]),
         lab.run(&["build", "--output", &kit]),
         lab.run(&["verify", &kit]),
+        lab.run(&["inspect", &lab.path(&bundle)]),
+        lab.run(&["inspect", &lab.path("kit/images")]),
+        lab.run(&["inspect", &lab.path("kit/seeds/seed-k3s-worker2.iso")]),
+        lab.run(&["inspect", &lab.path("kit/registry/registry.crt")]),
+        lab.run(&["inspect", &path("fixtures/lab/seedkit.lock").display().to_string()]),
+        lab.run(&["inspect", &kit]),
+        serve(&kit),
+        lab.run(&["push", &kit, registry.authority(), "--plain-http", "--keep-registry"]),
     ];
     let document = Document::read(JSON);
     let documented: Vec<Value> =

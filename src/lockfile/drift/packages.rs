@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::lockfile::PackageRequest;
-use crate::lockfile::packages::file_name;
+use crate::lockfile::{LooseFile, PackageRequest};
 
 /// One way in which the spec asks for other ops packages than the lock answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,18 +86,20 @@ fn source_differences(wanted: &[String], locked: &[String]) -> Vec<RequestDrift>
     if drift.is_empty() && wanted != locked { vec![RequestDrift::SourcesReordered] } else { drift }
 }
 
-fn file_differences(wanted: &[String], locked: &[String]) -> Vec<RequestDrift> {
+/// A file that cannot be read now is not another one: its content may be in the store.
+fn file_differences(wanted: &[LooseFile], locked: &[LooseFile]) -> Vec<RequestDrift> {
     let mut drift = Vec::new();
-    let mut left: BTreeMap<&str, &String> = locked.iter().map(|extra| (file_name(extra), extra)).collect();
-    for extra in wanted {
-        let name = file_name(extra);
-        match left.remove(name) {
-            None => drift.push(RequestDrift::FileAdded(name.to_owned())),
-            Some(locked) if locked != extra => drift.push(RequestDrift::FileChanged(name.to_owned())),
+    let mut left: BTreeMap<&str, &LooseFile> = locked.iter().map(|file| (file.path.as_str(), file)).collect();
+    for LooseFile { path, sha256 } in wanted {
+        match left.remove(path.as_str()) {
+            None => drift.push(RequestDrift::FileAdded(path.clone())),
+            Some(locked) if sha256.is_some() && *sha256 != locked.sha256 => {
+                drift.push(RequestDrift::FileChanged(path.clone()));
+            }
             Some(_) => {}
         }
     }
-    drift.extend(left.into_keys().map(|name| RequestDrift::FileRemoved(name.to_owned())));
+    drift.extend(left.into_keys().map(|path| RequestDrift::FileRemoved(path.to_owned())));
     drift
 }
 
@@ -122,9 +123,20 @@ mod tests {
         drift.iter().map(ToString::to_string).collect()
     }
 
+    fn file(path: &str, content: &[u8]) -> LooseFile {
+        LooseFile { path: path.to_owned(), sha256: Some(Digest::sha256(content)) }
+    }
+
     #[test]
     fn packages_that_fit_are_locked() {
         assert_eq!(messages(Some(packages()), Some(packages().request)), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_file_that_is_gone_may_be_in_the_store_and_is_no_difference() {
+        let mut request = packages().request;
+        request.extra[0].sha256 = None;
+        assert_eq!(messages(Some(packages()), Some(request)), [] as [&str; 0]);
     }
 
     #[test]
@@ -142,7 +154,7 @@ mod tests {
         request.recommends = true;
         request.baseline = "none".to_owned();
         request.sources[0] = "https://other.example/debian trixie main".to_owned();
-        request.extra = vec![format!("c.deb {}", Digest::sha256(b"c"))];
+        request.extra = vec![file("c.deb", b"c")];
         assert_eq!(
             messages(Some(packages()), Some(request)),
             [
@@ -165,7 +177,7 @@ mod tests {
         locked.request.recommends = true;
         let mut request = packages().request;
         request.sources.reverse();
-        request.extra = vec![format!("a b.deb {}", Digest::sha256(b"changed"))];
+        request.extra = vec![file("a b.deb", b"changed")];
         assert_eq!(
             messages(Some(locked), Some(request)),
             [

@@ -1,29 +1,33 @@
 //! From pinned packages to bundles: the pool and the store are all that is read.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::num::NonZero;
 use std::path::Path;
 
-use super::PackagesError;
+use super::{PackagesError, loose};
 use crate::artifact::Artifact;
+use crate::deb::archive::{self, LARGEST_UNPACKED};
+use crate::deb::signature::SigningKey;
 use crate::digest::HashingWriter;
 use crate::epoch::Epoch;
-use crate::fs::named_temporary;
-use crate::lockfile::{LockedPackage, LockedPackages};
+use crate::fs::{named_temporary, open_regular};
+use crate::lockfile::{LockedPackage, LockedPackages, PackageOrigin};
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::sources::Sources;
 use crate::ops::{Equipment, parallel};
-use crate::opsbundle::{Bundle, BundleInput, BundledPackage};
+use crate::opsbundle::{Bundle, BundleInput, BundledPackage, Signer};
 use crate::progress::Event;
-use crate::registry::PlainHttp;
-use crate::spec::{Packages, Spec};
-use crate::store::Descriptor;
+use crate::spec::Spec;
+use crate::store::{Descriptor, StoreError};
 use crate::template::Templates;
 use crate::tree::Content;
 
 /// A finished bundle.
 #[derive(Debug, Clone)]
 pub struct PackedBundle {
+    /// Its name, which is that of the folder in it.
+    pub name: String,
     /// The architecture it is for, as dpkg names it.
     pub architecture: String,
     /// Its file name.
@@ -35,9 +39,11 @@ pub struct PackedBundle {
 }
 
 /// Makes sure that every pinned package is in the store.
+///
+/// A loose file is read again if it is not there.
 pub fn fetch(
     locked: &LockedPackages,
-    packages: &Packages,
+    spec: &Spec,
     sources: &Sources,
     equipment: &Equipment<'_>,
 ) -> Result<(), PackagesError> {
@@ -46,44 +52,94 @@ pub fn fetch(
     let bytes = missing.iter().map(|package| package.size).sum();
     equipment.reporter.report(Event::Planned { bytes, items: missing.len() as u64 });
     let results = parallel::map(&missing, equipment.jobs, |package| {
-        fetch_one(package, packages, sources, equipment)?;
+        match &package.origin {
+            PackageOrigin::Pool { suite, url, path } => {
+                download(package, path, urls(spec, suite, url), (sources, equipment))?;
+            }
+            PackageOrigin::File { path } => take_in(package, path, spec, equipment)?,
+        }
         equipment.reporter.report(Event::ItemFinished { name: package.name.clone() });
         Ok(())
     });
     results.into_iter().collect()
 }
 
-/// Tries the mirror that the lock names, then the others that have the suite.
-fn fetch_one(
+/// Returns the mirror that the lock names, then the others that have the suite.
+fn urls(spec: &Spec, suite: &str, locked: &str) -> impl Iterator<Item = String> {
+    let sources = spec.packages.iter().flat_map(|packages| &packages.sources);
+    let others = sources.filter(move |source| source.suites.iter().any(|other| other == suite));
+    let others = others.flat_map(|source| &source.urls).map(|url| url.text(&spec.folder));
+    std::iter::once(locked.to_owned()).chain(others.filter(move |other| other != locked))
+}
+
+fn download(
     package: &LockedPackage,
-    packages: &Packages,
-    sources: &Sources,
-    equipment: &Equipment<'_>,
+    path: &str,
+    urls: impl Iterator<Item = String>,
+    (sources, equipment): (&Sources, &Equipment<'_>),
 ) -> Result<(), PackagesError> {
-    let others = packages.sources.iter().filter(|source| source.suites.contains(&package.suite));
-    let others = others.flat_map(|source| &source.urls).map(|url| url.as_str().trim_end_matches('/'));
-    let mut urls: Vec<&str> = std::iter::once(package.url.as_str()).chain(others).collect();
-    urls.dedup();
     let mut last = SourceError::new(SourceErrorKind::Invalid, "the spec names no mirror");
     for url in urls {
-        match sources.download(&format!("{url}/{}", package.path), package.size, PlainHttp::Allowed) {
-            Ok(reader) => {
-                let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
-                return equipment
-                    .store
-                    .push(&descriptor_of(package), reader, advance)
-                    .map_err(|source| PackagesError::Store { name: package.name.clone(), source });
-            }
+        match sources.repository_file(&url, path, package.size) {
+            Ok(reader) => return keep(package, reader, equipment),
             Err(error) => last = error,
         }
     }
     Err(PackagesError::Gone { name: package.name.clone(), version: package.version.clone(), source: last })
 }
 
-/// Writes the bundle of each architecture into `folder`.
+/// Reads a loose file into the store, if it is still what was locked.
+fn take_in(
+    package: &LockedPackage,
+    path: &str,
+    spec: &Spec,
+    equipment: &Equipment<'_>,
+) -> Result<(), PackagesError> {
+    // The paths are the spec's: the lock says which one, not where on this machine to read.
+    let extra = spec.packages.iter().flat_map(|packages| &packages.extra);
+    let mut files = extra.filter(|file| loose::text_of(file, &spec.folder) == path);
+    let gone = |source| PackagesError::LooseGone { path: path.to_owned(), source };
+    let file = files.next().ok_or_else(|| gone(std::io::ErrorKind::NotFound.into()))?;
+    keep(package, open_regular(file).map_err(gone)?, equipment)
+}
+
+/// Keeps a package that has the locked digest, if it is what its index says it is.
+fn keep(package: &LockedPackage, reader: impl Read, equipment: &Equipment<'_>) -> Result<(), PackagesError> {
+    let fail = |source| PackagesError::Store { name: package.name.clone(), source };
+    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let staged = equipment.store.stage(&descriptor_of(package), reader, advance).map_err(fail)?;
+    let read = |source| StoreError::Read { digest: package.sha256.clone(), source };
+    check(package, staged.open().map_err(read).map_err(fail)?)?;
+    equipment.store.keep(staged).map_err(fail)
+}
+
+/// Refuses what a node could not unpack, or would unpack as another package.
+fn check(package: &LockedPackage, content: impl Read) -> Result<(), PackagesError> {
+    let LockedPackage { name, version, architecture, .. } = package;
+    let unusable = |source| PackagesError::Unusable { name: name.clone(), version: version.clone(), source };
+    let found = archive::read(content, LARGEST_UNPACKED).map_err(unusable)?;
+    let stanza = found.stanza().map_err(unusable)?;
+    let is_same =
+        stanza.name == name && stanza.version.as_str() == version && stanza.architecture == architecture;
+    match is_same {
+        true => Ok(()),
+        false => Err(PackagesError::OtherPackage {
+            expected: format!("{name} {version} {architecture}"),
+            found: format!("{} {} {}", stanza.name, stanza.version, stanza.architecture),
+        }),
+    }
+}
+
+/// Refuses a lock that no bundle could be made of; nothing is read or written.
+pub(super) fn check_plans(locked: &LockedPackages, equipment: &Equipment<'_>) -> Result<(), PackagesError> {
+    plans(locked, (&Templates::builtin(), None), equipment).map(drop)
+}
+
+/// Writes the bundle of each architecture into `folder`, signed by `key` where there is one.
 pub fn bundles(
     spec: &Spec,
     locked: &LockedPackages,
+    key: Option<&SigningKey>,
     folder: &Path,
     equipment: &Equipment<'_>,
 ) -> Result<Vec<PackedBundle>, PackagesError> {
@@ -91,23 +147,37 @@ pub fn bundles(
         Some(folder) => Templates::with_overrides(folder).map_err(PackagesError::Templates)?,
         None => Templates::builtin(),
     };
+    let signing = spec.packages.as_ref().and_then(|packages| packages.sign.as_ref());
+    let node_keyring = signing.and_then(|signing| signing.node_keyring.as_deref());
+    let signer = key.map(|key| Signer { key, node_keyring });
+    plans(locked, (&templates, signer), equipment)?.into_iter().map(|plan| plan.write(folder)).collect()
+}
+
+/// A bundle that is not written yet.
+struct Plan<'lock> {
+    architecture: &'lock str,
+    bundle: Bundle,
+    packages: usize,
+}
+
+fn plans<'lock>(
+    locked: &'lock LockedPackages,
+    (templates, signer): (&Templates, Option<Signer<'_>>),
+    equipment: &Equipment<'_>,
+) -> Result<Vec<Plan<'lock>>, PackagesError> {
     // The newest index's date: the same lock gives the same bundle, whenever it is packed.
     let epoch = locked.indices.iter().map(|index| index.date).max();
     let targets: BTreeSet<&str> = locked.packages.iter().map(|package| package.target.as_str()).collect();
     let Some(epoch) = epoch else { return Ok(Vec::new()) };
-    targets
-        .into_iter()
-        .map(|target| write_bundle(locked, target, (epoch, &templates), folder, equipment))
-        .collect()
+    targets.into_iter().map(|target| plan(locked, target, (epoch, templates, signer), equipment)).collect()
 }
 
-fn write_bundle(
+fn plan<'lock>(
     locked: &LockedPackages,
-    target: &str,
-    (epoch, templates): (Epoch, &Templates),
-    folder: &Path,
+    architecture: &'lock str,
+    (epoch, templates, signer): (Epoch, &Templates, Option<Signer<'_>>),
     equipment: &Equipment<'_>,
-) -> Result<PackedBundle, PackagesError> {
+) -> Result<Plan<'lock>, PackagesError> {
     let bundled = |package: &LockedPackage| BundledPackage {
         name: package.name.clone(),
         version: package.version.clone(),
@@ -117,32 +187,53 @@ fn write_bundle(
         sha256: package.sha256.clone(),
         why: package.why.clone(),
     };
-    let packages: Vec<BundledPackage> =
-        locked.packages.iter().filter(|package| package.target == target).map(bundled).collect();
-    let requested = locked.request.names.iter().map(|name| plain_name(name).to_owned()).collect();
-    let suite = &locked.request.suite;
+    let own = locked.packages.iter().filter(|package| package.target == architecture);
+    let packages: Vec<BundledPackage> = own.map(bundled).collect();
+    let (suite, requested) = (&locked.request.suite, requested(locked, architecture));
     let input =
-        BundleInput { suite, architecture: target, requested: &requested, packages: &packages, epoch };
-    let fail = |source| PackagesError::Bundle { architecture: target.to_owned(), source };
-    let write_error = |source| PackagesError::Write { folder: folder.to_owned(), source };
-    let bundle = Bundle::plan(&input, templates).map_err(fail)?;
-    let workers = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-    let output = HashingWriter::new(named_temporary(folder).map_err(write_error)?);
-    let (temporary, digest, size) = bundle.write(workers, output).map_err(fail)?.finish();
-    crate::fs::make_readable(temporary.as_file()).map_err(write_error)?;
-    temporary.as_file().sync_data().map_err(write_error)?;
-    let file_name = bundle.file_name();
-    temporary.persist(folder.join(&file_name)).map_err(|error| write_error(error.error))?;
-    Ok(PackedBundle {
-        architecture: target.to_owned(),
-        file_name,
-        artifact: Artifact { digest, size },
+        BundleInput { suite, architecture, requested: &requested, packages: &packages, epoch, signer };
+    let fail = |source| PackagesError::Bundle { architecture: architecture.to_owned(), source };
+    Ok(Plan {
+        architecture,
+        bundle: Bundle::plan(&input, templates).map_err(fail)?,
         packages: packages.len(),
     })
 }
 
-fn plain_name(request: &str) -> &str {
-    request.split_once('=').map_or(request, |(name, _)| name)
+impl Plan<'_> {
+    fn write(self, folder: &Path) -> Result<PackedBundle, PackagesError> {
+        let Self { architecture, bundle, packages } = self;
+        let fail = |source| PackagesError::Bundle { architecture: architecture.to_owned(), source };
+        let write_error = |source| PackagesError::Write { folder: folder.to_owned(), source };
+        let workers = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+        let output = HashingWriter::new(named_temporary(folder).map_err(write_error)?);
+        let (temporary, digest, size) = bundle.write(workers, output).map_err(fail)?.finish();
+        crate::fs::make_readable(temporary.as_file()).map_err(write_error)?;
+        temporary.as_file().sync_data().map_err(write_error)?;
+        let file_name = bundle.file_name();
+        temporary.persist(folder.join(&file_name)).map_err(|error| write_error(error.error))?;
+        Ok(PackedBundle {
+            name: bundle.name().to_owned(),
+            architecture: architecture.to_owned(),
+            file_name,
+            artifact: Artifact { digest, size },
+            packages,
+        })
+    }
+}
+
+/// Returns the names that the node installs: those asked for, and the loose files of its architecture.
+///
+/// What the base has in a later version than any suite is asked for and not in the bundle.
+fn requested(locked: &LockedPackages, target: &str) -> BTreeSet<String> {
+    let plain_name = |request: &String| request.split('=').next().unwrap_or(request).to_owned();
+    let names: BTreeSet<String> = locked.request.names.iter().map(plain_name).collect();
+    let is_asked_for = |package: &&LockedPackage| match package.origin {
+        PackageOrigin::File { .. } => true,
+        PackageOrigin::Pool { .. } => names.contains(&package.name),
+    };
+    let own = locked.packages.iter().filter(|package| package.target == target);
+    own.filter(is_asked_for).map(|package| package.name.clone()).collect()
 }
 
 fn descriptor_of(package: &LockedPackage) -> Descriptor {

@@ -1,9 +1,11 @@
 //! From a mirror to the texts of its indices, each step verified by the one before.
 
 use std::io::Read;
+use std::path::Path;
 
 use super::PackagesError;
-use crate::deb::release::{IndexFile, Release};
+use crate::deb::certificates;
+use crate::deb::release::{IndexFile, MissingIndex, Release};
 use crate::deb::signature::{self, Keyring};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
@@ -12,7 +14,6 @@ use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::Equipment;
 use crate::ops::sources::Sources;
 use crate::progress::Event;
-use crate::registry::PlainHttp;
 use crate::spec::PackageSource;
 use crate::store::Descriptor;
 
@@ -29,6 +30,8 @@ pub(super) struct Index {
 /// What is needed to read a mirror.
 pub(super) struct Mirrors<'a> {
     pub(super) sources: &'a Sources,
+    /// What relative addresses are relative to.
+    pub(super) folder: &'a Path,
     pub(super) equipment: &'a Equipment<'a>,
     pub(super) now: Epoch,
     pub(super) previous: Option<&'a LockedPackages>,
@@ -49,17 +52,12 @@ impl Mirrors<'_> {
         source: &PackageSource,
         architectures: &[&str],
     ) -> Result<Vec<Index>, PackagesError> {
-        let bytes = fs_err::read(&source.keyring)
-            .map_err(|error| PackagesError::Read { path: source.keyring.clone(), source: error })?;
-        let keyring = Keyring::parse(&bytes)
-            .map_err(|error| PackagesError::Keyring { path: source.keyring.clone(), source: error })?;
+        let keyring = keyring(source)?;
         let mut indices = Vec::new();
         for suite in &source.suites {
             let signed = self.release(source, suite, &keyring)?;
             for component in &source.components {
-                for architecture in architectures {
-                    indices.push(self.index(suite, &signed, component, architecture)?);
-                }
+                indices.extend(self.component(suite, &signed, component, architectures)?);
             }
         }
         Ok(indices)
@@ -71,7 +69,7 @@ impl Mirrors<'_> {
         suite: &str,
         keyring: &Keyring,
     ) -> Result<Signed, PackagesError> {
-        let urls = source.urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned());
+        let urls = source.urls.iter().map(|url| url.text(self.folder));
         let (url, bytes) = self.first_of(urls, suite, "InRelease", RELEASE_LIMIT)?;
         let verified = signature::verify(&bytes, keyring, self.now)
             .map_err(|source| PackagesError::Signature { suite: suite.to_owned(), source })?;
@@ -101,18 +99,43 @@ impl Mirrors<'_> {
         }
     }
 
-    fn index(
+    /// Reads the indices of a component; that of packages for all architectures too, where it is apart.
+    ///
+    /// As with apt, a release that announces such an index need not have it for each component. Where there is one,
+    /// an architecture may have none.
+    fn component(
         &self,
         suite: &str,
         signed: &Signed,
         component: &str,
-        architecture: &str,
+        architectures: &[&str],
+    ) -> Result<Vec<Index>, PackagesError> {
+        let missing = |source| PackagesError::NoIndex { suite: suite.to_owned(), source };
+        let find = |architecture| signed.release.packages(component, architecture);
+        let of_all = match signed.release.has_index_of_all.then(|| find("all")) {
+            None | Some(Err(MissingIndex::Unlisted { .. })) => None,
+            Some(found) => Some(("all", found.map_err(missing)?)),
+        };
+        let mut files: Vec<(&str, IndexFile)> = Vec::new();
+        for architecture in architectures {
+            match find(architecture) {
+                Ok(file) => files.push((architecture, file)),
+                Err(MissingIndex::Unlisted { .. }) if of_all.is_some() => {}
+                Err(source) => return Err(missing(source)),
+            }
+        }
+        let read = |(architecture, file)| self.index(suite, signed, (component, architecture), &file);
+        files.into_iter().chain(of_all).map(read).collect()
+    }
+
+    fn index(
+        &self,
+        suite: &str,
+        signed: &Signed,
+        (component, architecture): (&str, &str),
+        file: &IndexFile,
     ) -> Result<Index, PackagesError> {
-        let file = signed
-            .release
-            .packages(component, architecture)
-            .map_err(|source| PackagesError::NoIndex { suite: suite.to_owned(), source })?;
-        let bytes = self.index_bytes(suite, signed, &file)?;
+        let bytes = self.index_bytes(suite, signed, file)?;
         let text = file
             .unpack(&bytes)
             .map_err(|source| PackagesError::WrongIndex { suite: suite.to_owned(), source })?;
@@ -161,7 +184,7 @@ impl Mirrors<'_> {
     ) -> Result<(String, Vec<u8>), PackagesError> {
         let mut last = SourceError::new(SourceErrorKind::Invalid, "the source has no URL");
         for url in urls {
-            match self.fetch(&format!("{url}/dists/{suite}/{what}"), limit) {
+            match self.fetch(&url, &format!("dists/{suite}/{what}"), limit) {
                 Ok(bytes) => return Ok((url, bytes)),
                 Err(error) => last = error,
             }
@@ -169,14 +192,20 @@ impl Mirrors<'_> {
         Err(PackagesError::Fetch { suite: suite.to_owned(), what: what.to_owned(), source: last })
     }
 
-    fn fetch(&self, url: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
+    fn fetch(&self, url: &str, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
         let mut bytes = Vec::new();
-        // Plain http too: the signature, and the digests below it, vouch for what comes.
-        let reader = self.sources.download(url, limit, PlainHttp::Allowed)?;
+        let reader = self.sources.repository_file(url, path, limit)?;
         reader.take(limit).read_to_end(&mut bytes).map_err(|error| {
-            SourceError::new(SourceErrorKind::Connection, format!("cannot read {url} to its end"))
+            SourceError::new(SourceErrorKind::Connection, format!("cannot read {url}/{path} to its end"))
                 .caused_by(error)
         })?;
         Ok(bytes)
     }
+}
+
+/// Returns the certificates that may sign a source: its own, or those of Debian.
+fn keyring(source: &PackageSource) -> Result<Keyring, PackagesError> {
+    let Some(path) = &source.keyring else { return Ok(certificates::debian()) };
+    Keyring::parse(&super::read(path)?)
+        .map_err(|error| PackagesError::Keyring { path: path.clone(), source: error })
 }

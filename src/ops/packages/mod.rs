@@ -1,28 +1,38 @@
 //! Ops packages: what the spec asks for -> a closure of pinned packages -> one bundle per architecture.
 //!
-//! Resolving reads signed indices; packing reads the lock and the pool alone. A package that the pool no longer
+//! Resolving reads signed indices and loose files; packing reads the lock, the pool and those files alone. A package that the pool no longer
 //! has is named, never replaced by another version.
 
 mod bundle;
 mod indices;
+mod loose;
 mod resolve;
+mod signing;
 
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 pub use bundle::{PackedBundle, bundles, fetch};
 pub use resolve::{request, resolve};
+pub use signing::signing_key;
 
+use crate::deb::archive::InvalidPackage;
 use crate::deb::index::InvalidIndex;
 use crate::deb::release::{InvalidRelease, MissingIndex, WrongIndex};
-use crate::deb::signature::{InvalidKeyring, InvalidSignedText};
+use crate::deb::signature::{CannotSign, InvalidKeyring, InvalidSignedText, InvalidSigningKey};
 use crate::epoch::Epoch;
+use crate::fs::open_regular;
 use crate::oci::SourceError;
 use crate::opsbundle::BundleError;
 use crate::packages::Unsolvable;
 use crate::packages::request::InvalidRequest;
 use crate::packages::universe::InvalidUniverse;
+use crate::secrets::SecretsError;
 use crate::store::StoreError;
 use crate::template::OverrideError;
+
+/// The most bytes that a file of the user's may have which is no package: a keyring, a status file, a manifest.
+const TEXT_LIMIT: u64 = 256 << 20;
 
 /// Why there are no packages.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +54,33 @@ pub enum PackagesError {
         /// Why.
         #[source]
         source: InvalidKeyring,
+    },
+    /// The secrets cannot be used.
+    #[error("cannot use the secrets")]
+    Secrets(#[source] SecretsError),
+    /// The key that is to sign is not there.
+    #[error("there is no `{}`, which `packages.sign` names", .path.display())]
+    NoSigningKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key that is to sign is none.
+    #[error("cannot sign with `{}`", .path.display())]
+    SigningKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: InvalidSigningKey,
+    },
+    /// The key's signatures would not count.
+    #[error("cannot sign with `{}`", .path.display())]
+    CannotSign {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: CannotSign,
     },
     /// A suite cannot be fetched from any of its URLs; the reason is that of the last one.
     #[error("cannot fetch `{what}` of suite `{suite}`")]
@@ -154,11 +191,53 @@ pub enum PackagesError {
     /// The platform has no Debian architecture.
     #[error("Debian has no architecture for `{0}`")]
     NoArchitecture(crate::oci::Platform),
-    /// A loose file is wanted.
-    #[error("`{}` under `packages.extra`: this version packs no loose .deb files", .path.display())]
-    LooseFile {
+    /// A loose file is no package.
+    #[error("loose file `{path}` is no package that can be used")]
+    Loose {
         /// The file.
-        path: PathBuf,
+        path: String,
+        /// Why.
+        #[source]
+        source: InvalidPackage,
+    },
+    /// A loose file is for machines that the spec does not have.
+    #[error("loose file `{path}` is for {architecture}; the platforms are {wanted}")]
+    LooseArchitecture {
+        /// The file.
+        path: String,
+        /// Its architecture.
+        architecture: String,
+        /// Those of the platforms.
+        wanted: String,
+    },
+    /// Two loose files are the same package.
+    #[error("loose files `{first}` and `{second}` are both package `{name}`")]
+    LooseTwice {
+        /// The package.
+        name: String,
+        /// One file.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A version is requested that the loose file does not have.
+    #[error("`{request}` is requested, and loose file `{path}` is version {version} of it")]
+    LooseVersion {
+        /// The request.
+        request: String,
+        /// The file.
+        path: String,
+        /// Its version.
+        version: String,
+    },
+    /// A pinned loose file is gone.
+    #[error("loose file `{path}` is locked, and neither there nor in the store")]
+    LooseGone {
+        /// The file.
+        path: String,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
     },
     /// A pinned package cannot be had any more.
     #[error("package `{name}` {version} cannot be fetched from any mirror")]
@@ -170,6 +249,25 @@ pub enum PackagesError {
         /// Why the last mirror did not give it.
         #[source]
         source: SourceError,
+    },
+    /// A package has the locked digest, and no node could unpack it.
+    #[error("package `{name}` {version} cannot be used")]
+    Unusable {
+        /// The package.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Why.
+        #[source]
+        source: InvalidPackage,
+    },
+    /// A package has the locked digest, and is not what its index says.
+    #[error("the file of package `{expected}` is package `{found}`")]
+    OtherPackage {
+        /// Name, version and architecture, as the lock has them.
+        expected: String,
+        /// Those of the file.
+        found: String,
     },
     /// A package is not what the lock says, or cannot be kept.
     #[error("package `{name}` cannot be stored")]
@@ -201,4 +299,16 @@ pub enum PackagesError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// Reads a file of the user's whole.
+fn read(path: &Path) -> Result<Vec<u8>, PackagesError> {
+    let fail = |source| PackagesError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = open_regular(path).map_err(fail)?;
+    file.take(TEXT_LIMIT + 1).read_to_end(&mut bytes).map_err(fail)?;
+    match bytes.len() as u64 > TEXT_LIMIT {
+        true => Err(fail(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it has more than 256 MiB"))),
+        false => Ok(bytes),
+    }
 }

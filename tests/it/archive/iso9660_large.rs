@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use seedkit::archive::iso9660;
+use seedkit::disc::Disc;
 use seedkit::tree::{Content, FileTree};
 
 use super::SparseFile;
@@ -47,6 +48,8 @@ fn a_file_beyond_4_gib_is_read_whole_by_xorriso_and_7_zip() {
     assert_eq!(extents.iter().map(|(_, length)| length).sum::<u64>(), LARGE.next_multiple_of(2048));
     assert_eq!(extents.len(), 2);
     let image = fs::File::open(&image).unwrap();
+    let disc = Disc::open(image.file().try_clone().unwrap()).unwrap();
+    assert_eq!(disc.file("images/large.tar").unwrap().size(), LARGE);
     for mark in MARKS {
         let (mut offset, mut extents) = (mark, extents.iter());
         let start = loop {

@@ -20,7 +20,7 @@ fn epoch() -> Epoch {
 }
 
 /// A tree with what seeds have, and with what is hard on archives.
-fn sample_tree() -> FileTree {
+pub(crate) fn sample_tree() -> FileTree {
     let mut tree = FileTree::new();
     let mut file = |path: &str, mode, size: usize| {
         // Every file differs, and none ends with its archive's block.
@@ -67,14 +67,14 @@ fn crowd(count: usize) -> FileTree {
 }
 
 /// A file as deep as an ISO image may hold it.
-fn deepest() -> FileTree {
+pub(crate) fn deepest() -> FileTree {
     let mut tree = FileTree::new();
     tree.insert_file(&["d"; 255].join("/"), 0o644, "bottom").unwrap();
     tree
 }
 
 /// Symbolic links whose targets are longer than one Rock Ridge field.
-fn long_links() -> FileTree {
+pub(crate) fn long_links() -> FileTree {
     let mut tree = FileTree::new();
     for length in 1..=255 {
         let target = ["t".repeat(length).as_str()].repeat(1023 / (length + 1)).join("/");
@@ -84,13 +84,13 @@ fn long_links() -> FileTree {
 }
 
 /// What is to be found at each path: kind, mode, and content or target.
-type Listing = BTreeMap<String, String>;
+pub(crate) type Listing = BTreeMap<String, String>;
 
 fn describe_file(mode: u32, content: &[u8]) -> String {
     format!("file {mode:o} {}", seedkit::digest::Digest::sha256(content))
 }
 
-fn expected(tree: &FileTree) -> Listing {
+pub(crate) fn expected(tree: &FileTree) -> Listing {
     let describe = |entry: &Entry| match entry {
         Entry::Directory { mode } => format!("directory {mode:o}"),
         Entry::File { mode, content: Content::Bytes(bytes) } => describe_file(*mode, bytes),

@@ -15,11 +15,11 @@ use crate::support::sandbox::{BUILD, Sandbox, files};
 
 const NODES: [&str; 3] = ["k3s-master1", "k3s-worker1", "k3s-worker2"];
 
-/// Lists a kit as `mode size path`; what signatures and tokens make longer or shorter has no size, and a content
-/// hash in a name is `HASH`.
+/// Lists a kit as `mode size path`; what signatures, tokens and templates make longer or shorter has no size, and a
+/// content hash in a name is `HASH`.
 fn listing(kit: &Path) -> String {
-    let is_random =
-        |path: &str| path.starts_with("registry/") || path.starts_with("seeds/") || path == "kit.json";
+    let varies = ["registry/", "seeds/", "kit.json", "ops-packages-"];
+    let is_random = |path: &str| varies.iter().any(|prefix| path.starts_with(prefix));
     let mut text = String::new();
     for entry in walkdir::WalkDir::new(kit).min_depth(1).sort_by_file_name() {
         let entry = entry.unwrap();
@@ -29,8 +29,9 @@ fn listing(kit: &Path) -> String {
             true => "-".to_owned(),
             false => metadata.len().to_string(),
         };
-        let path = match path.strip_prefix("airgap-images-linux-amd64-") {
-            Some(rest) => format!("airgap-images-linux-amd64-HASH{}", &rest[12..]),
+        let hashed = ["airgap-images-linux-amd64-", "ops-packages-bookworm-amd64-"];
+        let path = match hashed.iter().find_map(|prefix| Some((prefix, path.strip_prefix(prefix)?))) {
+            Some((prefix, rest)) => format!("{prefix}HASH{}", &rest[12..]),
             None => path,
         };
         let end = if metadata.is_dir() { "/" } else { "" };
@@ -109,6 +110,8 @@ fn each_seed_is_a_disc_that_xorriso_reads_and_its_own_sums_accept() {
         };
         same(&format!("var/lib/rancher/k3s/agent/images/{tarball}"), &format!("kit/{tarball}"));
         same("usr/local/bin/k3s", "lab/k3s-stand-in.sh");
+        let images = fs::read_to_string(payload.join("root/var/lib/seedkit/images.txt")).unwrap();
+        assert_eq!(images.lines().collect::<Vec<_>>(), images_in(&sandbox, &tarball), "{node}");
         same("etc/motd", "lab/motd");
         same("etc/rancher/k3s/registries.yaml", "kit/registry/registries.yaml");
         same("etc/rancher/k3s/registry-ca.crt", "kit/registry/ca.crt");
@@ -118,6 +121,31 @@ fn each_seed_is_a_disc_that_xorriso_reads_and_its_own_sums_accept() {
             meta_data.contains(&hostname) || meta_data.contains(&hostname.replace('"', "")),
             "{meta_data}"
         );
+    }
+}
+
+#[test]
+fn a_node_waits_for_the_images_of_the_releases_own_tarball_too() {
+    let sandbox = Sandbox::lab();
+    let name = "docker.io/lab/of-the-release:1.0";
+    let archive = format!("docker-archive:{}:{name}", sandbox.path("lab/release.tar").display());
+    let image = format!("oci:{}:docker.io/lab/hello:1.0", sandbox.path("lab/images").display());
+    oracle::run("skopeo", ["copy", "--quiet", "--insecure-policy", &image, &archive]);
+    // One that seedkit cannot look into is placed all the same.
+    sandbox.write("lab/release.tar.lz4", b"\x04\x22\x4d\x18 and so on");
+    for (file, is_known) in [("release.tar", true), ("release.tar.lz4", false)] {
+        let sandbox_spec = Sandbox::lab();
+        fs::copy(sandbox.path("lab").join(file), sandbox_spec.path("lab").join(file)).unwrap();
+        let airgap = format!("  airgap:\n    linux/amd64: {{path: {file}}}\n  config:\n");
+        sandbox_spec.edit("lab/seedkit.yaml", "  config:\n", &airgap);
+        sandbox_spec.seedkit(&["lock", "-f", "lab/seedkit.yaml"]).succeeds();
+        let run = sandbox_spec.seedkit(&BUILD).succeeds();
+        assert_eq!(run.stderr.contains("no node waits for the images of `release.tar.lz4`"), !is_known);
+        let payload = extracted(&sandbox_spec, NODES[0]).join("payload/root");
+        assert!(payload.join("var/lib/rancher/k3s/agent/images").join(file).exists());
+        let images = fs::read_to_string(payload.join("var/lib/seedkit/images.txt")).unwrap();
+        assert_eq!(images.lines().any(|line| line == name), is_known, "{images}");
+        assert!(images.lines().is_sorted());
     }
 }
 
@@ -225,6 +253,16 @@ fn a_certificate_for_another_address_stops_the_build_until_it_is_renewed() {
 /// Returns the name of the lab's only tarball.
 fn tarball(sandbox: &Sandbox) -> String {
     sandbox.names("kit").into_iter().find(|name| name.starts_with("airgap-images-")).unwrap()
+}
+
+/// Returns the names of the images in a tarball of the kit, sorted.
+fn images_in(sandbox: &Sandbox, tarball: &str) -> Vec<String> {
+    let archive = sandbox.path("kit").join(tarball);
+    let manifest = oracle::text("tar", ["-xOf", archive.to_str().unwrap(), "manifest.json"]);
+    let manifest: Vec<Value> = serde_json::from_str(&manifest).unwrap();
+    let tags = manifest.iter().flat_map(|image| image["RepoTags"].as_array().unwrap());
+    let names: BTreeSet<String> = tags.map(|tag| tag.as_str().unwrap().to_owned()).collect();
+    names.into_iter().collect()
 }
 
 fn image_of(sandbox: &Sandbox, node: &str) -> PathBuf {

@@ -1,8 +1,10 @@
 //! `seedkit build`: the main job of the README, on the lab, through the program itself.
 
+mod console;
 mod contents;
 mod replace;
 mod secrecy;
+mod shared;
 
 pub(crate) use replace::snapshot;
 

@@ -54,9 +54,9 @@ fn specs_that_cannot_be_used_are_explained() {
                 sandbox.edit(SPEC, "timezone:", "timezon:");
             },
             error: "error: the spec has 2 errors:\n\
-                    lab/seedkit.yaml:50:14: nodes[2].address: `192.168.6.11` is already the address of \
+                    lab/seedkit.yaml:59:14: nodes[2].address: `192.168.6.11` is already the address of \
                     nodes[1]\n\
-                    lab/seedkit.yaml:59:3: seed.timezon: there is no such key\n  \
+                    lab/seedkit.yaml:68:3: seed.timezon: there is no such key\n  \
                     hint: did you mean `timezone`?",
             ..BUILD_FAILS
         },
@@ -231,8 +231,9 @@ fn locks_that_cannot_be_used_are_explained() {
             name: "a lock with an image twice",
             spoil: |sandbox| {
                 let lock = sandbox.read("lab/seedkit.lock");
-                let image = &lock[lock.rfind("[[image]]").unwrap()..];
-                sandbox.write("lab/seedkit.lock", format!("{lock}\n{image}"));
+                let (images, packages) = lock.split_once("[packages]").unwrap();
+                let image = &images[images.rfind("[[image]]").unwrap()..];
+                sandbox.write("lab/seedkit.lock", format!("{images}{image}[packages]{packages}"));
             },
             error: "error: cannot use `lab/seedkit.lock`\n  \
                     because: the lock has `quay.io/lab/hello:1.0` twice\n  \
@@ -251,8 +252,8 @@ fn locks_that_cannot_be_used_are_explained() {
                 sandbox.edit(SPEC, "[linux/amd64]", "[linux/amd64, linux/arm64]");
                 sandbox.edit(
                     SPEC,
-                    "nodes:\n",
-                    "  - source: { path: greeting }\n    destination: /etc/issue\nnodes:\n",
+                    "mode: \"0644\"\n",
+                    "mode: \"0644\"\n  - source: { path: greeting }\n    destination: /etc/issue\n",
                 );
                 fs::rename(sandbox.path("lab/k3s-stand-in.sh"), sandbox.path("lab/k3s")).unwrap();
                 sandbox.edit(SPEC, "path: k3s-stand-in.sh }", "path: k3s }\n    linux/arm64: { path: k3s }");

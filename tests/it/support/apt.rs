@@ -19,12 +19,17 @@ impl Apt {
     /// Fetches the lists of `codename` with its updates and security fixes, as the machine's own sources have
     /// them; the machine's own release may be another one.
     pub(crate) fn fetch(codename: &str, architecture: &str) -> Self {
+        Self::of(&sources(codename), architecture)
+    }
+
+    /// Fetches the lists of `sources`, as a `sources.list` has them.
+    pub(crate) fn of(sources: &str, architecture: &str) -> Self {
         let apt = Self { folder: tempfile::tempdir().unwrap() };
         for folder in ["lists/partial", "cache/archives/partial", "etc"] {
             fs::create_dir_all(apt.path(folder)).unwrap();
         }
         fs::write(apt.path("status"), "").unwrap();
-        fs::write(apt.path("sources.list"), sources(codename)).unwrap();
+        fs::write(apt.path("sources.list"), sources).unwrap();
         fs::write(apt.path("apt.conf"), configuration(&apt, architecture)).unwrap();
         oracle::finish(apt.command("apt-get").arg("update"));
         apt
@@ -62,6 +67,13 @@ impl Apt {
         output.status.success().then_some(packages)
     }
 
+    /// Returns whether apt finds an order in which the package and what it needs can be installed.
+    pub(crate) fn can_install(&self, name: &str) -> bool {
+        let mut command = self.command("apt-get");
+        let output = command.args(["--simulate", "--yes", "--no-remove", "-qq", "install", name]).output();
+        output.unwrap_or_else(|error| panic!("cannot run the oracle apt-get: {error}")).status.success()
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = oracle::command(program);
         // Read after the machine's own configuration, which may say by what proxy the mirror is reached.
@@ -80,7 +92,7 @@ fn configuration(apt: &Apt, architecture: &str) -> String {
         r#"#clear APT::Architectures; #clear APT::Update; #clear DPkg::Pre-Install-Pkgs;
 APT::Architecture "{architecture}"; APT::Architectures {{ "{architecture}"; }};
 APT::Install-Recommends "false"; APT::Get::Upgrade-By-Source-Package "false"; APT::Sandbox::User "";
-Acquire::Languages "none"; Acquire::GzipIndexes "false"; Acquire::IndexTargets "";
+Acquire::http::Proxy::127.0.0.1 "DIRECT"; Acquire::Languages "none"; Acquire::GzipIndexes "false"; Acquire::IndexTargets "";
 #clear Acquire::IndexTargets;
 Acquire::IndexTargets::deb::Packages {{
   MetaKey "$(COMPONENT)/binary-$(ARCHITECTURE)/Packages"; flatMetaKey "Packages";
@@ -109,8 +121,18 @@ fn package(line: &str) -> Option<String> {
     Some(format!("{name} {}", version.replace("%3a", ":")))
 }
 
-/// Returns the machine's own sources with another release's name in them.
-fn sources(codename: &str) -> String {
+/// Where a suite is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The folder above `dists`.
+    pub(crate) url: String,
+    /// The suite's name.
+    pub(crate) suite: String,
+}
+
+/// Returns where the machine's own sources have the suites of `codename`; the machine's own release may be another
+/// one.
+pub(crate) fn places(codename: &str) -> [Place; 3] {
     let format = "$(REPO_URI) $(RELEASE) $(COMPONENT)";
     let arguments = ["indextargets", "--format", format, "Created-By: Packages"];
     let targets = oracle::text("apt-get", arguments);
@@ -126,8 +148,30 @@ fn sources(codename: &str) -> String {
     let [place, own, _] = own.expect("the machine's apt knows no release with updates");
     let security = targets.iter().find(|[_, release, _]| *release == format!("{own}-security"));
     let security = security.map_or(*place, |[uri, ..]| uri);
+    [(*place, ""), (*place, "-updates"), (security, "-security")].map(|(uri, suffix)| Place {
+        url: uri.trim_end_matches('/').to_owned(),
+        suite: format!("{codename}{suffix}"),
+    })
+}
+
+fn sources(codename: &str) -> String {
     // The signatures are another test's subject.
-    [(*place, ""), (*place, "-updates"), (security, "-security")]
-        .map(|(uri, suffix)| format!("deb [trusted=yes] {uri} {codename}{suffix} main\n"))
-        .concat()
+    places(codename).map(|Place { url, suite }| format!("deb [trusted=yes] {url} {suite} main\n")).concat()
+}
+
+/// Returns the variables that tell other programs by what proxy apt reaches `url`.
+#[expect(clippy::disallowed_methods, reason = "apt reads this variable, and the tests' sandbox has none")]
+pub(crate) fn proxy(url: &str) -> Option<(String, String)> {
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let host = rest.split(['/', ':']).next().unwrap();
+    let setting = format!("Acquire::{scheme}::Proxy");
+    let settings = oracle::text("apt-config", ["dump", "--format", "%f=%v%n", &setting]);
+    let variable = format!("{scheme}_proxy");
+    let configured = |name: &str| {
+        let mut values = settings.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        values.rfind(|value| !value.is_empty()).map(str::to_owned)
+    };
+    let proxy = configured(&format!("{setting}::{host}")).or_else(|| configured(&setting));
+    let proxy = proxy.or_else(|| std::env::var(&variable).ok());
+    Some((variable, proxy.filter(|proxy| proxy != "DIRECT")?))
 }

@@ -6,6 +6,7 @@ pub(crate) mod containerd;
 pub(crate) mod hostile;
 pub(crate) mod images;
 pub(crate) mod kitdiff;
+pub(crate) mod kits;
 pub(crate) mod mirror;
 pub(crate) mod oracle;
 pub(crate) mod proxy;

@@ -1,7 +1,7 @@
 //! Debian's docker-registry on loopback, one per test, ended with its test.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Stdio};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(crate) const USER: &str = "someone";
 /// The password of [`USER`]; it has a space and a colon, which break careless readers of credentials.
 pub(crate) const PASSWORD: &str = "s3cret pass:word";
 /// What `crypt` makes of the password: the registry takes bcrypt only.
-const PASSWORD_HASH: &str = "$2b$05$abcdefghijklmnopqrstuuWqE.ZbojV4lW1JhHwMXr3EQklLDUc6y";
+pub(crate) const PASSWORD_HASH: &str = "$2b$05$abcdefghijklmnopqrstuuWqE.ZbojV4lW1JhHwMXr3EQklLDUc6y";
 
 /// A running registry with an empty store of its own.
 pub(crate) struct Registry {
@@ -37,6 +37,11 @@ impl Registry {
         Self::start_with(None, false)
     }
 
+    /// Starts a registry that fetches what it does not have from the one at `url`, whose authority is `ca_file`.
+    pub(crate) fn start_before(url: &str, ca_file: &Path) -> Self {
+        Self::start_as(None, false, Some((url, ca_file)))
+    }
+
     /// Starts a registry that asks for [`USER`] and [`PASSWORD`] by Basic authentication.
     pub(crate) fn start_with_password() -> Self {
         Self::start_with(None, true)
@@ -48,6 +53,10 @@ impl Registry {
     }
 
     fn start_with(certificate: Option<Certificate>, has_password: bool) -> Self {
+        Self::start_as(certificate, has_password, None)
+    }
+
+    fn start_as(certificate: Option<Certificate>, has_password: bool, behind: Option<(&str, &Path)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let configuration = folder.path().join("config.yml");
         let htpasswd = folder.path().join("htpasswd");
@@ -61,6 +70,9 @@ impl Registry {
         if has_password {
             text += &format!("auth: {{htpasswd: {{realm: test, path: {htpasswd:?}}}}}\n");
         }
+        if let Some((url, _)) = behind {
+            text += &format!("proxy: {{remoteurl: {url:?}}}\n");
+        }
         let tls = certificate.as_ref().map_or(String::new(), |certificate| {
             format!(", tls: {{certificate: {:?}, key: {:?}}}", certificate.certificate(), certificate.key())
         });
@@ -68,6 +80,9 @@ impl Registry {
         fs::write(&configuration, text).unwrap();
         let mut command = oracle::command("docker-registry");
         command.arg("serve").arg(configuration).stdout(Stdio::null()).stderr(Stdio::piped());
+        if let Some((_, ca_file)) = behind {
+            command.env("SSL_CERT_FILE", ca_file).env_remove("HTTPS_PROXY").env_remove("https_proxy");
+        }
         let mut child = command.spawn().unwrap_or_else(|error| panic!("the oracle docker-registry: {error}"));
         let authority = listening_address(child.stderr.take().unwrap());
         let client = client(certificate.as_ref());

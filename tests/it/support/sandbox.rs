@@ -80,6 +80,14 @@ impl Sandbox {
         self.write(relative, text.replace(old, new));
     }
 
+    /// Replaces the section `packages:` of the lab's spec.
+    pub(crate) fn set_packages(&self, section: &str) {
+        let spec = self.read(SPEC);
+        let start = spec.find("\npackages:\n").expect("the lab has packages") + 1;
+        let end = start + spec[start..].find("\n\n").expect("another section follows") + 1;
+        self.write(SPEC, [&spec[..start], section, &spec[end..]].concat());
+    }
+
     /// Returns the names in a folder, sorted; temporary ones are among them.
     pub(crate) fn names(&self, relative: &str) -> Vec<String> {
         names(&self.path(relative))

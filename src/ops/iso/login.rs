@@ -1,0 +1,92 @@
+//! Who may log in to the nodes: over SSH with a key, on the console with a password, if the spec wants one.
+
+use super::IsoError;
+use crate::ops::Equipment;
+use crate::password::PasswordHash;
+use crate::progress::Event;
+use crate::secrets::{SecretText, Secrets};
+use crate::seed;
+use crate::spec::{PasswordFrom, Spec};
+use crate::ssh::{AuthorizedKey, KeyPair};
+
+/// The private key that opens the nodes, when the spec names none.
+pub(super) const SSH_KEY: &str = "id_ed25519";
+/// What is left of the console's password: a build needs no more than this.
+pub(super) const CONSOLE_HASH: &str = "console-password-hash";
+
+/// Returns who may log in; what is missing is made.
+pub(super) fn load_or_create(
+    spec: &Spec,
+    secrets: &Secrets,
+    equipment: &Equipment<'_>,
+) -> Result<seed::Ssh, IsoError> {
+    Ok(seed::Ssh {
+        user: spec.ssh.user.clone(),
+        authorized_keys: authorized_keys(spec, secrets)?,
+        console_password: console_password(spec, secrets, equipment)?,
+    })
+}
+
+/// Returns the keys that the spec names; with none, a pair is made once and kept in the secrets folder.
+fn authorized_keys(spec: &Spec, secrets: &Secrets) -> Result<Vec<AuthorizedKey>, IsoError> {
+    if !spec.ssh.authorized_keys.is_empty() {
+        return Ok(spec.ssh.authorized_keys.clone());
+    }
+    let secret = secrets.load_or_create::<IsoError>(SSH_KEY, || {
+        let pair = KeyPair::generate_ed25519(&format!("seedkit {}", spec.name)).map_err(IsoError::Ssh)?;
+        Ok(pair.private().clone())
+    })?;
+    let pair = KeyPair::from_openssh(secret.text).map_err(IsoError::Ssh)?;
+    let public = SecretText::from(format!("{}\n", pair.public()));
+    secrets.load_or_create::<IsoError>(&format!("{SSH_KEY}.pub"), || Ok(public))?;
+    Ok(vec![pair.public().clone()])
+}
+
+/// Returns the hash of the console's password, if the spec wants one.
+///
+/// It is kept, so that the same password gives the same seeds; another password gets a hash of its own.
+fn console_password(
+    spec: &Spec,
+    secrets: &Secrets,
+    equipment: &Equipment<'_>,
+) -> Result<Option<PasswordHash>, IsoError> {
+    let Some(from) = &spec.ssh.console_password else { return Ok(None) };
+    let (password, place) = password(from, secrets, equipment)?;
+    let unusable = |source| IsoError::ConsolePassword { place: place.clone(), source };
+    let kept = secrets.load(CONSOLE_HASH)?.map(|text| PasswordHash::from_secret(&text)).transpose();
+    let kept = kept.map_err(IsoError::ConsoleHash)?;
+    match (kept, password) {
+        (None, None) => Err(IsoError::NoConsolePassword { place }),
+        (Some(hash), None) => Ok(Some(hash)),
+        (None, Some(password)) => {
+            let hash = PasswordHash::generate(&password).map_err(unusable)?;
+            let kept = secrets.load_or_create::<IsoError>(CONSOLE_HASH, || Ok(hash.text().clone()))?;
+            Ok(Some(PasswordHash::from_secret(&kept.text).map_err(IsoError::ConsoleHash)?))
+        }
+        (Some(hash), Some(password)) if hash.is_of(&password).map_err(unusable)? => Ok(Some(hash)),
+        (Some(_), Some(password)) => {
+            let hash = PasswordHash::generate(&password).map_err(unusable)?;
+            secrets.replace(CONSOLE_HASH, hash.text())?;
+            let text = format!("the console's password is another one: `{CONSOLE_HASH}` was made anew");
+            equipment.reporter.report(Event::Note { text });
+            Ok(Some(hash))
+        }
+    }
+}
+
+/// Returns a password, if it is there, and where it was looked for.
+pub(super) fn password(
+    from: &PasswordFrom,
+    secrets: &Secrets,
+    equipment: &Equipment<'_>,
+) -> Result<(Option<SecretText>, String), IsoError> {
+    Ok(match from {
+        PasswordFrom::Environment(name) => {
+            ((equipment.variable)(name).map(SecretText::from), format!("the environment variable `{name}`"))
+        }
+        PasswordFrom::Secret(name) => {
+            let line = secrets.load(name)?.map(|text| text.expose_line().to_owned().into());
+            (line, format!("the secrets folder's file `{name}`"))
+        }
+    })
+}

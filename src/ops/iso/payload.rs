@@ -1,0 +1,160 @@
+//! What a node's seed holds beside the rendered files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fs_err as fs;
+
+use super::Material;
+use crate::digest::Digest;
+use crate::lockfile::{FileRole, LockedFile};
+use crate::oci::{Platform, archive_names};
+use crate::ops::Equipment;
+use crate::ops::pack::Packed;
+use crate::progress::Event;
+use crate::seed::{Disc, OpsPackages, PayloadFile};
+use crate::spec::{Node, NodeFile, Packages, Payload as Place, Spec};
+use crate::tree::Content;
+
+/// Where k3s looks for image tarballs on a node.
+const IMAGES_FOLDER: &str = "/var/lib/rancher/k3s/agent/images";
+/// Where bundles of ops packages lie on a node.
+const OPS_FOLDER: &str = "/var/lib/seedkit/ops-packages";
+
+/// What lies on a disc as it is.
+pub(super) struct Payload {
+    /// k3s, tarballs and the user's own files.
+    pub(super) files: Vec<PayloadFile>,
+    /// The images in the tarballs.
+    pub(super) images: BTreeSet<String>,
+    /// The ops packages for the node's architecture.
+    pub(super) ops: Option<OpsPackages>,
+}
+
+impl Payload {
+    /// Gathers what goes to `node`.
+    ///
+    /// `release` are the images of k3s' own tarballs by platform.
+    pub(super) fn of(
+        material: &Material<'_>,
+        node: &Node,
+        release: &BTreeMap<Platform, BTreeSet<String>>,
+        equipment: &Equipment<'_>,
+    ) -> Self {
+        let own = tarball_for(material, node);
+        let names = own.iter().flat_map(|packed| &packed.names);
+        let images = names.chain(release.get(&node.platform).into_iter().flatten()).cloned().collect();
+        Self { files: files(material, node, own, equipment), images, ops: ops(material, node) }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &PayloadFile> {
+        self.files.iter().chain(self.ops.iter().map(|ops| &ops.archive))
+    }
+
+    /// Returns where each file goes that is on the node's own disc.
+    pub(super) fn destinations(&self) -> Vec<String> {
+        let own = self.all().filter(|file| file.disc == Disc::Seed);
+        own.map(|file| file.destination.clone()).collect()
+    }
+
+    /// Returns what the disc of all nodes has to have for this one: destination and content by digest.
+    pub(super) fn shared(&self) -> BTreeMap<Digest, (String, Content)> {
+        let shared = self.all().filter(|file| file.disc == Disc::Shared);
+        shared.map(|file| (file.digest.clone(), (file.destination.clone(), file.content.clone()))).collect()
+    }
+}
+
+/// Returns the images of the tarballs that k3s' own release has, where nodes get one, each read once.
+pub(super) fn release_images(
+    material: &Material<'_>,
+    equipment: &Equipment<'_>,
+) -> BTreeMap<Platform, BTreeSet<String>> {
+    let Material { spec, locked, .. } = material;
+    let platforms: BTreeSet<&Platform> = spec.nodes.iter().map(|node| &node.platform).collect();
+    let mut images = BTreeMap::new();
+    for platform in platforms {
+        let Some(file) = locked.file(&FileRole::K3sAirgap(platform.clone())) else { continue };
+        let names = fs::File::open(equipment.store.path(&file.sha256)).and_then(archive_names::read);
+        match names {
+            Ok(names) => drop(images.insert(platform.clone(), names)),
+            Err(error) => {
+                let text =
+                    format!("no node waits for the images of `{}`: cannot list them: {error}", file.source);
+                equipment.reporter.report(Event::Warning { text });
+            }
+        }
+    }
+    images
+}
+
+/// Returns the tarball for the platform of `node`; one without images would be imported for nothing.
+fn tarball_for<'a>(material: &Material<'a>, node: &Node) -> Option<&'a Packed> {
+    let platforms = &material.locked.lockfile().platforms;
+    let mut tarballs = platforms.iter().zip(material.tarballs);
+    let (_, packed) = tarballs.find(|(platform, _)| **platform == node.platform)?;
+    (!packed.names.is_empty()).then_some(packed)
+}
+
+fn files(
+    material: &Material<'_>,
+    node: &Node,
+    own: Option<&Packed>,
+    equipment: &Equipment<'_>,
+) -> Vec<PayloadFile> {
+    let Material { spec, locked, folder, .. } = material;
+    let common = common_disc(spec);
+    let stored = |role: FileRole, destination: String, mode: u32, disc: Disc| {
+        let LockedFile { sha256, size, .. } = locked.file(&role)?.clone();
+        let content = Content::Path { path: equipment.store.path(&sha256), size };
+        Some(PayloadFile { destination, mode, content, digest: sha256, disc })
+    };
+    let platform = &node.platform;
+    let binary =
+        stored(FileRole::K3sBinary(platform.clone()), "/usr/local/bin/k3s".to_owned(), 0o755, common);
+    let airgap_role = FileRole::K3sAirgap(platform.clone());
+    let airgap_name = locked.file(&airgap_role).map(|file| file_name(&file.source).to_owned());
+    let airgap =
+        airgap_name.and_then(|name| stored(airgap_role, format!("{IMAGES_FOLDER}/{name}"), 0o644, common));
+    let own = own.map(|packed| PayloadFile {
+        destination: format!("{IMAGES_FOLDER}/{}", packed.file_name),
+        mode: 0o644,
+        content: Content::Path { path: folder.join(&packed.file_name), size: packed.artifact.size },
+        digest: packed.artifact.digest.clone(),
+        disc: common,
+    });
+    let users = spec.files_of(node).filter_map(|file| {
+        let disc = if is_common(file, spec) { common } else { Disc::Seed };
+        stored(FileRole::File(file.destination.clone()), file.destination.clone(), file.mode, disc)
+    });
+    binary.into_iter().chain(airgap).chain(own).chain(users).collect()
+}
+
+fn ops(material: &Material<'_>, node: &Node) -> Option<OpsPackages> {
+    let architecture = Packages::architecture(&node.platform)?;
+    let bundle = material.bundles.iter().find(|bundle| bundle.architecture == architecture)?;
+    let content = Content::Path { path: material.folder.join(&bundle.file_name), size: bundle.artifact.size };
+    let archive = PayloadFile {
+        destination: format!("{OPS_FOLDER}/{}", bundle.file_name),
+        mode: 0o644,
+        content,
+        digest: bundle.artifact.digest.clone(),
+        disc: common_disc(material.spec),
+    };
+    Some(OpsPackages { name: bundle.name.clone(), archive })
+}
+
+/// Returns the disc for what every node of a platform has.
+fn common_disc(spec: &Spec) -> Disc {
+    match spec.seed.payload {
+        Place::Embedded => Disc::Seed,
+        Place::Shared => Disc::Shared,
+    }
+}
+
+/// Holds for a file that any node, and any user of it, may read.
+fn is_common(file: &NodeFile, spec: &Spec) -> bool {
+    file.mode & 0o004 != 0 && spec.nodes.iter().all(|node| file.nodes.contains(&node.name))
+}
+
+fn file_name(source: &str) -> &str {
+    source.rsplit('/').next().unwrap_or(source)
+}

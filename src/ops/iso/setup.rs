@@ -1,0 +1,185 @@
+//! What a node is told: its place in the cluster, its registry, who may log in, with the secrets that this takes.
+
+use serde_json::Value;
+
+use super::payload::Payload;
+use super::{IsoError, Material, login};
+use crate::cluster::authorities::{AuthorityFile, ClusterAuthorities, PRIVATE_FOLDERS};
+use crate::cluster::mirrors::{self, Mirror, Mirrors, PlacedImage};
+use crate::cluster::tokens;
+use crate::ops::Equipment;
+use crate::ops::cluster::{self, ClusterError, Tokens};
+use crate::progress::Event;
+use crate::secrets::Secrets;
+use crate::seed::{self, K3s, Membership, NodeSeed};
+use crate::spec::{Flavour, Node, Role, Spec};
+
+/// The first minor release whose every patch knows `disable-default-registry-endpoint` (k3s changelog, January 2024).
+const KNOWS_DISABLE_DEFAULT_ENDPOINT: (u32, u32) = (1, 30);
+
+/// All secrets that seeds hold.
+pub(super) struct ClusterSecrets<'a> {
+    folder: &'a Secrets,
+    tokens: Tokens,
+    authorities: Option<seed::Authorities>,
+    ssh: seed::Ssh,
+    auth: Option<seed::RegistryAuth>,
+    mirrors: Vec<Mirror>,
+}
+
+impl<'a> ClusterSecrets<'a> {
+    /// Loads them, and makes those that are missing.
+    pub(super) fn load_or_create(
+        material: &Material<'_>,
+        folder: &'a Secrets,
+        equipment: &Equipment<'_>,
+    ) -> Result<Self, IsoError> {
+        let Material { spec, certificates, .. } = *material;
+        Ok(Self {
+            folder,
+            tokens: cluster::load_or_create_tokens(folder, certificates.cluster.as_ref())?,
+            authorities: certificates.cluster.as_ref().map(authorities).transpose()?,
+            ssh: login::load_or_create(spec, folder, equipment)?,
+            auth: registry_auth(spec, folder, equipment)?,
+            mirrors: mirrors(material, equipment),
+        })
+    }
+
+    /// Returns everything that the seed of `node` says.
+    pub(super) fn seed_of(
+        &self,
+        material: &Material<'_>,
+        node: &Node,
+        payload: Payload,
+    ) -> Result<NodeSeed, IsoError> {
+        let spec = material.spec;
+        let Payload { files, images, ops } = payload;
+        let peer = |node: &Node| seed::Peer { name: node.name.to_string(), address: node.address.address() };
+        let config = match node.role {
+            Role::Server => &spec.k3s.config,
+            Role::Agent => &spec.k3s.agent_config,
+        };
+        let password_name = format!("node-password-{}", node.name);
+        let node_password = self.folder.load_or_create::<IsoError>(&password_name, || {
+            tokens::generate_node_password().map_err(IsoError::Random)
+        })?;
+        Ok(NodeSeed {
+            cluster: spec.name.to_string(),
+            flavour: match spec.seed.flavour {
+                Flavour::CloudImage => seed::Flavour::CloudImage,
+                Flavour::Autoinstall => seed::Flavour::Autoinstall,
+            },
+            node: node_of(node),
+            nodes: spec.nodes.iter().map(peer).collect(),
+            ssh: self.ssh.clone(),
+            timezone: spec.seed.timezone.clone().unwrap_or_else(|| "UTC".to_owned()),
+            k3s: K3s {
+                membership: self.membership(spec, node),
+                config: config.clone(),
+                node_password: node_password.text,
+            },
+            registry: self.registry(material),
+            payload: files,
+            images,
+            ops,
+            epoch: material.locked.epoch(),
+        })
+    }
+
+    fn membership(&self, spec: &Spec, node: &Node) -> Membership {
+        let first = spec.servers().next().expect("validation refuses a spec without a server");
+        let Tokens { server: token, agent, agent_password } = self.tokens.clone();
+        let server_url = || match first.address.address() {
+            std::net::IpAddr::V4(address) => format!("https://{address}:6443"),
+            std::net::IpAddr::V6(address) => format!("https://[{address}]:6443"),
+        };
+        match node.role {
+            Role::Agent => Membership::Agent { server_url: server_url(), agent_token: agent },
+            Role::Server if node.name == first.name => Membership::FirstServer {
+                token,
+                agent_token: agent_password,
+                cluster_init: spec.servers().count() > 1,
+                authorities: self.authorities.clone(),
+            },
+            Role::Server => {
+                Membership::Server { server_url: server_url(), token, agent_token: agent_password }
+            }
+        }
+    }
+
+    fn registry(&self, material: &Material<'_>) -> seed::Registry {
+        let Material { spec, certificates, .. } = material;
+        let mirror = |Mirror { host, rewrites }: &Mirror| seed::Mirror {
+            host: host.clone(),
+            rewrite: rewrites.iter().map(|(from, to)| (from.clone(), to.clone())).collect(),
+        };
+        seed::Registry {
+            address: spec.registry.address.to_string(),
+            mirrors: self.mirrors.iter().map(mirror).collect(),
+            ca_pem: certificates.authority.pem().to_owned(),
+            auth: self.auth.clone(),
+            disable_default_endpoint: spec.k3s.version.minor() >= KNOWS_DISABLE_DEFAULT_ENDPOINT,
+        }
+    }
+}
+
+/// Returns the registries that nodes ask the cluster's own one for, and says what that leaves out.
+fn mirrors(material: &Material<'_>, equipment: &Equipment<'_>) -> Vec<Mirror> {
+    let Material { spec, locked, .. } = material;
+    let images = locked.lockfile().images.iter();
+    let images: Vec<PlacedImage<'_>> = images
+        .map(|image| PlacedImage { reference: &image.reference, destination: image.destination.as_deref() })
+        .collect();
+    let hosts = spec.registry.mirrors.as_ref();
+    let hosts = hosts.map(|hosts| hosts.iter().map(ToString::to_string).collect());
+    let Mirrors { mirrors, misplaced, left_out } =
+        mirrors::plan(&images, hosts, &spec.registry.address.to_string());
+    for (image, place) in misplaced {
+        let text = format!(
+            "nodes do not find `{image}` at `{place}` in the registry: they ask for other repositories only where \
+             all images of one go to the same other one, and never for other tags"
+        );
+        equipment.reporter.report(Event::Warning { text });
+    }
+    for host in left_out {
+        let text = format!("nodes ask `{host}` itself for its images: `registry.mirrors` leaves it out");
+        equipment.reporter.report(Event::Note { text });
+    }
+    mirrors
+}
+
+/// Returns what the first server finds, and nobody else.
+fn authorities(authorities: &ClusterAuthorities) -> Result<seed::Authorities, IsoError> {
+    let file = |AuthorityFile { destination, mode, text }| seed::SecretFile { destination, mode, text };
+    let files = authorities.files().map_err(ClusterError::Unusable)?.into_iter().map(file).collect();
+    let folders = PRIVATE_FOLDERS.iter().map(|folder| ((*folder).to_owned(), 0o700)).collect();
+    Ok(seed::Authorities { folders, files })
+}
+
+fn node_of(node: &Node) -> seed::Node {
+    seed::Node {
+        name: node.name.to_string(),
+        address: node.address.address(),
+        prefix: node.address.prefix(),
+        gateway: node.gateway,
+        nameservers: node.nameservers.clone(),
+        mac: node.mac.as_ref().map(ToString::to_string),
+        interface: node.interface.clone(),
+        values: node
+            .values
+            .iter()
+            .map(|(key, value): (&String, &Value)| (key.clone(), value.clone()))
+            .collect(),
+    }
+}
+
+fn registry_auth(
+    spec: &Spec,
+    secrets: &Secrets,
+    equipment: &Equipment<'_>,
+) -> Result<Option<seed::RegistryAuth>, IsoError> {
+    let Some(auth) = &spec.registry.auth else { return Ok(None) };
+    let (password, place) = login::password(&auth.password, secrets, equipment)?;
+    let password = password.ok_or(IsoError::NoPassword { place })?;
+    Ok(Some(seed::RegistryAuth { username: auth.username.clone(), password }))
+}

@@ -200,6 +200,16 @@ def bench_program(name):
     return next(m["executable"] for m in messages if m.get("target", {}).get("name") == name and m.get("executable"))
 
 
+def print_table(results):
+    """Prints one line for each label: what `measure` returned in all rounds."""
+    width = max(map(len, results)) + 2
+    print(f"{'':{width}} {'wall s':>20} {'CPU s':>7} {'peak MiB':>9}")
+    for label, rounds in results.items():
+        walls, cpus, peaks = zip(*rounds)
+        wall = f"{statistics.median(walls):.2f} [{min(walls):.2f}-{max(walls):.2f}]"
+        print(f"{label:{width}} {wall:>20} {statistics.median(cpus):7.2f} {max(peaks):9.0f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
@@ -218,11 +228,8 @@ def main():
         results |= iso_rounds(folder, layout, arguments.rounds)
         size = layout_bytes(layout) / 1024 / 1024
     print(f"{len(names)} images, {size:.0f} MiB of blobs; median [min-max] of {arguments.rounds} rounds\n")
-    print(f"{'':54} {'wall s':>20} {'CPU s':>7} {'peak MiB':>9}")
-    for label, rounds in results.items():
-        walls, cpus, peaks = zip(*rounds)
-        wall = f"{statistics.median(walls):.2f} [{min(walls):.2f}-{max(walls):.2f}]"
-        print(f"{label:54} {wall:>20} {statistics.median(cpus):7.2f} {max(peaks):9.0f}")
+    print_table(results)
 
 
-main()
+if __name__ == "__main__":
+    main()

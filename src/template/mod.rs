@@ -31,19 +31,29 @@ pub use overrides::OverrideError;
 
 /// The templates that are compiled in: their name in a folder of overrides, and their source.
 const BUILTIN: &[(&str, &str)] = &[
+    ("autoinstall/user-data.tera", include_str!("../../templates/autoinstall/user-data.tera")),
     ("cloud-image/meta-data.tera", include_str!("../../templates/cloud-image/meta-data.tera")),
     ("cloud-image/network-config.tera", include_str!("../../templates/cloud-image/network-config.tera")),
     ("cloud-image/user-data.tera", include_str!("../../templates/cloud-image/user-data.tera")),
+    ("node/apt.conf.tera", include_str!("../../templates/node/apt.conf.tera")),
+    ("node/bootstrap.service.tera", include_str!("../../templates/node/bootstrap.service.tera")),
+    ("node/bootstrap.sh.tera", include_str!("../../templates/node/bootstrap.sh.tera")),
+    ("node/clock.py.tera", include_str!("../../templates/node/clock.py.tera")),
+    ("node/clock.service.tera", include_str!("../../templates/node/clock.service.tera")),
     ("node/config.yaml.tera", include_str!("../../templates/node/config.yaml.tera")),
     ("node/hosts.tera", include_str!("../../templates/node/hosts.tera")),
     ("node/k3s.service.tera", include_str!("../../templates/node/k3s.service.tera")),
+    ("node/marker.sh.tera", include_str!("../../templates/node/marker.sh.tera")),
     ("node/modules-load.conf.tera", include_str!("../../templates/node/modules-load.conf.tera")),
+    ("node/observe.sh.tera", include_str!("../../templates/node/observe.sh.tera")),
     ("node/ops-packages.service.tera", include_str!("../../templates/node/ops-packages.service.tera")),
     ("node/registries.yaml.tera", include_str!("../../templates/node/registries.yaml.tera")),
+    ("node/sshd.conf.tera", include_str!("../../templates/node/sshd.conf.tera")),
     ("node/stage.service.tera", include_str!("../../templates/node/stage.service.tera")),
     ("node/stage.sh.tera", include_str!("../../templates/node/stage.sh.tera")),
     ("node/sysctl.conf.tera", include_str!("../../templates/node/sysctl.conf.tera")),
     ("ops/install.sh.tera", include_str!("../../templates/ops/install.sh.tera")),
+    ("registry/serve.service.tera", include_str!("../../templates/registry/serve.service.tera")),
 ];
 
 /// A rendered file larger than this is a template gone wild: cloud-init keeps user-data in memory several times.

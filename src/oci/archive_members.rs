@@ -27,10 +27,10 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Returns a reader of the file at this place; it moves no other one's position.
-    pub(super) fn read_from(self, archive: &Arc<File>) -> impl Read + Send + use<> {
+    /// Returns a reader of the file at this place, from a byte of it on; it moves no other one's position.
+    pub(super) fn read_from(self, archive: &Arc<File>, from: u64) -> impl Read + Send + use<> {
         let Self { offset, size } = self;
-        MemberReader { archive: Arc::clone(archive), offset, end: offset + size }
+        MemberReader { archive: Arc::clone(archive), offset: offset + from.min(size), end: offset + size }
     }
 }
 

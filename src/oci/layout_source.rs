@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use super::layout::{CONTAINERD_NAME, IndexEntry, LayoutIndex, REF_NAME, blob_path};
 use super::manifest::{MANIFEST_LIMIT, media_type};
 use super::source_files::{SourceFiles, SourceFilesError};
-use super::{ImageSource, Reference, SourceError, SourceErrorKind};
+use super::{BlobPart, ImageSource, Reference, SourceError, SourceErrorKind};
 use crate::digest::{Digest, Hasher};
 use crate::store::{Descriptor, VerifyReader};
 
@@ -176,12 +177,14 @@ impl LayoutSource {
         SourceError::new(SourceErrorKind::NotInLayout, message)
     }
 
-    fn open_content(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+    fn open_content(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, SourceError> {
         if let Some(bytes) = self.made.get(&descriptor.digest) {
-            return Ok(Box::new(std::io::Cursor::new(bytes.clone())));
+            let mut content = std::io::Cursor::new(bytes.clone());
+            content.set_position(from);
+            return Ok(Box::new(content));
         }
         let name = self.names.get(&descriptor.digest).cloned();
-        Ok(self.files.open(&name.unwrap_or_else(|| blob_path(&descriptor.digest)))?)
+        Ok(self.files.open_from(&name.unwrap_or_else(|| blob_path(&descriptor.digest)), from)?)
     }
 }
 
@@ -224,20 +227,25 @@ impl ImageSource for LayoutSource {
             return Err(SourceError::new(SourceErrorKind::Local, message));
         }
         let mut bytes = Vec::new();
-        VerifyReader::new(self.open_content(descriptor)?, digest.clone(), *size)
+        VerifyReader::new(self.open_content(descriptor, 0)?, digest.clone(), *size)
             .read_to_end(&mut bytes)
             .map_err(|error| {
-                let message = format!("cannot read manifest {digest} in `{path}`");
-                SourceError::new(SourceErrorKind::Local, message).caused_by(error)
-            })?;
+            let message = format!("cannot read manifest {digest} in `{path}`");
+            SourceError::new(SourceErrorKind::Local, message).caused_by(error)
+        })?;
         Ok(bytes)
     }
 
-    fn blob(
+    fn blob_part(
         &self,
         _reference: &Reference,
         descriptor: &Descriptor,
-    ) -> Result<Box<dyn Read + Send>, SourceError> {
-        self.open_content(descriptor)
+        part: Range<u64>,
+    ) -> Result<BlobPart, SourceError> {
+        if part == (0..descriptor.size) {
+            return Ok(BlobPart::exact(self.open_content(descriptor, 0)?));
+        }
+        let length = part.end - part.start;
+        Ok(BlobPart::exact(self.open_content(descriptor, part.start)?.take(length)))
     }
 }

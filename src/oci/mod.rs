@@ -22,4 +22,4 @@ pub use layout_source::LayoutSource;
 pub use manifest::{Child, Kind, MANIFEST_LIMIT, Manifest, ManifestError, media_type};
 pub use platform::{InvalidPlatform, Platform};
 pub use reference::{DOCKER_HUB, InvalidReference, Reference};
-pub use source::{ImageSource, SourceError, SourceErrorKind};
+pub use source::{BlobPart, ImageSource, SourceError, SourceErrorKind};

@@ -1,6 +1,7 @@
 //! Where images come from: a registry, a layout, an archive.
 
-use std::io::Read;
+use std::io::{self, Read};
+use std::ops::Range;
 
 use super::Reference;
 use crate::store::Descriptor;
@@ -64,10 +65,73 @@ pub trait ImageSource: Send + Sync {
     /// At most [`MANIFEST_LIMIT`](super::MANIFEST_LIMIT) bytes; size and digest are verified.
     fn manifest(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError>;
 
-    /// Opens a blob of the reference's repository. What the reader gives is not verified yet.
+    /// Opens a part of a blob of the reference's repository: for who has the rest, or fetches it elsewhere.
+    ///
+    /// The part lies within the descriptor's size, and is not empty unless the blob is. The reader gives the part's
+    /// bytes and no others, whether the source can begin there or not; none of them is verified, and only the whole
+    /// blob can be. A reader that ends early was cut.
+    fn blob_part(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        part: Range<u64>,
+    ) -> Result<BlobPart, SourceError>;
+
+    /// Opens a whole blob of the reference's repository. What the reader gives is not verified yet, and may be more.
     fn blob(
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-    ) -> Result<Box<dyn Read + Send>, SourceError>;
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        Ok(self.blob_part(reference, descriptor, 0..descriptor.size)?.reader)
+    }
+}
+
+/// A part of a blob, opened.
+pub struct BlobPart {
+    /// The bytes of the part, not verified. Of a whole blob there may come more than was announced: the one who
+    /// verifies finds that out.
+    pub reader: Box<dyn Read + Send>,
+    /// How many bytes before the part the reader reads and throws away, because the source knows no parts. Whoever
+    /// fetches several parts of a blob at once then pays for all that lies before each.
+    pub skipped: u64,
+}
+
+impl std::fmt::Debug for BlobPart {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("BlobPart").field("skipped", &self.skipped).finish_non_exhaustive()
+    }
+}
+
+impl BlobPart {
+    /// Returns a part that `reader` gives from its first byte on.
+    pub fn exact(reader: impl Read + Send + 'static) -> Self {
+        Self { reader: Box::new(reader), skipped: 0 }
+    }
+
+    /// Returns a part of what `whole` gives: what lies before it is read, and thrown away, at the first read.
+    pub fn of_whole(whole: impl Read + Send + 'static, part: Range<u64>) -> Self {
+        let Range { start, end } = part;
+        let reader = Skipping { whole: whole.take(end), left: start };
+        Self { reader: Box::new(reader), skipped: start }
+    }
+}
+
+/// Reads past what lies before a part.
+struct Skipping<R> {
+    whole: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Skipping<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.left > 0 && !buffer.is_empty() {
+            let length = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+            match self.whole.read(&mut buffer[..length])? {
+                0 => return Ok(0),
+                read => self.left -= read as u64,
+            }
+        }
+        self.whole.read(buffer)
+    }
 }

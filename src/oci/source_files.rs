@@ -3,7 +3,7 @@
 //! Only regular files are opened, nothing outside the folder or archive is, nothing can block, and no size
 //! that a header claims is believed before it is compared with what is there.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,12 +109,20 @@ impl SourceFiles {
         }
     }
 
-    /// Opens a file.
+    /// Opens a file at its beginning.
     pub(super) fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, SourceFilesError> {
+        self.open_from(name, 0)
+    }
+
+    /// Opens a file at an offset; beyond its end there is nothing to read.
+    pub(super) fn open_from(&self, name: &str, from: u64) -> Result<Box<dyn Read + Send>, SourceFilesError> {
         let (path, name) = (self.path().to_owned(), name.to_owned());
         match self {
             Self::Folder(folder) => match open_below(folder, &name) {
-                Ok(Some(file)) => Ok(Box::new(file)),
+                Ok(Some(mut file)) => match file.seek(SeekFrom::Start(from)) {
+                    Ok(_) => Ok(Box::new(file)),
+                    Err(source) => Err(SourceFilesError::Read { path: folder.join(name), source }),
+                },
                 Ok(None) | Err(Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => {
                     Err(SourceFilesError::NotRegular { path, name })
                 }
@@ -122,7 +130,7 @@ impl SourceFiles {
                 Err(error) => Err(SourceFilesError::Read { path: folder.join(name), source: error.into() }),
             },
             Self::Archive { file, members, .. } => match members.get(&name) {
-                Some(place) => Ok(Box::new(place.read_from(file))),
+                Some(place) => Ok(Box::new(place.read_from(file, from))),
                 None => Err(SourceFilesError::Missing { path, name }),
             },
         }

@@ -1,12 +1,15 @@
 //! Where every image and file comes from: the store first, then what the spec says, then the registry itself.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::fs::open_regular;
-use crate::oci::{ImageSource, LayoutSource, MANIFEST_LIMIT, Reference, SourceError, SourceErrorKind};
+use crate::oci::{
+    BlobPart, ImageSource, LayoutSource, MANIFEST_LIMIT, Reference, SourceError, SourceErrorKind,
+};
 use crate::registry::{Client, ClientOptions, Endpoint, InvalidEndpoint, PlainHttp};
 use crate::spec::{Origin, Source, Spec};
 use crate::store::{Descriptor, DiskStore};
@@ -157,16 +160,18 @@ impl ImageSource for Sources {
         Ok(bytes)
     }
 
-    fn blob(
+    fn blob_part(
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-    ) -> Result<Box<dyn Read + Send>, SourceError> {
-        if self.store.contains(descriptor) {
-            let path = self.store.path(&descriptor.digest);
-            let file = fs_err::File::open(path).map_err(|error| store_error(error, "a blob"))?;
-            return Ok(Box::new(file));
+        part: Range<u64>,
+    ) -> Result<BlobPart, SourceError> {
+        if !self.store.contains(descriptor) {
+            return self.source_for(reference)?.blob_part(reference, descriptor, part);
         }
-        self.source_for(reference)?.blob(reference, descriptor)
+        let fail = |error| store_error(error, "a blob");
+        let mut file = fs_err::File::open(self.store.path(&descriptor.digest)).map_err(fail)?;
+        file.seek(SeekFrom::Start(part.start)).map_err(fail)?;
+        Ok(BlobPart::exact(file.take(part.end - part.start)))
     }
 }

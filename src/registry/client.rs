@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,13 +12,14 @@ use super::ClientOptions;
 use super::body::{Body, as_source_error};
 use super::challenge::Challenge;
 use super::credentials::Credentials;
-use super::endpoint::{Endpoint, PlainHttp, parse_url};
+use super::endpoint::Endpoint;
+use super::part::{Given, Part};
 use super::refusal::refused;
 use super::token::{Access, Authorizer};
 use super::transport::{Answer, Request, Transport};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::oci::{
-    ImageSource, MANIFEST_LIMIT, Manifest, Reference, SourceError, SourceErrorKind, media_type,
+    BlobPart, ImageSource, MANIFEST_LIMIT, Manifest, Reference, SourceError, SourceErrorKind, media_type,
 };
 use crate::store::{Descriptor, Mismatch, VerifyReader};
 
@@ -28,14 +30,6 @@ pub struct Client {
     credentials: Arc<Credentials>,
     /// Connections by the authorities they trust besides the usual ones.
     transports: Mutex<BTreeMap<Option<PathBuf>, Arc<Transport>>>,
-}
-
-/// A file that is being downloaded.
-pub struct FetchedFile {
-    /// The length in bytes, if the server says it.
-    pub length: Option<u64>,
-    /// The content; more of it than the limit is an error of kind [`InvalidData`](std::io::ErrorKind::InvalidData).
-    pub reader: Box<dyn Read + Send>,
 }
 
 impl Client {
@@ -73,36 +67,7 @@ impl Client {
         Ok(Registry { endpoint, transport, authorizer })
     }
 
-    /// Opens a file on a server; no credentials are sent. `limit` is in bytes.
-    ///
-    /// # Errors
-    /// If the URL is not one that may be asked, if the server does not give the file, or announces more bytes
-    /// than the limit.
-    pub fn fetch_file(
-        &self,
-        url: &str,
-        limit: u64,
-        plain_http: PlainHttp,
-    ) -> Result<FetchedFile, SourceError> {
-        let url = parse_url(url, plain_http).map_err(|(url, reason)| {
-            SourceError::new(SourceErrorKind::Invalid, format!("`{url}` cannot be downloaded: {reason}"))
-        })?;
-        let answer = self.transport(None)?.send(&Request::new(Method::GET, url))?;
-        if answer.status() != StatusCode::OK {
-            return Err(refused(answer, None));
-        }
-        let length = answer.announced_length();
-        if let Some(length) = length.filter(|length| *length > limit) {
-            let message = format!(
-                "the answer to {} is {length} bytes long, more than the {limit} that are allowed",
-                answer.origin
-            );
-            return Err(SourceError::new(SourceErrorKind::Invalid, message));
-        }
-        Ok(FetchedFile { length, reader: Box::new(Body::new(answer, limit)) })
-    }
-
-    fn transport(&self, ca_file: Option<PathBuf>) -> Result<Arc<Transport>, SourceError> {
+    pub(super) fn transport(&self, ca_file: Option<PathBuf>) -> Result<Arc<Transport>, SourceError> {
         let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(transport) = transports.get(&ca_file) {
             return Ok(Arc::clone(transport));
@@ -157,6 +122,47 @@ impl Registry {
         answer.drain();
         request.authorization = Some(grant.header);
         self.transport.send(&request)
+    }
+
+    /// Asks for a part of a blob, and tells what the answer gives.
+    fn ask_part(
+        &self,
+        repository: &str,
+        descriptor: &Descriptor,
+        part: &Range<u64>,
+    ) -> Result<(Given, Answer), SourceError> {
+        let url = self.endpoint.api(repository, BLOBS, &descriptor.digest.to_string());
+        let wanted = Part::of(part.clone(), descriptor.size);
+        let mut request = Request::new(Method::GET, url);
+        request.part = Some(wanted.clone());
+        let answer = self.authorized(repository, request)?;
+        Ok((wanted.given(&answer), answer))
+    }
+
+    /// Opens a part of a blob; where the registry cannot begin there, the whole, past what lies before.
+    fn open_part(
+        &self,
+        repository: &str,
+        descriptor: &Descriptor,
+        part: Range<u64>,
+    ) -> Result<BlobPart, SourceError> {
+        if part == (0..descriptor.size) {
+            return Ok(BlobPart::exact(Body::new(self.open(repository, BLOBS, descriptor)?, u64::MAX)));
+        }
+        let (given, answer) = self.ask_part(repository, descriptor, &part)?;
+        let whole = match given {
+            Given::Part { bytes, .. } => {
+                let length = bytes.end - bytes.start;
+                return Ok(BlobPart::exact(Body::new(answer, u64::MAX).take(length)));
+            }
+            Given::Whole => check_length(answer, descriptor)?,
+            Given::NoSuchBytes { .. } | Given::Other => {
+                answer.drain();
+                self.open(repository, BLOBS, descriptor)?
+            }
+            Given::Refusal => return Err(self.refused(repository, answer)),
+        };
+        Ok(BlobPart::of_whole(Body::new(whole, u64::MAX), part))
     }
 
     /// Asks as [`Self::ask`] does; an answer other than 200 is an error.
@@ -214,16 +220,7 @@ impl Registry {
     }
 
     fn open(&self, repository: &str, kind: &str, descriptor: &Descriptor) -> Result<Answer, SourceError> {
-        let answer = self.get(repository, kind, &descriptor.digest.to_string())?;
-        if let Some(length) = answer.announced_length().filter(|length| *length != descriptor.size) {
-            return Err(invalid(format!(
-                "the answer to {} is {length} bytes long instead of {}{}",
-                answer.origin,
-                descriptor.size,
-                if is_web_page(&answer) { ": it is a web page" } else { "" }
-            )));
-        }
-        Ok(answer)
+        check_length(self.get(repository, kind, &descriptor.digest.to_string())?, descriptor)
     }
 
     fn read_manifest(&self, repository: &str, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
@@ -260,16 +257,15 @@ impl ImageSource for Registry {
             .map_err(|error| while_doing(&format!("cannot get a manifest of `{reference}`"), error))
     }
 
-    fn blob(
+    fn blob_part(
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        part: Range<u64>,
+    ) -> Result<BlobPart, SourceError> {
         let repository = self.endpoint.repository(reference.repository());
-        let answer = self
-            .open(&repository, BLOBS, descriptor)
-            .map_err(|error| while_doing(&format!("cannot get a blob of `{reference}`"), error))?;
-        Ok(Box::new(Body::new(answer, u64::MAX)))
+        self.open_part(&repository, descriptor, part)
+            .map_err(|error| while_doing(&format!("cannot get a blob of `{reference}`"), error))
     }
 }
 
@@ -287,6 +283,18 @@ pub(super) fn while_doing(what: &str, error: SourceError) -> SourceError {
 
 pub(super) fn invalid(message: String) -> SourceError {
     SourceError::new(SourceErrorKind::Invalid, message)
+}
+
+fn check_length(answer: Answer, descriptor: &Descriptor) -> Result<Answer, SourceError> {
+    if let Some(length) = answer.announced_length().filter(|length| *length != descriptor.size) {
+        return Err(invalid(format!(
+            "the answer to {} is {length} bytes long instead of {}{}",
+            answer.origin,
+            descriptor.size,
+            if is_web_page(&answer) { ": it is a web page" } else { "" }
+        )));
+    }
+    Ok(answer)
 }
 
 fn is_web_page(answer: &Answer) -> bool {

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::blocking::{self, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE,
+};
 use reqwest::{Method, NoProxy, Proxy, StatusCode, Url};
 
 use super::endpoint::shown;
 use super::fault::Fault;
+use super::part::Part;
 use super::{ClientOptions, Proxies, tls};
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::secrets::SecretText;
@@ -32,6 +35,8 @@ pub(super) struct Request {
     pub(super) url: Url,
     /// The media types that are understood, if that matters.
     pub(super) accept: Option<String>,
+    /// The part that is wanted, if it is not the whole.
+    pub(super) part: Option<Part>,
     /// The credentials, marked as sensitive.
     pub(super) authorization: Option<HeaderValue>,
     /// A form to send. Redirects are not followed with it: it holds credentials.
@@ -99,7 +104,7 @@ impl Read for FilePart {
 impl Request {
     /// Returns a request without credentials.
     pub(super) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, accept: None, authorization: None, form: None, upload: None }
+        Self { method, url, accept: None, part: None, authorization: None, form: None, upload: None }
     }
 
     /// Returns `METHOD url`, without secrets.
@@ -258,6 +263,8 @@ fn headers(request: &Request) -> HeaderMap {
     for (name, value) in [
         (ACCEPT, accept),
         (AUTHORIZATION, request.authorization.clone()),
+        (RANGE, request.part.as_ref().map(Part::range).as_ref().and_then(text)),
+        (IF_RANGE, request.part.as_ref().and_then(Part::validator).and_then(text)),
         (CONTENT_TYPE, form.or(kind)),
         (CONTENT_RANGE, range),
     ] {

@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::oci::BlobPart;
 use crate::oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 
 /// Contents in memory; notes what it is asked for.
@@ -27,12 +28,13 @@ impl ImageSource for Memory {
         self.contents.lock().unwrap().get(digest).cloned().ok_or_else(missing)
     }
 
-    fn blob(
+    fn blob_part(
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
-    ) -> Result<Box<dyn std::io::Read + Send>, SourceError> {
-        Ok(Box::new(std::io::Cursor::new(self.manifest(reference, descriptor)?)))
+        part: std::ops::Range<u64>,
+    ) -> Result<BlobPart, SourceError> {
+        Ok(BlobPart::of_whole(std::io::Cursor::new(self.manifest(reference, descriptor)?), part))
     }
 }
 

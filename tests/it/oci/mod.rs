@@ -14,7 +14,7 @@ use seedkit::oci::layout::{LayoutIndex, LayoutWriter};
 use seedkit::oci::{Graph, ImageSource, LayoutSource, Reference, graph};
 use serde_json::Value;
 
-use crate::support::images::{Image, attested_index, image, index, layer, zstd_layer};
+use crate::support::images::{Image, attested_index, image, index, large_layer, layer, zstd_layer};
 use crate::support::mirror::Mirror;
 use crate::support::oracle;
 
@@ -214,4 +214,26 @@ fn a_layout_has_sorted_images_no_empty_folders_and_shares_its_files_with_the_sto
     let names = index["manifests"].as_array().unwrap().iter();
     let names: Vec<_> = names.map(|image| &image["annotations"]["io.containerd.image.name"]).collect();
     assert_eq!(names, ["quay.io/a/a:1", "quay.io/z/z:1"]);
+}
+
+#[test]
+fn a_part_of_a_blob_is_the_same_bytes_in_a_folder_and_in_archives() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let image = image("linux", "amd64", &[large_layer(3, 100_000)]);
+    let sources = [
+        LayoutSource::folder(&copied_by_skopeo(&image, "oci", folders[0].path())).unwrap(),
+        LayoutSource::oci_archive(&copied_by_skopeo(&image, "oci-archive", folders[1].path())).unwrap(),
+    ];
+    let reference: Reference = NAME.parse().unwrap();
+    let blob = &image.blobs.iter().max_by_key(|blob| blob.bytes.len()).unwrap();
+    for source in sources {
+        let end = blob.descriptor.size;
+        for part in [0..end, 0..7, 5_000..60_000, end - 1..end] {
+            let mut bytes = Vec::new();
+            let mut opened = source.blob_part(&reference, &blob.descriptor, part.clone()).unwrap();
+            opened.reader.read_to_end(&mut bytes).unwrap();
+            assert!(bytes == blob.bytes[part.start as usize..part.end as usize], "{part:?}");
+            assert_eq!(opened.skipped, 0);
+        }
+    }
 }

@@ -83,6 +83,11 @@ impl Answer {
         Self::new(307, "").header("Location", location)
     }
 
+    /// Answers with another status.
+    pub(crate) fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
     /// Adds a header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));

@@ -327,6 +327,15 @@ fn hint_of_graph(error: &GraphError) -> Option<String> {
         GraphError::NoSuchPlatform { .. } => {
             Some("take the platform out of `platforms`, or choose an image that has it".to_owned())
         }
+        GraphError::Attachments { source, .. } => {
+            let first = hint_of_source(source).map(|hint| format!("{hint}; or "));
+            let without = "leave signatures out with `images.signatures: false`";
+            Some(format!("{}{without}", first.unwrap_or_default()))
+        }
+        GraphError::NotAttached { .. } => Some(
+            "leave signatures out with `images.signatures: false`, or ask who keeps the repository"
+                .to_owned(),
+        ),
         GraphError::Manifest { .. } | GraphError::SizesDiffer { .. } | GraphError::TooLarge { .. } => None,
     }
 }

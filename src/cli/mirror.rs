@@ -28,6 +28,7 @@ pub(super) struct MirrorArguments {
 struct MirrorResult {
     output: String,
     images: usize,
+    attached: usize,
     fetched: u64,
     bytes: u64,
     present: u64,
@@ -53,6 +54,7 @@ pub(super) fn run(arguments: MirrorArguments, session: &Session) -> anyhow::Resu
     let result = MirrorResult {
         output: output.display().to_string(),
         images: mirrored.images.len(),
+        attached: mirrored.attached.len(),
         fetched: mirrored.fetched,
         bytes: mirrored.bytes,
         present: mirrored.present,

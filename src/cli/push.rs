@@ -55,6 +55,7 @@ struct PushResult {
     kit: String,
     registry: String,
     images: Vec<ImageResult>,
+    attached: u64,
     uploaded: u64,
     mounted: u64,
     bytes: u64,
@@ -112,22 +113,29 @@ pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result
     if !session.global.json {
         return ui::print(&format!("{}: {}\n", endpoint.url(), summary(&pushed)));
     }
-    let Pushed { images, uploaded, mounted, bytes } = pushed;
+    let Pushed { images, attached, uploaded, mounted, bytes } = pushed;
     let image = |PushedImage { reference, name, digest, is_narrowed, was_present }| {
         let (reference, digest) = (reference.to_string(), digest.to_string());
         ImageResult { reference, name, digest, is_narrowed, was_present }
     };
     let images = images.into_iter().map(image).collect();
     let (kit, registry) = (kit.display().to_string(), endpoint.url().to_owned());
-    ui::print_json("push", PushResult { kit, registry, images, uploaded, mounted, bytes })
+    ui::print_json("push", PushResult { kit, registry, images, attached, uploaded, mounted, bytes })
 }
 
 fn summary(pushed: &Pushed) -> String {
-    let Pushed { images, uploaded, mounted, bytes } = pushed;
+    let Pushed { images, attached, uploaded, mounted, bytes } = pushed;
     let present = images.iter().filter(|image| image.was_present).count();
     let uploaded = counted(usize::try_from(*uploaded).unwrap_or(usize::MAX), "blob");
+    let attached = match attached {
+        0 => String::new(),
+        number => format!(
+            " and {} attached to them",
+            counted(usize::try_from(*number).unwrap_or(usize::MAX), "manifest")
+        ),
+    };
     format!(
-        "{}, {present} there already; {uploaded} sent ({}), {mounted} mounted",
+        "{}{attached}, {present} there already; {uploaded} sent ({}), {mounted} mounted",
         counted(images.len(), "image"),
         Bytes(*bytes)
     )

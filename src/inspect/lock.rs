@@ -17,6 +17,8 @@ pub struct Lock {
     pub epoch: Epoch,
     /// The platforms.
     pub platforms: Vec<String>,
+    /// Whether what is attached to the images is locked with them.
+    pub signatures: bool,
     /// The bytes of all images, layers that they share counted once.
     pub image_size: u64,
     /// The images.
@@ -41,6 +43,8 @@ pub struct PinnedImage {
     pub total_size: u64,
     /// The runnable image of each platform.
     pub platforms: BTreeMap<String, Digest>,
+    /// How many signatures, attestations and the like are attached to it.
+    pub attached: usize,
 }
 
 /// One file of a lock.
@@ -97,10 +101,11 @@ pub(super) fn is_lock(text: &str) -> bool {
 
 /// Reads a lock.
 pub(super) fn read(text: &str) -> Result<Lock, LockfileError> {
-    let Lockfile { epoch, platforms, image_size, files, images, packages } = text.parse()?;
+    let Lockfile { epoch, platforms, signatures, image_size, files, images, packages } = text.parse()?;
     Ok(Lock {
         epoch,
         platforms: platforms.iter().map(ToString::to_string).collect(),
+        signatures,
         image_size,
         images: images.into_iter().map(image).collect(),
         files: files.into_iter().map(file).collect(),
@@ -109,9 +114,20 @@ pub(super) fn read(text: &str) -> Result<Lock, LockfileError> {
 }
 
 fn image(image: LockedImage) -> PinnedImage {
-    let LockedImage { reference, destination, media_type: _, digest, size: _, total_size, platforms } = image;
+    let LockedImage {
+        reference,
+        destination,
+        media_type: _,
+        digest,
+        size: _,
+        total_size,
+        manifests: _,
+        platforms,
+        attached,
+    } = image;
     let platforms = platforms.into_iter().map(|(platform, digest)| (platform.to_string(), digest)).collect();
-    PinnedImage { reference: reference.to_string(), destination, digest, total_size, platforms }
+    let (reference, attached) = (reference.to_string(), attached.len());
+    PinnedImage { reference, destination, digest, total_size, platforms, attached }
 }
 
 fn file(file: LockedFile) -> PinnedFile {

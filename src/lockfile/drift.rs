@@ -43,6 +43,12 @@ pub enum Drift {
     /// The lock has a platform that the spec does not.
     #[error("platform `{0}` is locked, and no longer wanted")]
     PlatformRemoved(Platform),
+    /// The spec wants signatures, and nobody looked for them.
+    #[error("signatures are not locked")]
+    SignaturesAdded,
+    /// The lock has signatures, and the spec does not want them.
+    #[error("signatures are locked, and no longer wanted")]
+    SignaturesRemoved,
     /// An image is not locked.
     #[error("image `{reference}` ({origin}) is not locked")]
     ImageAdded {
@@ -103,6 +109,11 @@ impl Lockfile {
     /// Compares the lock with what the spec wants now; all differences are returned, sorted by kind.
     pub fn check(self, wanted: &Wanted) -> Result<Locked, Vec<Drift>> {
         let mut drift = self.platform_drift(wanted);
+        drift.extend(match (wanted.signatures, self.signatures) {
+            (true, false) => Some(Drift::SignaturesAdded),
+            (false, true) => Some(Drift::SignaturesRemoved),
+            (true, true) | (false, false) => None,
+        });
         drift.extend(self.file_drift(wanted));
         drift.extend(self.image_drift(wanted));
         drift.extend(self.package_drift(wanted));
@@ -178,6 +189,18 @@ mod tests {
     #[test]
     fn a_lock_that_fits_is_locked() {
         assert_eq!(lockfile().check(&wanted()).unwrap().lockfile(), &lockfile());
+    }
+
+    #[test]
+    fn signatures_are_locked_where_they_are_wanted_and_nowhere_else() {
+        for (wants, has, expected) in [
+            (true, false, "signatures are not locked"),
+            (false, true, "signatures are locked, and no longer wanted"),
+        ] {
+            let wanted = Wanted { signatures: wants, ..wanted() };
+            let drift = Lockfile { signatures: has, ..lockfile() }.check(&wanted).unwrap_err();
+            assert_eq!(drift.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A small lock for the tests of this module.
 
 use super::{
-    FileRole, LockedFile, LockedImage, LockedIndex, LockedPackage, LockedPackages, Lockfile, LooseFile,
-    PackageOrigin, PackageRequest, Wanted, WantedFile, WantedImage,
+    FileRole, LockedAttachment, LockedFile, LockedImage, LockedIndex, LockedPackage, LockedPackages,
+    Lockfile, LooseFile, PackageOrigin, PackageRequest, Wanted, WantedFile, WantedImage,
 };
 use crate::digest::Digest;
 use crate::epoch::Epoch;
@@ -19,11 +19,14 @@ pub(super) fn lockfile() -> Lockfile {
         digest: digest.clone(),
         size: 1,
         total_size: 2,
+        manifests: Some(1),
         platforms: [(platform.clone(), digest.clone())].into(),
+        attached: Vec::new(),
     };
     Lockfile {
         epoch: Epoch::try_from(1_763_683_200).unwrap(),
         platforms: vec![platform.clone()],
+        signatures: false,
         image_size: 4,
         files: vec![LockedFile {
             role: FileRole::File("/opt/a \"quoted\" name\\한글".to_owned()),
@@ -34,6 +37,22 @@ pub(super) fn lockfile() -> Lockfile {
         images: vec![image("docker.io/a/b:1"), image("quay.io/a/b:1")],
         packages: None,
     }
+}
+
+/// Returns a lock whose first image is signed in both ways.
+pub(super) fn signed() -> Lockfile {
+    let mut lockfile = Lockfile { signatures: true, ..lockfile() };
+    let subject = lockfile.images[0].digest.clone();
+    let attached = |tag: Option<String>, text: &str| LockedAttachment {
+        subject: subject.clone(),
+        tag,
+        digest: Digest::sha256(text.as_bytes()),
+        media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+        size: 7,
+    };
+    let tag = format!("sha256-{}.sig", subject.hex());
+    lockfile.images[0].attached = vec![attached(None, "bill"), attached(Some(tag), "signature")];
+    lockfile
 }
 
 /// Returns what the lock's spec wants.
@@ -48,6 +67,7 @@ pub(super) fn wanted() -> Wanted {
         |file: &LockedFile| WantedFile { role: file.role.clone(), source: file.source.clone(), sha256: None };
     Wanted {
         platforms: lockfile.platforms.clone(),
+        signatures: lockfile.signatures,
         images: lockfile.images.iter().map(image).collect(),
         files: lockfile.files.iter().map(file).collect(),
         packages: None,

@@ -8,11 +8,12 @@
 //!
 //! # Grammar
 //!
-//! TOML with the keys `version`, `epoch`, `platforms`, `image-size`, then `[[file]]` and `[[image]]` tables, and, where
-//! the spec asks for ops packages, one `[packages]` table with `[[index]]` and `[[package]]` tables after it; each with
-//! all of its keys in a fixed order. Unknown keys are refused: a newer seedkit may mean something by them.
+//! TOML with the keys `version`, `epoch`, `platforms`, `signatures`, `image-size`, then `[[file]]` and `[[image]]` tables,
+//! and, where the spec asks for ops packages, one `[packages]` table with `[[index]]` and `[[package]]` tables after it;
+//! each with all of its keys in a fixed order. Unknown keys are refused: a newer seedkit may mean something by them.
 //!
-//! Version 1 is the same without ops packages; it is read, and never written.
+//! Version 2 is the same without `signatures`, `manifests` and `[[image.attached]]`; version 1 is version 2 without ops
+//! packages. Both are read, and never written.
 
 mod drift;
 #[cfg(test)]
@@ -33,13 +34,18 @@ pub use packages::{
 
 use crate::digest::Digest;
 use crate::epoch::Epoch;
+use crate::oci::attached::Attachment;
 use crate::oci::{Platform, Reference};
+use crate::store::Descriptor;
 
 /// The version of the format that this seedkit writes; it reads those before it too.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The last version of the format that had no ops packages.
 const VERSION_WITHOUT_PACKAGES: u32 = 1;
+
+/// The last version of the format that knew nothing of signatures.
+const VERSION_WITHOUT_SIGNATURES: u32 = 2;
 
 /// The name a lock has beside its spec.
 pub const FILE_NAME: &str = "seedkit.lock";
@@ -51,7 +57,9 @@ pub struct Lockfile {
     pub epoch: Epoch,
     /// The platforms, sorted.
     pub platforms: Vec<Platform>,
-    /// The bytes of all images, layers that they share counted once.
+    /// Whether what is attached to the images was looked for, and is locked with them.
+    pub signatures: bool,
+    /// The bytes of all images and of what is attached to them, what they share counted once.
     pub image_size: u64,
     /// The files, sorted by role.
     pub files: Vec<LockedFile>,
@@ -90,11 +98,49 @@ pub struct LockedImage {
     pub digest: Digest,
     /// The root manifest's length in bytes.
     pub size: u64,
-    /// The bytes of all manifests and blobs that the build takes.
+    /// The bytes of all manifests and blobs that the build takes, those of what is attached too.
     pub total_size: u64,
+    /// How many manifests that are, each a request; old locks do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<u64>,
     /// The runnable image of each platform; empty for artifacts such as charts.
     #[serde(default)]
     pub platforms: BTreeMap<Platform, Digest>,
+    /// What is attached to its manifests, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached: Vec<LockedAttachment>,
+}
+
+/// A signature, an attestation, a bill of materials: something attached to an image, pinned.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LockedAttachment {
+    /// The manifest that it is about.
+    pub subject: Digest,
+    /// The tag that it is known by, which is made of its subject; without one it names its subject itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Its own manifest.
+    pub digest: Digest,
+    /// The media type of its manifest.
+    pub media_type: String,
+    /// Its manifest's length in bytes.
+    pub size: u64,
+}
+
+impl From<Attachment> for LockedAttachment {
+    fn from(attachment: Attachment) -> Self {
+        let Attachment { subject, tag, descriptor: Descriptor { media_type, digest, size } } = attachment;
+        Self { subject, tag, digest, media_type, size }
+    }
+}
+
+impl LockedAttachment {
+    /// Returns what a source is asked for.
+    pub fn attachment(&self) -> Attachment {
+        let Self { subject, tag, digest, media_type, size } = self.clone();
+        Attachment { subject, tag, descriptor: Descriptor { media_type, digest, size } }
+    }
 }
 
 /// What a file of the kit is for.
@@ -153,6 +199,8 @@ impl TryFrom<String> for FileRole {
 pub struct Wanted {
     /// The platforms.
     pub platforms: Vec<Platform>,
+    /// Whether what is attached to the images comes along.
+    pub signatures: bool,
     /// The images.
     pub images: Vec<WantedImage>,
     /// The files.
@@ -211,8 +259,13 @@ impl Lockfile {
         self.files.iter().find(|file| file.role == *role)
     }
 
-    /// Returns whether both locks pin the same content; the epoch does not matter.
+    /// Returns whether both locks pin the same content; the epoch does not matter, nor what old locks do not say.
     pub fn pins_same_content(&self, other: &Self) -> bool {
-        Self { epoch: other.epoch, ..self.clone() } == *other
+        let pinned = |lockfile: &Self| {
+            let mut lockfile = Self { epoch: other.epoch, ..lockfile.clone() };
+            lockfile.images.iter_mut().for_each(|image| image.manifests = None);
+            lockfile
+        };
+        pinned(self) == pinned(other)
     }
 }

@@ -6,11 +6,13 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::{
-    LockedFile, LockedImage, LockedIndex, LockedPackage, LockedPackages, Lockfile, LockfileError,
-    PackageOrigin, PackageRequest, VERSION, VERSION_WITHOUT_PACKAGES,
+    LockedAttachment, LockedFile, LockedImage, LockedIndex, LockedPackage, LockedPackages, Lockfile,
+    LockfileError, PackageOrigin, PackageRequest, VERSION, VERSION_WITHOUT_PACKAGES,
+    VERSION_WITHOUT_SIGNATURES,
 };
 use crate::epoch::Epoch;
 use crate::oci::Platform;
+use crate::oci::attached::subject_of_tag;
 
 const HEADER: &str = "\
 # Made by `seedkit lock`: what seedkit.yaml resolved to. Review it and commit it; do not edit it by hand.
@@ -28,6 +30,7 @@ struct Document {
     version: u32,
     epoch: Epoch,
     platforms: Vec<Platform>,
+    signatures: Option<bool>,
     #[serde(rename = "image-size")]
     image_size: u64,
     #[serde(default, rename = "file")]
@@ -50,7 +53,7 @@ impl FromStr for Lockfile {
         // The version first: the rest of a newer lock may be anything.
         let versioned: Versioned = toml::from_str(text).map_err(malformed)?;
         match versioned.version {
-            Some(VERSION_WITHOUT_PACKAGES | VERSION) => {}
+            Some(VERSION_WITHOUT_PACKAGES..=VERSION) => {}
             Some(found) => return Err(LockfileError::Version { found }),
             None => return Err(LockfileError::Malformed("it does not state its `version`".to_owned())),
         }
@@ -60,6 +63,7 @@ impl FromStr for Lockfile {
 
 impl Document {
     fn into_lockfile(self) -> Result<Lockfile, LockfileError> {
+        let signatures = self.signatures()?;
         let Self { version, epoch, mut platforms, image_size, mut files, mut images, .. } = self;
         let packages = match (self.request, self.indices, self.packages) {
             (None, indices, packages) if indices.is_empty() && packages.is_empty() => None,
@@ -67,15 +71,16 @@ impl Document {
                 Some(LockedPackages::new(request, indices, packages))
             }
             (None, ..) => {
-                return malformed_packages("it has `[[index]]` or `[[package]]` without `[packages]`");
+                return malformed("it has `[[index]]` or `[[package]]` without `[packages]`");
             }
             (Some(_), ..) => {
-                return malformed_packages("it has `[packages]`, which its `version` does not know");
+                return malformed("it has `[packages]`, which its `version` does not know");
             }
         };
         platforms.sort();
         files.sort_by(|one, other| one.role.cmp(&other.role));
         images.sort_by(|one, other| one.reference.cmp(&other.reference));
+        images.iter_mut().for_each(|image| image.attached.sort());
         let file = files.windows(2).find(|pair| pair[0].role == pair[1].role);
         let image = images.windows(2).find(|pair| pair[0].reference == pair[1].reference);
         let twice = file
@@ -84,12 +89,41 @@ impl Document {
             .or_else(|| packages.as_ref().and_then(LockedPackages::duplicate));
         match twice {
             Some(name) => Err(LockfileError::Duplicate { name }),
-            None => Ok(Lockfile { epoch, platforms, image_size, files, images, packages }),
+            None => Ok(Lockfile { epoch, platforms, signatures, image_size, files, images, packages }),
         }
     }
 }
 
-fn malformed_packages<T>(reason: &str) -> Result<T, LockfileError> {
+impl Document {
+    /// Returns whether signatures were looked for; what an old version cannot say is refused.
+    fn signatures(&self) -> Result<bool, LockfileError> {
+        let says_more = |image: &LockedImage| image.manifests.is_some() || !image.attached.is_empty();
+        if self.version <= VERSION_WITHOUT_SIGNATURES {
+            return match self.signatures.is_some() || self.images.iter().any(says_more) {
+                true => malformed(
+                    "it has `signatures`, `manifests` or `attached`, which its `version` does not know",
+                ),
+                false => Ok(false),
+            };
+        }
+        let Some(signatures) = self.signatures else {
+            return malformed("it does not state its `signatures`");
+        };
+        let mut attached = self.images.iter().flat_map(|image| &image.attached);
+        let is_odd = |attached: &LockedAttachment| {
+            attached.tag.as_ref().is_some_and(|tag| subject_of_tag(tag).as_ref() != Some(&attached.subject))
+        };
+        match attached.clone().any(is_odd) {
+            true => malformed("it has an `attached` whose `tag` is not made of its `subject`"),
+            false if !signatures && attached.next().is_some() => {
+                malformed("it has `attached`, and says that `signatures` are false")
+            }
+            false => Ok(signatures),
+        }
+    }
+}
+
+fn malformed<T>(reason: &str) -> Result<T, LockfileError> {
     Err(LockfileError::Malformed(reason.to_owned()))
 }
 
@@ -106,11 +140,12 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
 impl fmt::Display for Lockfile {
     /// Writes the canonical text.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { epoch, platforms, image_size, files, images, packages } = self;
+        let Self { epoch, platforms, signatures, image_size, files, images, packages } = self;
         let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
         write!(formatter, "{HEADER}\nversion = {VERSION}\n")?;
         writeln!(formatter, "epoch = {} # {epoch}", epoch.seconds())?;
-        writeln!(formatter, "platforms = {}\nimage-size = {image_size}", quote_list(&platforms))?;
+        writeln!(formatter, "platforms = {}\nsignatures = {signatures}", quote_list(&platforms))?;
+        writeln!(formatter, "image-size = {image_size}")?;
         files.iter().try_for_each(|file| write_file(formatter, file))?;
         images.iter().try_for_each(|image| write_image(formatter, image))?;
         packages.iter().try_for_each(|packages| write_packages(formatter, packages))
@@ -125,7 +160,17 @@ fn write_file(formatter: &mut fmt::Formatter<'_>, file: &LockedFile) -> fmt::Res
 }
 
 fn write_image(formatter: &mut fmt::Formatter<'_>, image: &LockedImage) -> fmt::Result {
-    let LockedImage { reference, destination, media_type, digest, size, total_size, platforms } = image;
+    let LockedImage {
+        reference,
+        destination,
+        media_type,
+        digest,
+        size,
+        total_size,
+        manifests,
+        platforms,
+        attached,
+    } = image;
     writeln!(formatter, "\n[[image]]\nreference = {}", quote(&reference.to_string()))?;
     if let Some(destination) = destination {
         writeln!(formatter, "destination = {}", quote(destination))?;
@@ -133,12 +178,22 @@ fn write_image(formatter: &mut fmt::Formatter<'_>, image: &LockedImage) -> fmt::
     writeln!(formatter, "digest = {}", quote(&digest.to_string()))?;
     writeln!(formatter, "media-type = {}", quote(media_type))?;
     writeln!(formatter, "size = {size}\ntotal-size = {total_size}")?;
+    manifests.iter().try_for_each(|manifests| writeln!(formatter, "manifests = {manifests}"))?;
     if !platforms.is_empty() {
         writeln!(formatter, "[image.platforms]")?;
     }
     platforms.iter().try_for_each(|(platform, digest)| {
         writeln!(formatter, "{} = {}", quote(&platform.to_string()), quote(&digest.to_string()))
-    })
+    })?;
+    attached.iter().try_for_each(|attached| write_attached(formatter, attached))
+}
+
+fn write_attached(formatter: &mut fmt::Formatter<'_>, attached: &LockedAttachment) -> fmt::Result {
+    let LockedAttachment { subject, tag, digest, media_type, size } = attached;
+    writeln!(formatter, "[[image.attached]]\nsubject = {}", quote(&subject.to_string()))?;
+    tag.iter().try_for_each(|tag| writeln!(formatter, "tag = {}", quote(tag)))?;
+    writeln!(formatter, "digest = {}", quote(&digest.to_string()))?;
+    writeln!(formatter, "media-type = {}\nsize = {size}", quote(media_type))
 }
 
 fn write_packages(formatter: &mut fmt::Formatter<'_>, packages: &LockedPackages) -> fmt::Result {
@@ -213,162 +268,4 @@ fn escape(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::digest::Digest;
-    use crate::lockfile::fixture::{lockfile, packages};
-
-    fn with_packages() -> Lockfile {
-        Lockfile { packages: Some(packages()), ..lockfile() }
-    }
-
-    fn error(text: &str) -> LockfileError {
-        text.parse::<Lockfile>().unwrap_err()
-    }
-
-    #[test]
-    fn a_lock_reads_back_as_it_was_written() {
-        for lockfile in [lockfile(), with_packages()] {
-            let text = lockfile.to_string();
-            assert_eq!(text.parse::<Lockfile>().unwrap(), lockfile);
-            assert_eq!(text.parse::<Lockfile>().unwrap().to_string(), text);
-        }
-    }
-
-    #[test]
-    fn packages_are_written_after_the_images_each_key_on_a_line_in_a_fixed_order() {
-        let text = with_packages().to_string();
-        let [one, other] = [b"amd64".as_slice(), b"jq"].map(Digest::sha256);
-        let expected = format!(
-            r#"
-[packages]
-suite = "bookworm"
-names = ["htop", "jq=1.6-2.1"]
-recommends = false
-baseline = "priority important"
-sources = ["https://mirror.example/debian bookworm main", "file:lab bookworm main"]
-extra = ["a b.deb {extra}"]
-
-[[index]]
-suite = "bookworm"
-component = "main"
-architecture = "amd64"
-url = "https://mirror.example/debian"
-date = 1763600000 # 2025-11-20T00:53:20Z
-release = "{release}"
-signers = ["4CB50190207B4758A3F73A796ED0E7B82643E131"]
-path = "main/binary-amd64/Packages.gz"
-size = 5
-digest = "{one}"
-"#,
-            extra = Digest::sha256(b"extra"),
-            release = Digest::sha256(b"release"),
-        );
-        let (before, after) = text.split_at(text.find("\n[packages]").unwrap());
-        assert_eq!(before, lockfile().to_string());
-        assert_eq!(
-            after
-                .split_once(
-                    "\n[[index]]\nsuite = \"bookworm\"\ncomponent = \"main\"\narchitecture = \"arm64\""
-                )
-                .unwrap()
-                .0,
-            expected
-        );
-        let package = &after[after.find("\n[[package]]").unwrap()..];
-        assert_eq!(
-            package.split_inclusive("\"requested\"\n").next().unwrap(),
-            format!(
-                r#"
-[[package]]
-target = "amd64"
-name = "jq"
-version = "1:1.6~\"rc\"-2.1+b2"
-architecture = "amd64"
-suite = "bookworm"
-url = "https://mirror.example/debian"
-path = "pool/main/j/jq/jq_1.6-2.1_amd64.deb"
-size = 6
-sha256 = "{other}"
-why = "requested"
-"#
-            )
-        );
-    }
-
-    #[test]
-    fn a_lock_of_version_1_is_read_and_written_as_version_2() {
-        let text = lockfile().to_string();
-        assert!(text.contains("\nversion = 2\n"));
-        let old: Lockfile = text.replace("version = 2\n", "version = 1\n").parse().unwrap();
-        assert_eq!(old, lockfile());
-        assert_eq!(old.to_string(), text);
-    }
-
-    #[test]
-    fn locks_that_this_version_does_not_understand_are_refused() {
-        let text = lockfile().to_string();
-        for version in [0, 3] {
-            let other = text.replace("version = 2\n", &format!("version = {version}\nsurprise = true\n"));
-            assert!(matches!(error(&other), LockfileError::Version { found } if found == version));
-        }
-        assert!(matches!(error(&text.replace("version = 2\n", "")), LockfileError::Malformed(_)));
-        assert!(matches!(error(&text.replace("epoch", "epok")), LockfileError::Malformed(_)));
-        assert!(matches!(error(&text.replace("quay.io", "docker.io")), LockfileError::Duplicate { .. }));
-        assert!(error(&text.replace("sha256:", "md5:")).to_string().contains("line "));
-    }
-
-    #[test]
-    fn packages_that_this_version_does_not_understand_are_refused() {
-        let text = with_packages().to_string();
-        let request = &text[text.find("[packages]").unwrap()..text.find("[[index]]").unwrap()];
-        for (found, replacement, reason) in [
-            ("version = 2\n", "version = 1\n", "it has `[packages]`, which its `version` does not know"),
-            (request, "", "it has `[[index]]` or `[[package]]` without `[packages]`"),
-            ("recommends = false\n", "", "missing field `recommends`"),
-            ("recommends =", "suggests = true\nrecommends =", "unknown field `suggests`"),
-            ("component =", "part =", "unknown field `part`"),
-            ("why = \"requested\"\n", "", "missing field `why`"),
-            ("date = 1763600000", "date = 7", "`7` is not a usable epoch"),
-            ("size = 6\n", "size = -6\n", "invalid value"),
-        ] {
-            assert!(text.contains(found), "{found}");
-            let error = error(&text.replace(found, replacement));
-            assert!(matches!(error, LockfileError::Malformed(_)), "{error}");
-            assert!(error.to_string().contains(reason), "{error} instead of {reason}");
-        }
-    }
-
-    #[test]
-    fn what_is_locked_twice_is_refused_by_name() {
-        let text = with_packages().to_string();
-        let extra = format!("extra = [\"a b.deb {}\"", Digest::sha256(b"extra"));
-        let other_extra = format!("{extra}, \"a b.deb {}\"", Digest::sha256(b"other"));
-        for (found, replacement, name) in [
-            ("name = \"libjq1\"", "name = \"jq\"", "amd64 jq"),
-            ("target = \"arm64\"", "target = \"amd64\"", "amd64 jq"),
-            (
-                "architecture = \"arm64\"",
-                "architecture = \"amd64\"",
-                "bookworm main amd64 https://mirror.example/debian",
-            ),
-            ("\"jq=1.6-2.1\"]", "\"htop\"]", "htop"),
-            (&extra, &other_extra, "a b.deb"),
-        ] {
-            assert!(text.contains(found), "{found}");
-            let error = error(&text.replace(found, replacement));
-            assert_eq!(error.to_string(), format!("the lock has `{name}` twice"));
-        }
-    }
-
-    #[test]
-    fn packages_belong_to_the_content_that_two_locks_share_and_the_epoch_does_not() {
-        let lockfile = with_packages();
-        let later = Lockfile { epoch: Epoch::try_from(1_800_000_000).unwrap(), ..lockfile.clone() };
-        assert!(later.pins_same_content(&lockfile));
-        let mut updated = lockfile.clone();
-        updated.packages.as_mut().unwrap().packages[0].version.push_str("+deb12u1");
-        assert!(!updated.pins_same_content(&lockfile));
-        assert!(!Lockfile { packages: None, ..lockfile.clone() }.pins_same_content(&lockfile));
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
+use super::attached::ATTACHED_LIMIT;
 use super::manifest::{Kind, MANIFEST_LIMIT, Manifest, ManifestError};
 use super::{ImageSource, Platform, Reference, SourceError, SourceErrorKind};
 use crate::digest::Digest;
@@ -81,6 +82,23 @@ pub enum GraphError {
         /// The other.
         second: u64,
     },
+    /// Nobody knows what is attached to it.
+    #[error("cannot find out what is attached to `{reference}`")]
+    Attachments {
+        /// The image.
+        reference: Reference,
+        /// Why.
+        #[source]
+        source: SourceError,
+    },
+    /// What is listed as attached to a manifest does not say so itself.
+    #[error("`{reference}` is listed as attached to {subject}, and does not say so itself")]
+    NotAttached {
+        /// The attached manifest.
+        reference: Reference,
+        /// The manifest that lists it.
+        subject: Digest,
+    },
     /// There is more than any honest image has.
     #[error("`{reference}` is larger than images are")]
     TooLarge {
@@ -115,6 +133,9 @@ pub enum Excess {
         "it has more than {MANIFEST_COUNT_LIMIT} manifests, or more than {MANIFEST_BYTES_LIMIT} bytes of them"
     )]
     Manifests,
+    /// Signatures and the like.
+    #[error("it has more than {ATTACHED_LIMIT} signatures, attestations and the like")]
+    Attached,
 }
 
 impl Graph {
@@ -149,6 +170,7 @@ impl Graph {
 /// Reads the graph of `reference` below `root` from `source`, narrowed to `platforms`.
 ///
 /// An image's platform is what its index states, else what its configuration says, as container runtimes have it.
+/// Without any platform nothing is left out: signatures and the like run nowhere.
 pub fn read(
     source: &dyn ImageSource,
     reference: &Reference,
@@ -157,8 +179,12 @@ pub fn read(
 ) -> Result<Graph, GraphError> {
     let mut walk = Walk { source, reference, nodes: Vec::new(), entered: BTreeSet::new(), bytes: 0 };
     walk.collect(root, 0)?;
-    let nodes = walk.nodes;
+    let mut nodes = walk.nodes;
     check_sizes(reference, root, &nodes)?;
+    if platforms.is_empty() {
+        nodes.iter_mut().for_each(|node| node.is_whole = true);
+        return Ok(Graph { nodes, platforms: BTreeMap::new() });
+    }
     let positions = (0..).zip(&nodes).map(|(at, node)| (node.descriptor.digest.clone(), at)).collect();
     let seen = BTreeSet::new();
     let mut narrowing = Narrowing { source, reference, platforms, nodes, positions, seen, found: Vec::new() };

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::attached::subject_of_tag;
 use super::layout::{LayoutIndex, blob_path};
 use super::{Kind, MANIFEST_LIMIT, Manifest, ManifestError, Reference};
 use crate::digest::Digest;
@@ -198,6 +199,19 @@ impl Inventory {
         for manifest in self.manifests.values() {
             if let Some(subject) = &manifest.subject {
                 attached.entry(subject.clone()).or_default().push(manifest);
+            }
+        }
+        attached
+    }
+
+    /// Returns what cosign attached to each manifest: its name, whose tag says what it is about, and its digest.
+    pub fn attached_by_tag(&self) -> BTreeMap<Digest, Vec<(&Reference, &Digest)>> {
+        let mut attached: BTreeMap<Digest, Vec<(&Reference, &Digest)>> = BTreeMap::new();
+        for (digest, names) in &self.roots {
+            for name in names {
+                if let Some(subject) = name.tag().and_then(subject_of_tag) {
+                    attached.entry(subject).or_default().push((name, digest));
+                }
             }
         }
         attached

@@ -87,6 +87,26 @@ impl LayoutIndex {
         }
     }
 
+    /// Returns the index with what is attached to its images: by name where it has a tag, else without one.
+    ///
+    /// [`CONTAINERD_NAME`] is left out: container runtimes would take these for images.
+    #[must_use]
+    pub fn with_attached<'a>(
+        mut self,
+        attached: impl IntoIterator<Item = (&'a Reference, &'a Descriptor)>,
+    ) -> Self {
+        let entry = |(reference, descriptor): (&Reference, &Descriptor)| {
+            let name = reference.tag().map(|_| (REF_NAME.to_owned(), reference.tagged_name()));
+            IndexEntry { descriptor: descriptor.clone(), annotations: name.into_iter().collect() }
+        };
+        let mut entries: Vec<IndexEntry> = attached.into_iter().map(entry).collect();
+        let key = |entry: &IndexEntry| (entry.annotations.clone(), entry.descriptor.clone());
+        entries.sort_by_key(key);
+        entries.dedup();
+        self.manifests.extend(entries);
+        self
+    }
+
     /// Returns the document's bytes.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("strings and numbers always become JSON")

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
 use super::layout::{CONTAINERD_NAME, IndexEntry, LayoutIndex, REF_NAME, blob_path};
-use super::manifest::{MANIFEST_LIMIT, media_type};
+use super::manifest::{MANIFEST_LIMIT, Manifest, media_type};
 use super::source_files::{SourceFiles, SourceFilesError};
-use super::{BlobPart, ImageSource, Reference, SourceError, SourceErrorKind};
+use super::{AttachmentSource, BlobPart, ImageSource, Reference, SourceError, SourceErrorKind};
 use crate::digest::{Digest, Hasher};
 use crate::store::{Descriptor, VerifyReader};
 
@@ -45,6 +46,8 @@ pub struct LayoutSource {
     made: BTreeMap<Digest, Vec<u8>>,
     /// Contents whose files are not named by their digest: those of `docker save`.
     names: BTreeMap<Digest, String>,
+    /// The images that name a subject, by subject; read when first asked for.
+    referrers: Mutex<Option<BTreeMap<Digest, Vec<Descriptor>>>>,
 }
 
 impl LayoutSource {
@@ -60,7 +63,12 @@ impl LayoutSource {
 
     fn open(files: SourceFiles) -> Result<Self, SourceError> {
         let index: LayoutIndex = read_document(&files, "index.json")?;
-        Ok(Self { files, images: index.manifests, made: BTreeMap::new(), names: BTreeMap::new() })
+        Ok(Self::of(files, index.manifests))
+    }
+
+    fn of(files: SourceFiles, images: Vec<IndexEntry>) -> Self {
+        let (made, names, referrers) = Default::default();
+        Self { files, images, made, names, referrers }
     }
 
     /// Opens an archive of `docker save` (`docker-archive:FILE`).
@@ -70,7 +78,7 @@ impl LayoutSource {
     pub fn docker_archive(path: &Path) -> Result<Self, SourceError> {
         let files = SourceFiles::archive(path)?;
         let saved: Vec<SavedImage> = read_document(&files, "manifest.json")?;
-        let mut source = Self { files, images: Vec::new(), made: BTreeMap::new(), names: BTreeMap::new() };
+        let mut source = Self::of(files, Vec::new());
         let mut hashed = BTreeMap::new();
         for image in saved {
             source.add_saved(image, &mut hashed)?;
@@ -247,5 +255,41 @@ impl ImageSource for LayoutSource {
         }
         let length = part.end - part.start;
         Ok(BlobPart::exact(self.open_content(descriptor, part.start)?.take(length)))
+    }
+}
+
+impl AttachmentSource for LayoutSource {
+    fn tagged(&self, reference: &Reference, tag: &str) -> Result<Option<Descriptor>, SourceError> {
+        let is_it = |name: Reference| name.name() == reference.name() && name.tag() == Some(tag);
+        let found = self.images.iter().find(|entry| entry.references().any(is_it));
+        Ok(found.map(|entry| entry.descriptor.clone()))
+    }
+
+    fn referrers(&self, reference: &Reference, subject: &Digest) -> Result<Vec<Descriptor>, SourceError> {
+        let mut known = self.referrers.lock().unwrap_or_else(PoisonError::into_inner);
+        let referrers = match known.as_ref() {
+            Some(referrers) => referrers,
+            None => known.insert(self.read_referrers(reference)?),
+        };
+        Ok(referrers.get(subject).cloned().unwrap_or_default())
+    }
+}
+
+impl LayoutSource {
+    /// Reads every image of the index; those that name a subject stand in it beside the others.
+    fn read_referrers(
+        &self,
+        reference: &Reference,
+    ) -> Result<BTreeMap<Digest, Vec<Descriptor>>, SourceError> {
+        let mut referrers: BTreeMap<Digest, Vec<Descriptor>> = BTreeMap::new();
+        for IndexEntry { descriptor, .. } in &self.images {
+            let bytes = self.manifest(reference, descriptor)?;
+            // What is no manifest is an error of the image that it should be, not of this one.
+            let manifest = Manifest::parse(&bytes, Some(&descriptor.media_type)).ok();
+            if let Some(subject) = manifest.and_then(|manifest| manifest.subject) {
+                referrers.entry(subject.digest).or_default().push(descriptor.clone());
+            }
+        }
+        Ok(referrers)
     }
 }

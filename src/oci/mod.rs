@@ -5,6 +5,7 @@
 
 mod archive_members;
 pub mod archive_names;
+pub mod attached;
 pub mod graph;
 pub mod import;
 pub mod inventory;
@@ -17,6 +18,7 @@ mod source;
 mod source_files;
 
 pub(crate) use archive_members::resolve_link;
+pub use attached::AttachmentSource;
 pub use graph::Graph;
 pub use layout_source::LayoutSource;
 pub use manifest::{Child, Kind, MANIFEST_LIMIT, Manifest, ManifestError, media_type};

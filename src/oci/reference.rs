@@ -64,6 +64,12 @@ impl Reference {
         Self { digest: Some(digest), ..self.clone() }
     }
 
+    /// Returns another content of the same repository: by its digest, and a tag if it has one.
+    #[must_use]
+    pub fn sibling(&self, tag: Option<&str>, digest: Digest) -> Self {
+        Self { tag: tag.map(str::to_owned), digest: Some(digest), ..self.clone() }
+    }
+
     /// Returns the name under which a container runtime finds the image: `registry/repository:tag`.
     ///
     /// An image known by digest only gets a tag made from it: k3s and the kubelet's importers refuse names

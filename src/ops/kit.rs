@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::artifact::{Artifact, ArtifactList};
 use crate::digest::{Algorithm, Digest, Hasher};
-use crate::lockfile::{LockedFile, LockedImage, Lockfile};
+use crate::lockfile::{LockedAttachment, LockedFile, LockedImage, Lockfile};
 use crate::ops::{Equipment, parallel};
 use crate::spec::{Node, Role, Spec};
 use crate::verify::SUMS;
@@ -77,12 +77,40 @@ struct BillImage<'a> {
     digest: &'a Digest,
     total_size: u64,
     platforms: BTreeMap<String, &'a Digest>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attached: Vec<BillAttachment<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BillAttachment<'a> {
+    subject: &'a Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<&'a str>,
+    media_type: &'a str,
+    digest: &'a Digest,
+}
+
+impl<'a> BillAttachment<'a> {
+    fn of(attachment: &'a LockedAttachment) -> Self {
+        let LockedAttachment { subject, tag, digest, media_type, size: _ } = attachment;
+        Self { subject, tag: tag.as_deref(), media_type, digest }
+    }
 }
 
 impl<'a> BillImage<'a> {
     fn of(image: &'a LockedImage) -> Self {
-        let LockedImage { reference, destination, media_type, digest, size: _, total_size, platforms } =
-            image;
+        let LockedImage {
+            reference,
+            destination,
+            media_type,
+            digest,
+            size: _,
+            total_size,
+            manifests: _,
+            platforms,
+            attached,
+        } = image;
         Self {
             reference: reference.to_string(),
             destination: destination.as_deref(),
@@ -90,6 +118,7 @@ impl<'a> BillImage<'a> {
             digest,
             total_size: *total_size,
             platforms: platforms.iter().map(|(platform, digest)| (platform.to_string(), digest)).collect(),
+            attached: attached.iter().map(BillAttachment::of).collect(),
         }
     }
 }

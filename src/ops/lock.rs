@@ -1,14 +1,15 @@
 //! `seedkit lock`: every tag to its digest, every file to its hash, and one time for all.
 
+mod images;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::imagelist::{self, ImageList, ImageListError};
-use crate::lockfile::{Drift, FileRole, Locked, LockedFile, LockedImage, Lockfile, Wanted, WantedImage};
-use crate::oci::graph::{self, GraphError};
-use crate::oci::{ImageSource, Platform, Reference, SourceError, SourceErrorKind};
+use crate::lockfile::{Drift, FileRole, Locked, LockedFile, Lockfile, Wanted, WantedImage};
+use crate::oci::Reference;
 use crate::ops::files::{self, DocumentError, FileError, SpecFile};
 use crate::ops::k3s::{self, K3sError};
 use crate::ops::packages::{self, PackagesError};
@@ -17,6 +18,8 @@ use crate::ops::{Equipment, finding_event, parallel};
 use crate::progress::Event;
 use crate::spec::Spec;
 use crate::text::counted;
+
+pub use images::ImageFailure;
 
 /// Why a spec cannot be locked.
 #[derive(Debug, thiserror::Error)]
@@ -68,19 +71,6 @@ pub enum LockError {
     },
 }
 
-/// One image that cannot be resolved.
-#[derive(Debug, thiserror::Error)]
-#[error("`{reference}` ({origin})")]
-pub struct ImageFailure {
-    /// The image.
-    pub reference: Reference,
-    /// Who names it.
-    pub origin: String,
-    /// Why.
-    #[source]
-    pub source: GraphError,
-}
-
 /// Why a lock cannot be used for a build.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
@@ -97,7 +87,8 @@ pub enum CheckError {
 fn wanted(spec: &Spec, list: ImageList) -> Result<Wanted, LockError> {
     let files = files::of_spec(spec).iter().map(|file| file.wanted(spec)).collect();
     let packages = spec.packages.as_ref().map(|wanted| packages::request(spec, wanted)).transpose()?;
-    Ok(Wanted { platforms: spec.platforms.clone(), images: wanted_images(list)?, files, packages })
+    let (platforms, signatures) = (spec.platforms.clone(), spec.images.signatures);
+    Ok(Wanted { platforms, signatures, images: wanted_images(list)?, files, packages })
 }
 
 /// What is locked, and when.
@@ -128,19 +119,20 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Lockfile,
     let items = (wanted.images.len() + spec_files.len()) as u64;
     equipment.reporter.report(Event::Planned { bytes: 0, items });
     let files = resolve_files(&spec_files, spec, sources, equipment)?;
-    let resolved = resolve_images(&wanted.images, &spec.platforms, sources, equipment)?;
+    let resolved = images::resolve(&wanted.images, spec, sources, equipment)?;
     let locked_packages = previous.and_then(|previous| previous.packages.as_ref());
     let packages = match &spec.packages {
         Some(wanted) => Some(packages::resolve(spec, wanted, (sources, now, locked_packages), equipment)?),
         None => None,
     };
     let contents: BTreeMap<Digest, u64> =
-        resolved.iter().flat_map(|(_, contents)| contents.iter().cloned()).collect();
+        resolved.iter().flat_map(|(_, contents)| contents.clone()).collect();
     let images = resolved.into_iter().map(|(image, _)| image).collect();
     let mut platforms = spec.platforms.clone();
     platforms.sort();
     let image_size = contents.into_values().sum();
-    let mut lockfile = Lockfile { epoch, platforms, image_size, files, images, packages };
+    let signatures = wanted.signatures;
+    let mut lockfile = Lockfile { epoch, platforms, signatures, image_size, files, images, packages };
     lockfile.files.sort_by(|one, other| one.role.cmp(&other.role));
     lockfile.images.sort_by(|one, other| one.reference.cmp(&other.reference));
     // What it could not find out is said when something is built.
@@ -150,9 +142,6 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Lockfile,
     }
     Ok(lockfile)
 }
-
-/// An image, and the digests and sizes of all that it consists of.
-type Resolved = (LockedImage, Vec<(Digest, u64)>);
 
 /// Compares a lock with what the spec wants now, and with the local files as they are now.
 ///
@@ -258,79 +247,4 @@ fn resolve_files(
         Ok(locked)
     });
     results.into_iter().collect::<Result<_, FileError>>().map_err(LockError::File)
-}
-
-fn resolve_images(
-    wanted: &[WantedImage],
-    platforms: &[Platform],
-    sources: &Sources,
-    equipment: &Equipment<'_>,
-) -> Result<Vec<Resolved>, LockError> {
-    // A typo fails alone; a registry that is down or refuses, or a layout that is not there, would only fail again
-    // for each image.
-    let is_hopeless = std::sync::atomic::AtomicBool::new(false);
-    let results = parallel::map(wanted, equipment.jobs, |image| {
-        if is_hopeless.load(std::sync::atomic::Ordering::Relaxed) {
-            return None;
-        }
-        let result = resolve_image(image, platforms, sources);
-        match &result {
-            Ok(_) => {
-                equipment.reporter.report(Event::ItemFinished { name: image.reference.to_string() });
-            }
-            Err(error) if concerns_all(error) => {
-                is_hopeless.store(true, std::sync::atomic::Ordering::Relaxed);
-            }
-            Err(_) => {}
-        }
-        Some(result)
-    });
-    let mut locked = Vec::with_capacity(wanted.len());
-    let mut failures = Vec::new();
-    for (image, result) in wanted.iter().zip(results) {
-        match result {
-            Some(Ok(image)) => locked.push(image),
-            Some(Err(source)) => {
-                let (reference, origin) = (image.reference.clone(), image.origin.clone());
-                failures.push(ImageFailure { reference, origin, source });
-            }
-            None => {}
-        }
-    }
-    if failures.is_empty() { Ok(locked) } else { Err(LockError::Images { total: wanted.len(), failures }) }
-}
-
-fn concerns_all(error: &GraphError) -> bool {
-    match error {
-        GraphError::Source(SourceError { kind, .. }) => {
-            use SourceErrorKind::{Connection, Local, RateLimited, Store};
-            matches!(kind, Connection | Local | RateLimited | Store)
-        }
-        GraphError::Manifest { .. }
-        | GraphError::NoSuchPlatform { .. }
-        | GraphError::SizesDiffer { .. }
-        | GraphError::TooLarge { .. } => false,
-    }
-}
-
-fn resolve_image(
-    image: &WantedImage,
-    platforms: &[Platform],
-    sources: &Sources,
-) -> Result<Resolved, GraphError> {
-    let reference = &image.reference;
-    let root = sources.resolve(reference).map_err(GraphError::Source)?;
-    let graph = graph::read(sources, reference, &root, platforms)?;
-    let root = &graph.root().descriptor;
-    let contents = graph.contents().map(|content| (content.digest.clone(), content.size)).collect();
-    let locked = LockedImage {
-        reference: reference.clone(),
-        destination: image.destination.clone(),
-        media_type: root.media_type.clone(),
-        digest: root.digest.clone(),
-        size: root.size,
-        total_size: graph.total_size(),
-        platforms: graph.platforms,
-    };
-    Ok((locked, contents))
 }

@@ -1,8 +1,9 @@
 //! `seedkit mirror`: locked images -> store -> OCI layout.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::lockfile::{Locked, LockedImage};
+use crate::lockfile::{Locked, LockedAttachment, LockedImage, Lockfile};
 use crate::oci::layout::{LayoutIndex, LayoutWriter};
 use crate::oci::{Graph, Reference};
 use crate::ops::Equipment;
@@ -10,6 +11,7 @@ use crate::ops::sources::Sources;
 use crate::ops::transfer::{self, Image, TransferError};
 use crate::progress::{Bytes, Event};
 use crate::store::Descriptor;
+use crate::text::counted;
 
 /// Why a layout was not written.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,8 @@ pub enum MirrorError {
 pub struct Mirrored {
     /// Each image with its graph, in the lock's order.
     pub images: Vec<(LockedImage, Graph)>,
+    /// What is attached to them, each by its pinned name.
+    pub attached: Vec<(Reference, Graph)>,
     /// Blobs that were fetched now.
     pub fetched: u64,
     /// Bytes of these.
@@ -59,7 +63,8 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
         },
     };
     let images: Vec<Image> = lockfile.images.iter().map(image).collect();
-    equipment.reporter.report(Event::Planned { bytes: 0, items: images.len() as u64 });
+    let attached = attached(lockfile);
+    equipment.reporter.report(Event::Planned { bytes: 0, items: (images.len() + attached.len()) as u64 });
     let done = transfer::run(&images, &lockfile.platforms, sources, equipment)?;
     let mut pairs = Vec::with_capacity(images.len());
     for (image, graph) in lockfile.images.iter().zip(done.graphs) {
@@ -68,7 +73,26 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
         }
         pairs.push((image.clone(), graph));
     }
-    Ok(Mirrored { images: pairs, fetched: done.fetched, bytes: done.bytes, present: done.present })
+    // What is attached is for all platforms.
+    let also = transfer::run(&attached, &[], sources, equipment)?;
+    let names = attached.into_iter().map(|image| image.reference);
+    Ok(Mirrored {
+        images: pairs,
+        attached: names.zip(also.graphs).collect(),
+        fetched: done.fetched + also.fetched,
+        bytes: done.bytes + also.bytes,
+        present: done.present + also.present,
+    })
+}
+
+/// Returns what is attached to the images, each once.
+fn attached(lockfile: &Lockfile) -> Vec<Image> {
+    let all = lockfile.images.iter().flat_map(|image| {
+        let attachments = image.attached.iter().map(LockedAttachment::attachment);
+        attachments.map(|attachment| (attachment.reference(&image.reference), attachment.descriptor))
+    });
+    let all: BTreeMap<Reference, Descriptor> = all.collect();
+    all.into_iter().map(|(reference, root)| Image { reference, root }).collect()
 }
 
 /// Writes the images as an OCI layout into `folder`, by giving the store's files a second name.
@@ -79,20 +103,27 @@ pub fn write_layout(
 ) -> Result<(), MirrorError> {
     let fail = |source| MirrorError::Layout { folder: folder.to_owned(), source };
     let writer = LayoutWriter::create(folder).map_err(fail)?;
-    for (_, graph) in &mirrored.images {
+    let graphs = mirrored.images.iter().map(|(_, graph)| graph);
+    for graph in graphs.chain(mirrored.attached.iter().map(|(_, graph)| graph)) {
         for Descriptor { digest, .. } in graph.contents() {
             writer.link_blob(digest, &equipment.store.path(digest)).map_err(fail)?;
         }
     }
     let roots = mirrored.images.iter().map(|(image, graph)| (&image.reference, &graph.root().descriptor));
-    writer.finish(&LayoutIndex::of(roots, Reference::to_string)).map_err(fail)
+    let attached = mirrored.attached.iter().map(|(reference, graph)| (reference, &graph.root().descriptor));
+    let index = LayoutIndex::of(roots, Reference::to_string).with_attached(attached);
+    writer.finish(&index).map_err(fail)
 }
 
 impl Mirrored {
     /// Says in one line what was done.
     pub fn summary(&self) -> String {
-        let Self { images, fetched, bytes, present } = self;
+        let Self { images, attached, fetched, bytes, present } = self;
         let fetched = format!("{fetched} blobs fetched ({})", Bytes(*bytes));
-        format!("{} images, {fetched}, {present} there already", images.len())
+        let attached = match attached.len() {
+            0 => String::new(),
+            number => format!(" and {} attached to them", counted(number, "manifest")),
+        };
+        format!("{} images{attached}, {fetched}, {present} there already", images.len())
     }
 }

@@ -6,9 +6,11 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use crate::digest::Digest;
 use crate::fs::open_regular;
 use crate::oci::{
-    BlobPart, ImageSource, LayoutSource, MANIFEST_LIMIT, Reference, SourceError, SourceErrorKind,
+    AttachmentSource, BlobPart, ImageSource, LayoutSource, MANIFEST_LIMIT, Reference, SourceError,
+    SourceErrorKind,
 };
 use crate::registry::{Client, ClientOptions, Endpoint, InvalidEndpoint, PlainHttp};
 use crate::spec::{Origin, Source, Spec};
@@ -27,7 +29,7 @@ pub enum Network {
 pub struct Sources {
     routes: BTreeMap<String, Source>,
     client: Option<Client>,
-    opened: Mutex<BTreeMap<String, Arc<dyn ImageSource>>>,
+    opened: Mutex<BTreeMap<String, Arc<dyn AttachmentSource>>>,
     store: DiskStore,
     /// What relative paths are relative to.
     folder: PathBuf,
@@ -91,7 +93,7 @@ impl Sources {
     }
 
     /// Returns the source for a registry's images; each is opened once.
-    fn source_for(&self, reference: &Reference) -> Result<Arc<dyn ImageSource>, SourceError> {
+    fn source_for(&self, reference: &Reference) -> Result<Arc<dyn AttachmentSource>, SourceError> {
         let registry = reference.registry();
         let mut opened = self.opened.lock().expect("nobody panics while opening a source");
         if let Some(source) = opened.get(registry) {
@@ -102,7 +104,7 @@ impl Sources {
         Ok(source)
     }
 
-    fn open(&self, reference: &Reference) -> Result<Arc<dyn ImageSource>, SourceError> {
+    fn open(&self, reference: &Reference) -> Result<Arc<dyn AttachmentSource>, SourceError> {
         let registry = reference.registry();
         let Some(Source { from, ca_file }) = self.routes.get(registry) else {
             return self.open_registry(reference, Endpoint::of(registry));
@@ -124,7 +126,7 @@ impl Sources {
         &self,
         reference: &Reference,
         endpoint: Result<Endpoint, InvalidEndpoint>,
-    ) -> Result<Arc<dyn ImageSource>, SourceError> {
+    ) -> Result<Arc<dyn AttachmentSource>, SourceError> {
         let invalid = |error| {
             let message = format!("the registry `{}` cannot be reached", reference.registry());
             SourceError::new(SourceErrorKind::Invalid, message).caused_by(error)
@@ -173,5 +175,15 @@ impl ImageSource for Sources {
         let mut file = fs_err::File::open(self.store.path(&descriptor.digest)).map_err(fail)?;
         file.seek(SeekFrom::Start(part.start)).map_err(fail)?;
         Ok(BlobPart::exact(file.take(part.end - part.start)))
+    }
+}
+
+impl AttachmentSource for Sources {
+    fn tagged(&self, reference: &Reference, tag: &str) -> Result<Option<Descriptor>, SourceError> {
+        self.source_for(reference)?.tagged(reference, tag)
+    }
+
+    fn referrers(&self, reference: &Reference, subject: &Digest) -> Result<Vec<Descriptor>, SourceError> {
+        self.source_for(reference)?.referrers(reference, subject)
     }
 }

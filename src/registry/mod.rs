@@ -21,6 +21,7 @@ mod file;
 mod options;
 mod part;
 mod push;
+mod referrers;
 mod refusal;
 mod tls;
 mod token;

@@ -15,6 +15,7 @@ use super::body::Body;
 use super::client::{BLOBS, MANIFESTS, invalid, while_doing};
 use super::transport::{Answer, Content, Request, Upload};
 use crate::digest::Digest;
+use crate::oci::attached::list_tag;
 use crate::oci::{MANIFEST_LIMIT, SourceError, SourceErrorKind, media_type};
 use crate::store::Descriptor;
 
@@ -297,7 +298,7 @@ impl Registry {
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => answer.drain(),
             _ => return Err(self.refused(&full, answer)),
         }
-        let tag = subject.to_string().replace(':', "-");
+        let tag = list_tag(subject);
         let answer = self.ask(Method::GET, &full, MANIFESTS, &tag)?;
         let known = match answer.status() {
             StatusCode::OK => Body::new(answer, MANIFEST_LIMIT).read_whole()?,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::catalog::{Catalog, Content, Referrer, Repository, RepositoryName};
 use crate::digest::Digest;
+use crate::oci::attached::is_attached;
 use crate::oci::inventory::{HeldManifest, Inventory};
 
 /// A name that was chosen for this registry, and what it stands for.
@@ -30,7 +31,7 @@ impl Catalog {
             catalog.contents.insert(descriptor.digest.clone(), content);
         }
         for (root, names) in &inventory.roots {
-            catalog.images += usize::from(!names.is_empty());
+            catalog.images += usize::from(names.iter().any(|name| !is_attached(name)));
             for reference in names {
                 catalog.name(inventory, RepositoryName::of(reference), reference.tag(), root);
             }
@@ -54,18 +55,30 @@ impl Catalog {
     }
 
     /// Gives what is attached to a manifest to every repository that has the manifest.
+    ///
+    /// What is known by a tag is in its image's repository already; under a name that was chosen for this registry, its
+    /// tag is wanted too.
     fn attach(&mut self, inventory: &Inventory) {
         for (subject, attached) in inventory.attached() {
             self.referrers.insert(subject, attached.into_iter().map(Referrer::of).collect());
         }
-        if self.referrers.is_empty() {
+        let tagged = inventory.attached_by_tag();
+        if self.referrers.is_empty() && tagged.is_empty() {
             return;
         }
-        for Repository { contents, .. } in self.repositories.values_mut() {
+        for (name, Repository { tags, contents }) in &mut self.repositories {
             // A signature may itself be signed.
             let mut waiting: Vec<Digest> = contents.iter().cloned().collect();
             while let Some(subject) = waiting.pop() {
-                for Referrer { digest, .. } in self.referrers.get(&subject).into_iter().flatten() {
+                let listed =
+                    self.referrers.get(&subject).into_iter().flatten().map(|referrer| &referrer.digest);
+                let own = tagged.get(&subject).filter(|_| name.registry.is_none()).into_iter().flatten();
+                let named = own.map(|(reference, digest)| {
+                    let tag = reference.tag().unwrap_or_default();
+                    tags.entry(tag.to_owned()).or_insert_with(|| (*digest).clone());
+                    *digest
+                });
+                for digest in listed.chain(named) {
                     if !contents.contains(digest) {
                         let mut attached = BTreeSet::new();
                         inventory.collect(digest, &mut attached);

@@ -219,6 +219,8 @@ pub struct Images {
     pub lists: Vec<ImageListFile>,
     /// Images named in the spec itself, none twice.
     pub inline: Vec<Reference>,
+    /// Whether what is attached to the images comes along.
+    pub signatures: bool,
 }
 
 /// A file that lists images.

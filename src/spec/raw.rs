@@ -187,6 +187,9 @@ pub(super) struct RawImages {
     pub(super) lists: Option<Vec<RawImageList>>,
     /// Images named right here, such as `registry.k8s.io/pause:3.10`.
     pub(super) inline: Option<Vec<String>>,
+    /// Whether signatures, attestations and bills of materials that are attached to the images come along; false
+    /// unless told.
+    pub(super) signatures: Option<bool>,
 }
 
 /// A file that lists images.

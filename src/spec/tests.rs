@@ -81,7 +81,7 @@ fn a_spec_is_refused_with_an_error_or_not_at_all() {
 #[test]
 fn the_default_images_are_those_of_the_release() {
     let (spec, _) = load(&folder().join("small.yaml")).unwrap();
-    assert_eq!(spec.images, Images { k3s: true, lists: Vec::new(), inline: Vec::new() });
+    assert_eq!(spec.images, Images { k3s: true, lists: Vec::new(), inline: Vec::new(), signatures: false });
     assert_eq!(spec.k3s.binary.values().next().unwrap().place, Place::Path(folder().join("k3s")));
 }
 

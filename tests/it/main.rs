@@ -3,6 +3,7 @@
 
 mod architecture;
 mod archive;
+mod attached;
 mod build;
 mod ca;
 mod cli;

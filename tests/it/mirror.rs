@@ -15,7 +15,7 @@ use crate::support::registry::{PASSWORD, Registry, USER};
 use crate::support::sandbox::{self, Run, Sandbox};
 
 /// Writes a spec that takes `images` from the registries at `sources`: pairs of a name and a URL.
-fn write_spec(sandbox: &Sandbox, sources: &[(&str, &str)], images: &[String], platforms: &str) {
+pub(crate) fn write_spec(sandbox: &Sandbox, sources: &[(&str, &str)], images: &[String], platforms: &str) {
     sandbox.write("k3s", "#!/bin/sh\n");
     let binaries: String =
         platforms.split(", ").map(|platform| format!("    {platform}: {{ path: k3s }}\n")).collect();

@@ -6,7 +6,7 @@ use crate::progress::Bytes;
 use crate::text::counted;
 
 pub(super) fn text(lock: &Lock) -> String {
-    let Lock { epoch, platforms, image_size, images, files, packages } = lock;
+    let Lock { epoch, platforms, signatures, image_size, images, files, packages } = lock;
     let head = [format!("date:       {epoch}"), format!("platforms:  {}", platforms.join(", "))];
     let head: String = head.iter().map(|text| line(text)).collect();
     let rows: Vec<[String; 4]> = images
@@ -20,8 +20,13 @@ pub(super) fn text(lock: &Lock) -> String {
             [name, image.digest.short().to_owned(), Bytes(image.total_size).to_string(), platforms.join(", ")]
         })
         .collect();
+    let attached: usize = images.iter().map(|image| image.attached).sum();
+    let attached = match signatures {
+        true => format!(", {} attached", counted(attached, "manifest")),
+        false => String::new(),
+    };
     let images = format!(
-        "{}{}, {} together\n",
+        "{}{}{attached}, {} together\n",
         table(["IMAGE", "DIGEST", "SIZE", "PLATFORMS"], &rows),
         counted(images.len(), "image"),
         Bytes(*image_size)

@@ -6,6 +6,7 @@
 mod plan;
 mod work;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
@@ -104,6 +105,8 @@ pub struct PushedImage {
 pub struct Pushed {
     /// The images, in the order of the bill.
     pub images: Vec<PushedImage>,
+    /// Signatures and the like that are attached to them.
+    pub attached: u64,
     /// Blobs that were sent.
     pub uploaded: u64,
     /// Blobs that the registry had in another repository.
@@ -120,22 +123,30 @@ pub fn run(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Pushed, Pus
     let layout_error = |source| PushError::Layout { kit: kit.to_owned(), source };
     let places = plan::places(&bill::read(kit)?.images, naming)?;
     let inventory = Inventory::open(&kit.join(IMAGES)).map_err(layout_error)?;
-    let mut images = Vec::new();
+    let (mut images, mut attached) = (Vec::new(), BTreeMap::new());
     for place in places {
         let not_whole = || PushError::NotWhole { reference: place.reference.clone() };
         let parts = plan::Parts::of(&inventory, &place.root).ok_or_else(not_whole)?;
         let narrowed = plan::narrow(&inventory, &parts.partial).map_err(layout_error)?;
+        for plan::AttachedPlace { place, subject } in plan::attached(&inventory, &place, &parts) {
+            let not_whole = || PushError::NotWhole { reference: place.pinned() };
+            let parts = plan::Parts::of(&inventory, &place.root).ok_or_else(not_whole)?;
+            let key = (place.repository.clone(), place.tag.clone());
+            let image = work::Image { place, parts, narrowed: BTreeMap::new() };
+            attached.insert(key, (image, subject));
+        }
         images.push(work::Image { place, parts, narrowed });
     }
+    let attached: Vec<(work::Image, Option<Digest>)> = attached.into_values().collect();
     // A kit's own registry shows a certificate of the kit's own authority.
     let own = Some(kit.join(REGISTRY).join(names::AUTHORITY)).filter(|path| path.is_file());
     let endpoint = endpoint.clone().with_ca_file(ca_file.map(Path::to_owned).or(own));
     let registry = Client::new(client.clone()).and_then(|client| client.registry_to_push(endpoint));
     let registry = registry.map_err(PushError::Client)?;
-    work::Work::new(&registry, &inventory, (chunk, jobs), reporter).run(&images).map_err(|failure| {
-        match failure {
+    work::Work::new(&registry, &inventory, (chunk, jobs), reporter).run(&images, &attached).map_err(
+        |failure| match failure {
             work::Failure::Registry { reference, source } => PushError::Registry { reference, source },
             work::Failure::Layout(source) => layout_error(source),
-        }
-    })
+        },
+    )
 }

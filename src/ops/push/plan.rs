@@ -33,6 +33,11 @@ impl Place {
     pub(super) fn name(&self) -> String {
         format!("{}:{}", self.repository, self.tag)
     }
+
+    /// Returns the content by its digest, of the image's repository.
+    pub(super) fn pinned(&self) -> Reference {
+        self.reference.sibling(None, self.root.clone())
+    }
 }
 
 /// Gives every image its place; two different images in one place are an error.
@@ -79,15 +84,12 @@ const DEPTH_LIMIT: usize = 8;
 /// What one image consists of in a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Parts {
-    /// Manifests of which everything is there, children before parents; then what is attached to any of them, or to
-    /// the root. The root itself is not among them.
+    /// Manifests of which everything is there, children before parents. The root itself is not among them.
     pub(super) manifests: Vec<Digest>,
     /// Indexes that list what is not there, children before parents; the root is the last if it is one.
     pub(super) partial: Vec<Digest>,
     /// The blobs of all of these, and of the root.
     pub(super) blobs: BTreeSet<Digest>,
-    /// Manifests that are attached to another one, each with that one.
-    pub(super) attached: Vec<(Digest, Digest)>,
 }
 
 impl Parts {
@@ -95,21 +97,52 @@ impl Parts {
     pub(super) fn of(inventory: &Inventory, root: &Digest) -> Option<Self> {
         let mut walk = Walk { inventory, parts: Self::default(), seen: BTreeSet::new() };
         walk.add(root, 0).then_some(())?;
-        let mut subjects: Vec<Digest> = walk.seen.iter().cloned().collect();
-        let attached = inventory.attached();
-        while let Some(subject) = subjects.pop() {
-            for manifest in attached.get(&subject).into_iter().flatten() {
-                let digest = &manifest.descriptor.digest;
-                if !walk.seen.contains(digest) && is_whole(inventory, digest) && walk.add(digest, 0) {
-                    walk.parts.attached.push((digest.clone(), subject.clone()));
-                    subjects.push(digest.clone());
-                }
-            }
-        }
         // The root goes last, and under its name.
         walk.parts.manifests.retain(|digest| digest != root);
         Some(walk.parts)
     }
+}
+
+/// Something that is attached to a manifest, and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AttachedPlace {
+    /// Its place; what has no tag is known by its digest.
+    pub(super) place: Place,
+    /// The manifest that it names itself.
+    pub(super) subject: Option<Digest>,
+}
+
+/// Finds what goes along with an image because it is attached to a manifest of it that is there, or to what is.
+pub(super) fn attached(inventory: &Inventory, image: &Place, parts: &Parts) -> Vec<AttachedPlace> {
+    let (named, tagged) = (inventory.attached(), inventory.attached_by_tag());
+    let place = |tag: String, root: &Digest| Place { tag, root: root.clone(), ..image.clone() };
+    let mut found: Vec<AttachedPlace> = Vec::new();
+    let mut waiting: Vec<Digest> =
+        parts.manifests.iter().chain(&parts.partial).chain([&image.root]).cloned().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(subject) = waiting.pop() {
+        if !seen.insert(subject.clone()) {
+            continue;
+        }
+        for manifest in named.get(&subject).into_iter().flatten() {
+            let digest = &manifest.descriptor.digest;
+            let subject = Some(subject.clone());
+            found.push(AttachedPlace { place: place(digest.to_string(), digest), subject });
+            waiting.push(digest.clone());
+        }
+        // One content under several names may be signed by several: what its own name has comes first.
+        let mut by_tag: Vec<_> = tagged.get(&subject).into_iter().flatten().collect();
+        by_tag.sort_by_key(|(name, _)| name.name() != image.reference.name());
+        let mut tags = BTreeSet::new();
+        for (name, digest) in by_tag {
+            let tag = name.tag().unwrap_or_default();
+            if tags.insert(tag) {
+                found.push(AttachedPlace { place: place(tag.to_owned(), digest), subject: None });
+                waiting.push((*digest).clone());
+            }
+        }
+    }
+    found
 }
 
 struct Walk<'a> {

@@ -1,6 +1,6 @@
 //! The requests of a push: blobs side by side, manifests in their order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -61,29 +61,45 @@ impl<'a> Work<'a> {
         Self { registry, inventory, chunk, jobs, reporter, is_failed, wants_whole, done }
     }
 
-    /// Brings `images` into the registry.
-    pub(super) fn run(self, images: &[Image]) -> Result<Pushed, Failure> {
-        self.reporter.report(Event::Planned { bytes: 0, items: images.len() as u64 });
-        let present = self.all(images, |image| self.present(image))?;
-        let missing: Vec<&Image> = images
-            .iter()
-            .zip(&present)
-            .filter(|(_, present)| present.is_none())
-            .map(|(image, _)| image)
-            .collect();
-        let there = images.iter().zip(&present).filter(|(_, present)| present.is_some());
-        let tasks = self.tasks(&missing, there.map(|(image, _)| image));
+    /// Brings `images` into the registry, and then what is attached to them, each with the subject that it names.
+    pub(super) fn run(
+        self,
+        images: &[Image],
+        attached: &[(Image, Option<Digest>)],
+    ) -> Result<Pushed, Failure> {
+        self.reporter.report(Event::Planned { bytes: 0, items: (images.len() + attached.len()) as u64 });
+        let all: Vec<&Image> = images.iter().chain(attached.iter().map(|(image, _)| image)).collect();
+        let mut present = self.all(&all, |image| self.present(image))?;
+        let of = |was_there: bool| {
+            all.iter()
+                .zip(&present)
+                .filter(move |(_, found)| found.is_some() == was_there)
+                .map(|(image, _)| *image)
+        };
+        let tasks = self.tasks(&of(false).collect::<Vec<_>>(), of(true));
         let bytes = tasks.iter().map(|task| task.blob.size).sum();
         self.reporter.report(Event::Planned { bytes, items: 0 });
         self.all(&tasks, |task| self.push_blob(task))?;
-        let pushed = self.all(&missing, |image| self.push_manifests(image))?;
-        for image in &missing {
-            self.list_attached(image)?;
-        }
-        let mut pushed = pushed.into_iter();
-        let mut done = self.done.into_inner().expect("all workers have ended");
-        done.images = present.into_iter().filter_map(|present| present.or_else(|| pushed.next())).collect();
-        Ok(done)
+        let attached_there = present.split_off(images.len());
+        let pushed = self.push_missing(images.iter(), present)?;
+        // What is attached goes last: whoever finds it finds what it is about.
+        let also = self.push_missing(attached.iter().map(|(image, _)| image), attached_there)?;
+        self.list_attached(attached)?;
+        let done = self.done.into_inner().expect("all workers have ended");
+        Ok(Pushed { images: pushed, attached: also.len() as u64, ..done })
+    }
+
+    /// Stores the manifests of those images that are not there, and returns all of them.
+    fn push_missing<'b>(
+        &self,
+        images: impl Iterator<Item = &'b Image>,
+        present: Vec<Option<PushedImage>>,
+    ) -> Result<Vec<PushedImage>, Failure> {
+        let images: Vec<(&Image, Option<PushedImage>)> = images.zip(present).collect();
+        self.all(&images, |(image, present)| match present {
+            Some(present) => Ok(present.clone()),
+            None => self.push_manifests(image),
+        })
     }
 
     /// Does `work` for all `items`; the first failure in their order is returned.
@@ -182,19 +198,13 @@ impl<'a> Work<'a> {
     /// Stores the manifests of an image, whose blobs are all there.
     fn push_manifests(&self, image: &Image) -> Result<PushedImage, Failure> {
         let Image { place, parts, narrowed } = image;
-        let attached: BTreeSet<&Digest> = parts.attached.iter().map(|(digest, _)| digest).collect();
-        let (after, before): (Vec<&Digest>, Vec<&Digest>) =
-            parts.manifests.iter().partition(|digest| attached.contains(digest));
-        for digest in before {
+        for digest in &parts.manifests {
             self.push_held(place, digest, &digest.to_string())?;
         }
         let digest = match narrowed.contains_key(&place.root) {
             false => self.push_held(place, &place.root, &place.tag).map(|()| place.root.clone())?,
             true => self.push_partial(image)?,
         };
-        for digest in after {
-            self.push_held(place, digest, &digest.to_string())?;
-        }
         self.finished(place);
         Ok(pushed(place, digest, false))
     }
@@ -241,20 +251,22 @@ impl<'a> Work<'a> {
             .map_err(|source| failure(&place.reference, source))
     }
 
-    /// Lists what is attached to an image's manifests in registries that do not do so by themselves.
-    fn list_attached(&self, image: &Image) -> Result<(), Failure> {
-        let Image { place, parts, .. } = image;
-        let mut by_subject: BTreeMap<&Digest, Vec<&HeldManifest>> = BTreeMap::new();
-        for (digest, subject) in &parts.attached {
-            by_subject.entry(subject).or_default().extend(self.inventory.manifests.get(digest));
+    /// Lists what names a subject in registries that do not do so by themselves; also what was there already, because
+    /// a push may have been stopped in between.
+    fn list_attached(&self, attached: &[(Image, Option<Digest>)]) -> Result<(), Failure> {
+        let mut lists: BTreeMap<(&str, &Digest), (&Reference, Vec<serde_json::Value>)> = BTreeMap::new();
+        for (Image { place, .. }, subject) in attached {
+            let Some(subject) = subject else { continue };
+            let list = lists.entry((&place.repository, subject)).or_insert((&place.reference, Vec::new()));
+            list.1.extend(self.inventory.manifests.get(&place.root).map(HeldManifest::referrer));
         }
-        for (subject, manifests) in by_subject {
-            let entries: Vec<serde_json::Value> = manifests.into_iter().map(HeldManifest::referrer).collect();
-            self.registry
-                .list_referrers(&place.repository, subject, &entries)
-                .map_err(|source| failure(&place.reference, source))?;
-        }
-        Ok(())
+        let lists: Vec<_> = lists.into_iter().collect();
+        let list =
+            |((repository, subject), (reference, entries)): &((&str, &Digest), (&Reference, Vec<_>))| {
+                let listed = self.registry.list_referrers(repository, subject, entries);
+                listed.map_err(|source| failure(reference, source))
+            };
+        self.all(&lists, list).map(drop)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::spec::report::Report;
 use crate::text::Path;
 
 pub(super) fn images(raw: Option<RawImages>, folder: &Folder, report: &mut Report<'_>) -> Images {
-    let RawImages { k3s, lists, inline } = raw.unwrap_or_default();
+    let RawImages { k3s, lists, inline, signatures } = raw.unwrap_or_default();
     let path = Path::root().key("images");
     let lists = lists.unwrap_or_default().into_iter().enumerate();
     let lists = lists.filter_map(|(index, raw)| list(raw, folder, &path.key("lists").index(index), report));
@@ -26,7 +26,9 @@ pub(super) fn images(raw: Option<RawImages>, folder: &Folder, report: &mut Repor
         let message = "the images that k3s itself needs are left out";
         report.warning(&path.key("k3s"), message, "that is right only if a list or k3s.airgap brings them");
     }
-    Images { k3s, lists, inline }
+    // What is attached changes more often than the image, and is then removed where it comes from: a lock that nobody
+    // asked to hold it would stop working for it.
+    Images { k3s, lists, inline, signatures: signatures.unwrap_or(false) }
 }
 
 fn list(raw: RawImageList, folder: &Folder, path: &Path, report: &mut Report<'_>) -> Option<ImageListFile> {

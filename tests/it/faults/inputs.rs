@@ -202,7 +202,7 @@ fn locks_that_cannot_be_used_are_explained() {
         },
         Fault {
             name: "a lock that is no TOML",
-            spoil: |sandbox| sandbox.edit("lab/seedkit.lock", "version = 2\n", "version = \n"),
+            spoil: |sandbox| sandbox.edit("lab/seedkit.lock", "version = 3\n", "version = \n"),
             error: "error: cannot use `lab/seedkit.lock`\n  \
                     because: the lock is malformed: line 4: string values must be quoted, expected literal \
                     string\n  \
@@ -213,17 +213,17 @@ fn locks_that_cannot_be_used_are_explained() {
             name: "a lock with a conflict of git",
             spoil: |sandbox| sandbox.edit("lab/seedkit.lock", "image-size", "<<<<<<< HEAD\nimage-size"),
             error: "error: cannot use `lab/seedkit.lock`\n  \
-                    because: the lock is malformed: line 7: key with no value, expected `=`\n  \
+                    because: the lock is malformed: line 8: key with no value, expected `=`\n  \
                     hint: take it back from version control, or remove it and run `seedkit lock`",
             ..BUILD_FAILS
         },
         Fault {
             name: "a lock of a newer seedkit",
             spoil: |sandbox| {
-                sandbox.edit("lab/seedkit.lock", "version = 2\n", "version = 3\nsigned-by = \"us\"\n")
+                sandbox.edit("lab/seedkit.lock", "version = 3\n", "version = 4\nsigned-by = \"us\"\n")
             },
             error: "error: cannot use `lab/seedkit.lock`\n  \
-                    because: the lock has format version 3; this seedkit reads versions 1 to 2\n  \
+                    because: the lock has format version 4; this seedkit reads versions 1 to 3\n  \
                     hint: use the seedkit that wrote it, or remove it and run `seedkit lock`",
             ..BUILD_FAILS
         },

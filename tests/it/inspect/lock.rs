@@ -22,7 +22,12 @@ fn a_lock_is_listed_as_it_is_written() {
     let result = sandbox.seedkit(&["inspect", "--json", "lab/seedkit.lock"]).succeeds().json();
     let expected = parsed(&sandbox, "lab/seedkit.lock");
     assert_eq!(result["kind"], "lock");
-    for (found, written) in [("epoch", "epoch"), ("imageSize", "image-size"), ("platforms", "platforms")] {
+    for (found, written) in [
+        ("epoch", "epoch"),
+        ("imageSize", "image-size"),
+        ("platforms", "platforms"),
+        ("signatures", "signatures"),
+    ] {
         assert_eq!(result[found], expected[written], "{found}");
     }
     assert_eq!(result["files"], expected["file"]);
@@ -37,6 +42,7 @@ fn a_lock_is_listed_as_it_is_written() {
                 "digest": image["digest"],
                 "totalSize": image["total-size"],
                 "platforms": image.get("platforms").cloned().unwrap_or(json!({})),
+                "attached": image.get("attached").and_then(Value::as_array).map_or(0, Vec::len),
             })
         })
         .collect();

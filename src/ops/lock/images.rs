@@ -1,0 +1,130 @@
+//! Images of a spec: each tag to its digest, each digest to all that it consists of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::LockError;
+use crate::digest::Digest;
+use crate::lockfile::{LockedImage, WantedImage};
+use crate::oci::graph::{self, GraphError};
+use crate::oci::{Graph, ImageSource, Reference, SourceError, SourceErrorKind, attached};
+use crate::ops::sources::Sources;
+use crate::ops::{Equipment, parallel};
+use crate::progress::Event;
+use crate::spec::Spec;
+use crate::store::Descriptor;
+
+/// One image that cannot be resolved.
+#[derive(Debug, thiserror::Error)]
+#[error("`{reference}` ({origin})")]
+pub struct ImageFailure {
+    /// The image.
+    pub reference: Reference,
+    /// Who names it.
+    pub origin: String,
+    /// Why.
+    #[source]
+    pub source: GraphError,
+}
+
+/// An image, and the digests and sizes of all that it consists of, what is attached to it too.
+pub(super) type Resolved = (LockedImage, BTreeMap<Digest, u64>);
+
+/// Resolves all images: first their names, which costs no pull, then what they consist of.
+pub(super) fn resolve(
+    wanted: &[WantedImage],
+    spec: &Spec,
+    sources: &Sources,
+    equipment: &Equipment<'_>,
+) -> Result<Vec<Resolved>, LockError> {
+    let names: Vec<(&WantedImage, ())> = wanted.iter().map(|image| (image, ())).collect();
+    let roots = all(&names, equipment.jobs, |image, ()| {
+        sources.resolve(&image.reference).map_err(GraphError::Source)
+    })?;
+    let images: Vec<(&WantedImage, Descriptor)> = wanted.iter().zip(roots).collect();
+    all(&images, equipment.jobs, |image, root| {
+        let resolved = resolve_one(image, root, spec, sources)?;
+        equipment.reporter.report(Event::ItemFinished { name: image.reference.to_string() });
+        Ok(resolved)
+    })
+}
+
+/// Does `work` for all images, and collects all that fails.
+///
+/// A typo fails alone; a registry that is down or refuses, or a layout that is not there, would only fail again for
+/// each image.
+fn all<T: Sync, R: Send>(
+    images: &[(&WantedImage, T)],
+    jobs: usize,
+    work: impl Fn(&WantedImage, &T) -> Result<R, GraphError> + Sync,
+) -> Result<Vec<R>, LockError> {
+    let is_hopeless = AtomicBool::new(false);
+    let results = parallel::map(images, jobs, |(image, given)| {
+        if is_hopeless.load(Ordering::Relaxed) {
+            return None;
+        }
+        let result = work(image, given);
+        is_hopeless.fetch_or(result.as_ref().is_err_and(concerns_all), Ordering::Relaxed);
+        Some(result)
+    });
+    let mut done = Vec::with_capacity(images.len());
+    let mut failures = Vec::new();
+    for ((image, _), result) in images.iter().zip(results) {
+        match result {
+            Some(Ok(result)) => done.push(result),
+            Some(Err(source)) => {
+                let (reference, origin) = (image.reference.clone(), image.origin.clone());
+                failures.push(ImageFailure { reference, origin, source });
+            }
+            None => {}
+        }
+    }
+    if failures.is_empty() { Ok(done) } else { Err(LockError::Images { total: images.len(), failures }) }
+}
+
+fn concerns_all(error: &GraphError) -> bool {
+    match error {
+        GraphError::Source(SourceError { kind, .. })
+        | GraphError::Attachments { source: SourceError { kind, .. }, .. } => {
+            use SourceErrorKind::{Connection, Local, RateLimited, Store};
+            matches!(kind, Connection | Local | RateLimited | Store)
+        }
+        GraphError::Manifest { .. }
+        | GraphError::NoSuchPlatform { .. }
+        | GraphError::SizesDiffer { .. }
+        | GraphError::NotAttached { .. }
+        | GraphError::TooLarge { .. } => false,
+    }
+}
+
+fn resolve_one(
+    image: &WantedImage,
+    root: &Descriptor,
+    spec: &Spec,
+    sources: &Sources,
+) -> Result<Resolved, GraphError> {
+    let reference = &image.reference;
+    let graph = graph::read(sources, reference, root, &spec.platforms)?;
+    let attached = match spec.images.signatures {
+        true => attached::find(sources, reference, &graph)?,
+        false => Vec::new(),
+    };
+    let graphs = || std::iter::once(&graph).chain(attached.iter().map(|(_, graph)| graph));
+    let contents: BTreeMap<Digest, u64> =
+        graphs().flat_map(Graph::contents).map(|content| (content.digest.clone(), content.size)).collect();
+    let manifests: BTreeSet<&Digest> =
+        graphs().flat_map(|graph| &graph.nodes).map(|node| &node.descriptor.digest).collect();
+    let root = &graph.root().descriptor;
+    let locked = LockedImage {
+        reference: reference.clone(),
+        destination: image.destination.clone(),
+        media_type: root.media_type.clone(),
+        digest: root.digest.clone(),
+        size: root.size,
+        total_size: contents.values().sum(),
+        manifests: Some(manifests.len() as u64),
+        attached: attached.iter().map(|(attachment, _)| attachment.clone().into()).collect(),
+        platforms: graph.platforms,
+    };
+    Ok((locked, contents))
+}

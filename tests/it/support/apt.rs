@@ -74,6 +74,16 @@ impl Apt {
         output.unwrap_or_else(|error| panic!("cannot run the oracle apt-get: {error}")).status.success()
     }
 
+    /// Fetches a package, and returns where its `.deb` lies.
+    pub(crate) fn download(&self, name: &str) -> PathBuf {
+        let folder = self.path(name);
+        fs::create_dir(&folder).unwrap();
+        let mut command = self.command("apt-get");
+        oracle::finish(command.args(["-qq", "download", name]).current_dir(&folder));
+        let entry = fs::read_dir(&folder).unwrap().next().expect("apt downloads a file").unwrap();
+        entry.path()
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = oracle::command(program);
         // Read after the machine's own configuration, which may say by what proxy the mirror is reached.

@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::cli::diagnostics::Color;
 use crate::cli::progress::Display;
 use crate::cli::{
-    build, ca, environment, init, inspect, iso, lock, mirror, pack, push, schema, serve, verify,
+    build, ca, diff, environment, init, inspect, iso, lock, mirror, pack, push, schema, serve, verify,
 };
 
 const AFTER_HELP: &str = "\
@@ -134,6 +134,9 @@ pub(super) enum Command {
     /// What is in a file, and is it what it says it is?
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::InspectArguments),
+    /// What changed between two locks or two kits?
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(diff::DiffArguments),
     /// Push a kit's images to another registry: what is missing there.
     #[command(after_help = push::EXAMPLES)]
     Push(push::PushArguments),

@@ -7,6 +7,7 @@ mod arguments;
 mod build;
 mod ca;
 mod diagnostics;
+mod diff;
 mod environment;
 mod init;
 mod inspect;
@@ -20,6 +21,7 @@ mod push;
 mod schema;
 mod serve;
 mod session;
+mod table;
 mod ui;
 mod verify;
 
@@ -64,6 +66,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Answer> {
         Command::Build(arguments) => build::run(arguments, &session),
         Command::Verify(arguments) => verify::run(arguments, &session),
         Command::Inspect(arguments) => inspect::run(arguments, &session),
+        Command::Diff(arguments) => diff::run(arguments, &session),
         Command::Push(arguments) => push::run(arguments, &session),
         Command::Serve(arguments) => serve::run(arguments, &session),
         Command::Schema => schema::run(),

@@ -12,6 +12,7 @@ pub mod build;
 pub mod ca;
 pub mod cluster;
 pub mod deliver;
+pub mod diff;
 pub mod files;
 pub mod init;
 pub mod iso;

@@ -229,7 +229,7 @@ fn shape(value: &Value) -> Vec<String> {
     let inner = |key: &String, value: &Value| -> Vec<String> {
         match (key.as_str(), value) {
             // By path: which files there are is not the shape.
-            ("artifacts", _) | (_, Value::Array(_)) => Vec::new(),
+            ("artifacts" | "subjects", _) | (_, Value::Array(_)) => Vec::new(),
             _ => shape(value).into_iter().map(|below| format!("{key}.{below}")).collect(),
         }
     };
@@ -292,6 +292,7 @@ fn every_json_result_has_the_shape_that_is_documented() {
         lab.run(&["inspect", &lab.path("kit/registry/registry.crt")]),
         lab.run(&["inspect", &path("fixtures/lab/seedkit.lock").display().to_string()]),
         lab.run(&["inspect", &kit]),
+        lab.run(&["diff", &kit, &kit]),
         serve(&kit),
         lab.run(&["push", &kit, registry.authority(), "--plain-http", "--keep-registry"]),
     ];

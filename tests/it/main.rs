@@ -10,6 +10,7 @@ mod cli;
 mod cluster;
 mod deb;
 mod determinism;
+mod diff;
 mod disc;
 mod docs;
 mod faults;

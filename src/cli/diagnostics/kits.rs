@@ -1,10 +1,11 @@
-//! What to do about finished kits that cannot be served or pushed.
+//! What to do about finished kits that cannot be served, pushed or compared.
 
 use std::io::ErrorKind;
 
 use super::{hint_of_fault, hint_of_source};
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::bill::BillError;
+use crate::ops::diff::DiffError;
 use crate::ops::push::PushError;
 use crate::ops::serve::ServeError;
 use crate::registry::Fault;
@@ -17,7 +18,22 @@ const DAMAGED: &str = "`seedkit verify KIT` says what is missing or damaged; cop
 /// Returns the hint for an error of these commands, if they have one; `None` for errors of others.
 pub(super) fn hint(error: &anyhow::Error) -> Option<Option<&'static str>> {
     let of_serve = error.downcast_ref::<ServeError>().map(hint_of_serve);
-    of_serve.or_else(|| error.downcast_ref::<PushError>().map(hint_of_push))
+    of_serve
+        .or_else(|| error.downcast_ref::<PushError>().map(hint_of_push))
+        .or_else(|| error.downcast_ref::<DiffError>().map(hint_of_diff))
+}
+
+fn hint_of_diff(error: &DiffError) -> Option<&'static str> {
+    match error {
+        DiffError::Mixed { .. } => Some(
+            "compare two of one kind: a kit has no lock in it, so keep the lock that it was built from beside it",
+        ),
+        DiffError::Kind { .. } => {
+            Some("name two files seedkit.lock, or two folders that `seedkit build` made")
+        }
+        DiffError::Damaged { .. } => Some(DAMAGED),
+        DiffError::Inspect { .. } => None,
+    }
 }
 
 fn hint_of_serve(error: &ServeError) -> Option<&'static str> {

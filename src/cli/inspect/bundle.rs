@@ -1,6 +1,6 @@
 //! A bundle of ops packages as people read it.
 
-use super::table::{line, table};
+use crate::cli::table::{line, table};
 use crate::inspect::{BundledPackage, OpsBundle};
 use crate::progress::Bytes;
 use crate::text::counted;

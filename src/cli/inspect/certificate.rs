@@ -1,6 +1,6 @@
 //! Certificates as people read them.
 
-use super::table::line;
+use crate::cli::table::line;
 use crate::inspect::{Certificate, Certificates};
 
 pub(super) fn text(certificates: &Certificates) -> String {

@@ -1,6 +1,6 @@
 //! A disc as people read it.
 
-use super::table::{line, table};
+use crate::cli::table::{line, table};
 use crate::inspect::{DiscContents, DiscFile, K3sNode, Seed};
 use crate::progress::Bytes;
 use crate::text::counted;

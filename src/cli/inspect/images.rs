@@ -1,6 +1,6 @@
 //! Images as people read them.
 
-use super::table::{line, table};
+use crate::cli::table::{line, table};
 use crate::inspect::{Form, Format, Image, Images};
 use crate::progress::Bytes;
 use crate::text::counted;

@@ -1,6 +1,6 @@
 //! A kit as people read it.
 
-use super::table::{line, table};
+use crate::cli::table::{line, table};
 use crate::inspect::Kit;
 use crate::progress::Bytes;
 use crate::text::counted;

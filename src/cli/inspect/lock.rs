@@ -1,6 +1,6 @@
 //! A lock as people read it.
 
-use super::table::{line, table};
+use crate::cli::table::{line, table};
 use crate::inspect::{Lock, PinnedPackages};
 use crate::progress::Bytes;
 use crate::text::counted;

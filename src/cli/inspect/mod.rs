@@ -6,7 +6,6 @@ mod disc;
 mod images;
 mod kit;
 mod lock;
-mod table;
 
 use std::path::PathBuf;
 
@@ -65,13 +64,13 @@ pub(super) fn run(arguments: InspectArguments, session: &Session) -> anyhow::Res
         Inspected::Kit(kit) => kit::text(kit),
     };
     for finding in findings {
-        text += &table::line(&finding.to_string());
+        text += &crate::cli::table::line(&finding.to_string());
     }
     let verdict = match findings.len() {
         0 => verdict(artifact).to_owned(),
         count => counted(count, "finding"),
     };
-    text += &table::line(&format!("{}: {verdict}", path.display()));
+    text += &crate::cli::table::line(&format!("{}: {verdict}", path.display()));
     ui::print(&text)?;
     Ok(answer)
 }

@@ -1,7 +1,7 @@
 //! Columns and lines of text that came out of somebody's file: what steers terminals is shown, not obeyed.
 
 /// Returns a table with its header; columns are as wide as their widest cell.
-pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
     let rows: Vec<[String; N]> = std::iter::once(header.map(str::to_owned))
         .chain(rows.iter().map(|row| row.each_ref().map(|cell| plain(cell))))
         .collect();
@@ -15,7 +15,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
 }
 
 /// Returns one line.
-pub(super) fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     format!("{}\n", plain(text))
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::kit::{Kit, address};
 use crate::scenario::{Mishaps, Node, cluster, mishaps};
+use crate::words::WORDS;
 
 /// Returns both nodes of the cluster, with the kit they come from.
 fn nodes() -> (&'static Kit, [&'static Node; 2]) {
@@ -178,6 +179,15 @@ fn what_is_so_is_marked_for_people() {
         }
         // Nothing on the guests would set the clock.
         assert!(!observed.contains(&"sync-time-enabled"), "{name}");
+    }
+}
+
+#[test]
+fn a_service_gets_any_word_as_it_was() {
+    let (_, nodes) = nodes();
+    for Node { name, tried, .. } in nodes {
+        let seen: Value = serde_json::from_str(&tried.words).unwrap();
+        assert_eq!(seen, json!([WORDS, WORDS]), "{name}");
     }
 }
 

@@ -15,3 +15,4 @@ mod lan;
 mod registry;
 mod scenario;
 mod tools;
+mod words;

@@ -62,6 +62,10 @@ CLOCK = "/var/lib/seedkit/clock"
 KEPT = ["/etc", "/usr/local", "/var/lib/dpkg", "/var/lib/seedkit", "/var/lib/rancher/k3s/agent/images", "/home", "/root"]
 
 
+# On a busy machine an emulated systemd takes longer to answer than the 25 seconds that its clients give it.
+os.environ["SYSTEMD_BUS_TIMEOUT"] = "600"
+
+
 def ask(command):
     done = subprocess.run(command, shell=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return {"code": done.returncode, "output": done.stdout}

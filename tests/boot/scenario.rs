@@ -10,6 +10,7 @@ use crate::kit::{AGENT, Kit, SERVER, address};
 use crate::lan::Lan;
 use crate::registry::Registry;
 use crate::tools::finish;
+use crate::words;
 
 /// The image that nodes pull.
 const PULLED: &str = "docker.io/lab/hello:1.0";
@@ -45,6 +46,8 @@ pub(crate) struct Tried {
     pub(crate) login_without_key: Attempt,
     /// To have containerd pull an image from the registry.
     pub(crate) pull: Attempt,
+    /// To have a service started with hostile words: its arguments and its environment as JSON.
+    pub(crate) words: String,
 }
 
 /// Nodes that something was wrong with from the start.
@@ -129,7 +132,11 @@ fn boot_mishaps(kit: &Kit) -> (Evidence, Evidence) {
 
 impl Tried {
     fn on(guest: &Guest) -> Self {
-        Self { login_without_key: login_without_key(guest), pull: pull(guest) }
+        Self {
+            login_without_key: login_without_key(guest),
+            pull: pull(guest),
+            words: words::seen_by_a_service(guest),
+        }
     }
 }
 

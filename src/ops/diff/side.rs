@@ -85,15 +85,20 @@ fn inspect(path: &Path, options: &Options<'_>) -> Result<Inspection, DiffError> 
 }
 
 fn lock_things(lock: Lock) -> Things {
-    let Lock { epoch, platforms, image_size: _, images, files, packages } = lock;
-    let mut settings = settings([("date", epoch.to_string()), ("platforms", platforms.join(", "))]);
+    let Lock { epoch, platforms, signatures, image_size: _, images, files, packages } = lock;
+    let mut settings = settings([
+        ("date", epoch.to_string()),
+        ("platforms", platforms.join(", ")),
+        ("signatures", signatures.to_string()),
+    ]);
     let images = images.into_iter().map(|image| {
-        let destination = image.destination.unwrap_or_default();
-        let thing = Thing::of(
-            Some(image.total_size),
-            [("digest", image.digest.to_string()), ("destination", destination)],
-        );
-        (image.reference, thing)
+        let PinnedImage { reference, destination, digest, total_size, platforms: _, attached } = image;
+        let properties = [
+            ("digest", digest.to_string()),
+            ("destination", destination.unwrap_or_default()),
+            ("attached", attached.to_string()),
+        ];
+        (reference, Thing::of(Some(total_size), properties))
     });
     let files = files.into_iter().map(|file| {
         let properties = [("digest", file.sha256.to_string()), ("source", file.source)];

@@ -9,7 +9,7 @@ use super::{DiffError, Things};
 use crate::epoch::Epoch;
 use crate::inspect::{
     self, Certificate, Certificates, Inspected, Inspection, Kit, KitArtifact, KitNode, Lock, OpsBundle,
-    Options,
+    Options, PinnedImage,
 };
 
 /// What a side is.

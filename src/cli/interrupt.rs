@@ -1,7 +1,8 @@
 //! Ctrl-C and `kill`: nothing half-written stays, the exit code is 130.
 //!
 //! Work in progress lives in folders of temporary names; the old kit is untouched until the new one is whole.
-//! So stopping means removing what was begun, and ending.
+//! So stopping means removing what was begun, and ending. What is there of downloads stays in the store: they are
+//! continued by the next run, as they are after `kill -9`. No thread is waited for: some may be waiting for a server.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -61,7 +62,7 @@ pub(super) fn wait_if_stopping() {
 fn stop() {
     IS_STOPPING.store(true, Ordering::SeqCst);
     crate::fs::stop_publishing();
-    write_error("\ninterrupted: what was begun is removed, what is whole stays\n");
+    write_error("\ninterrupted: what was begun is removed, what is whole or can be continued stays\n");
     let folders = std::mem::take(&mut *FOLDERS.lock().expect("no thread panics while it holds the lock"));
     // Threads still write; a folder is gone only when nothing was added to it while it was removed.
     for _ in 0..20 {

@@ -19,6 +19,9 @@ use crate::secrets::Secrets;
 use crate::spec::{self, Spec};
 use crate::store::DiskStore;
 
+/// How many seconds a download that nobody continues stays in the store: a week.
+const PARTIALS_KEPT: u64 = 7 * 24 * 60 * 60;
+
 /// One run of the program.
 pub(super) struct Session {
     pub(super) global: Global,
@@ -80,7 +83,12 @@ impl Session {
         for algorithm in ["sha256", "sha512"] {
             interrupt::clean(folder.join(algorithm));
         }
-        DiskStore::open(&folder).with_context(|| format!("cannot open the store `{}`", folder.display()))
+        let store = DiskStore::open(&folder)
+            .with_context(|| format!("cannot open the store `{}`", folder.display()))?;
+        let oldest = environment::clock()?.seconds().saturating_sub(PARTIALS_KEPT);
+        // What cannot be removed is left to the next run; whether the store can be used is found out by using it.
+        let _best_effort = store.forget_partials(oldest);
+        Ok(store)
     }
 
     /// Opens everything that most commands need.
@@ -142,7 +150,7 @@ impl Session {
             None => {
                 let text = format!("there is no {FILE_NAME}: making one; review it and commit it");
                 self.console.report(Event::Note { text });
-                self.make_lock(workplace, None)?.lockfile
+                self.make_lock(workplace, None)?
             }
         };
         let Workplace { spec, sources, store } = workplace;
@@ -154,21 +162,20 @@ impl Session {
         &self,
         workplace: &Workplace,
         previous: Option<&Lockfile>,
-    ) -> anyhow::Result<lock::Fresh> {
+    ) -> anyhow::Result<Lockfile> {
         let Workplace { spec, sources, store } = workplace;
         let equipment = self.equipment(store);
         let epoch = environment::epoch()?;
-        let fresh = crate::progress::step(&self.console, "lock", || {
+        let lockfile = crate::progress::step(&self.console, "lock", || {
             let options = lock::Options { spec, sources, epoch, now: environment::clock()?, previous };
-            let fresh = lock::run(&options, &equipment)?;
-            let lockfile = &fresh.lockfile;
+            let lockfile = lock::run(&options, &equipment)?;
             let packages = lockfile.packages.as_ref().map_or(0, |locked| locked.packages.len());
             let (images, files) = (lockfile.images.len(), lockfile.files.len());
             let summary = format!("{images} images, {files} files, {packages} packages");
-            anyhow::Ok((fresh, summary))
+            anyhow::Ok((lockfile, summary))
         })?;
-        write_lock(&self.lock_path(), &fresh.lockfile)?;
-        Ok(fresh)
+        write_lock(&self.lock_path(), &lockfile)?;
+        Ok(lockfile)
     }
 
     fn network(&self) -> Network {

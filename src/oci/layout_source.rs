@@ -251,7 +251,7 @@ impl ImageSource for LayoutSource {
         part: Range<u64>,
     ) -> Result<BlobPart, SourceError> {
         if part == (0..descriptor.size) {
-            return Ok(BlobPart::exact(self.open_content(descriptor, 0)?));
+            return Ok(BlobPart::of_whole(self.open_content(descriptor, 0)?, 0));
         }
         let length = part.end - part.start;
         Ok(BlobPart::exact(self.open_content(descriptor, part.start)?.take(length)))

@@ -67,9 +67,9 @@ pub trait ImageSource: Send + Sync {
 
     /// Opens a part of a blob of the reference's repository: for who has the rest, or fetches it elsewhere.
     ///
-    /// The part lies within the descriptor's size, and is not empty unless the blob is. The reader gives the part's
-    /// bytes and no others, whether the source can begin there or not; none of them is verified, and only the whole
-    /// blob can be. A reader that ends early was cut.
+    /// The part lies within the descriptor's size, and is not empty unless the blob is. The reader begins with the
+    /// part's first byte, whether the source can begin there or not. What it gives is not verified: only the whole blob
+    /// can be. A reader that ends early was cut.
     fn blob_part(
         &self,
         reference: &Reference,
@@ -89,31 +89,30 @@ pub trait ImageSource: Send + Sync {
 
 /// A part of a blob, opened.
 pub struct BlobPart {
-    /// The bytes of the part, not verified. Of a whole blob there may come more than was announced: the one who
-    /// verifies finds that out.
+    /// The bytes from the part's first one on, not verified.
     pub reader: Box<dyn Read + Send>,
-    /// How many bytes before the part the reader reads and throws away, because the source knows no parts. Whoever
-    /// fetches several parts of a blob at once then pays for all that lies before each.
-    pub skipped: u64,
+    /// Whether the source gives the whole blob, because that is what was asked for or because it knows no parts.
+    ///
+    /// What lies before the part is then read and thrown away at the first read, and the reader goes on behind the
+    /// part, to wherever the source ends. Whoever fetches several parts of a blob at once had better stop that.
+    pub is_of_whole: bool,
 }
 
 impl std::fmt::Debug for BlobPart {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("BlobPart").field("skipped", &self.skipped).finish_non_exhaustive()
+        formatter.debug_struct("BlobPart").field("is_of_whole", &self.is_of_whole).finish_non_exhaustive()
     }
 }
 
 impl BlobPart {
-    /// Returns a part that `reader` gives from its first byte on.
+    /// Returns a part that `reader` gives, and nothing else.
     pub fn exact(reader: impl Read + Send + 'static) -> Self {
-        Self { reader: Box::new(reader), skipped: 0 }
+        Self { reader: Box::new(reader), is_of_whole: false }
     }
 
-    /// Returns a part of what `whole` gives: what lies before it is read, and thrown away, at the first read.
-    pub fn of_whole(whole: impl Read + Send + 'static, part: Range<u64>) -> Self {
-        let Range { start, end } = part;
-        let reader = Skipping { whole: whole.take(end), left: start };
-        Self { reader: Box::new(reader), skipped: start }
+    /// Returns what `whole` gives from `start` on.
+    pub fn of_whole(whole: impl Read + Send + 'static, start: u64) -> Self {
+        Self { reader: Box::new(Skipping { whole, left: start }), is_of_whole: true }
     }
 }
 

@@ -12,9 +12,9 @@ use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::sources::Sources;
 use crate::ops::{Equipment, parallel};
 use crate::progress::Event;
-use crate::registry::PlainHttp;
+use crate::registry::{KeptPart, PlainHttp};
 use crate::spec::{Checksum, FileSource, Place, Spec};
-use crate::store::{Descriptor, StoreError};
+use crate::store::{CompleteError, Completed, Descriptor, Kept, Opened, Size, StoreError, Wanted};
 
 /// The most bytes one file may have.
 const FILE_LIMIT: u64 = 64 * 1024 * 1024 * 1024;
@@ -257,23 +257,52 @@ fn store(
     if let Some(known) = expected.and_then(|digest| Some((digest.clone(), equipment.store.size(digest)?))) {
         return Ok(known);
     }
-    let reader: Box<dyn Read> = match place {
-        Place::Path(path) => {
+    let store_error = |source| FileError::Store { role: role.clone(), place: place.to_string(), source };
+    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let download_error = |source| FileError::Download { role: role.clone(), source };
+    match (place, expected) {
+        (Place::Path(path), _) => {
             let read_error = |source| FileError::Read { role: role.clone(), path: path.clone(), source };
-            Box::new(open_regular(path).map_err(read_error)?)
+            let reader = open_regular(path).map_err(read_error)?;
+            equipment.store.push_undescribed(expected, FILE_LIMIT, reader, advance).map_err(store_error)
         }
-        Place::Url(url) => Box::new(
-            sources
-                .download(url.as_str(), FILE_LIMIT, PlainHttp::Allowed)
-                .map_err(|source| FileError::Download { role: role.clone(), source })?,
-        ),
+        (Place::Url(url), None) => {
+            let reader =
+                sources.download(url.as_str(), FILE_LIMIT, PlainHttp::Allowed).map_err(download_error)?;
+            equipment.store.push_undescribed(None, FILE_LIMIT, reader, advance).map_err(store_error)
+        }
+        (Place::Url(url), Some(expected)) => {
+            let size = download(url.as_str(), expected, sources, equipment).map_err(|error| match error {
+                CompleteError::Open(source) => download_error(source),
+                CompleteError::Store(source) => store_error(source),
+            })?;
+            Ok((expected.clone(), size))
+        }
+    }
+}
+
+/// Downloads a file, or what an earlier run left to download; returns its length.
+fn download(
+    url: &str,
+    expected: &Digest,
+    sources: &Sources,
+    equipment: &Equipment<'_>,
+) -> Result<u64, CompleteError<SourceError>> {
+    let store = equipment.store;
+    let open = |kept: &Kept| {
+        let kept = KeptPart { length: kept.length, total: None, entity_tag: kept.entity_tag.clone() };
+        let file = sources.download_rest(url, FILE_LIMIT, PlainHttp::Allowed, &kept)?;
+        Ok(Opened { from: file.from, entity_tag: file.entity_tag, reader: file.reader })
     };
-    equipment
-        .store
-        .push_undescribed(expected, FILE_LIMIT, reader, |bytes| {
-            equipment.reporter.report(Event::Advanced { bytes });
-        })
-        .map_err(|source| FileError::Store { role: role.clone(), place: place.to_string(), source })
+    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let wanted = Wanted { digest: expected, size: Size::AtMost(FILE_LIMIT) };
+    match store.complete_staged(&wanted, open, advance)? {
+        Completed::Staged { staged, size, .. } => {
+            store.keep(staged)?;
+            Ok(size)
+        }
+        Completed::Present => Ok(store.size(expected).unwrap_or_default()),
+    }
 }
 
 fn look_up(role: &FileRole, place: &Place, name: &str, sources: &Sources) -> Result<Digest, FileError> {

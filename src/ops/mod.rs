@@ -4,7 +4,6 @@
 //! same name for each.
 
 pub mod parallel;
-pub mod pulls;
 pub mod sources;
 pub mod transfer;
 

@@ -1,23 +1,20 @@
 //! Where every image and file comes from: the store first, then what the spec says, then the registry itself.
 
-mod failover;
-
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use self::failover::{Complaints, Failover};
 use crate::digest::Digest;
 use crate::fs::open_regular;
 use crate::oci::{
     AttachmentSource, BlobPart, ImageSource, LayoutSource, MANIFEST_LIMIT, Reference, SourceError,
     SourceErrorKind,
 };
-use crate::registry::{Client, ClientOptions, Endpoint, InvalidEndpoint, PlainHttp, RateLimit, Registry};
-use crate::spec::{Origin, Source, SourcePlace, Spec};
-use crate::store::{Descriptor, DiskStore};
+use crate::registry::{Client, ClientOptions, Endpoint, FetchedFile, InvalidEndpoint, KeptPart, PlainHttp};
+use crate::spec::{Origin, Source, Spec};
+use crate::store::{CompleteError, Descriptor, DiskStore, Kept, Opened, StoreError};
 
 /// Whether there is a network, and how it is reached.
 #[derive(Debug, Clone)]
@@ -32,17 +29,10 @@ pub enum Network {
 pub struct Sources {
     routes: BTreeMap<String, Source>,
     client: Option<Client>,
-    opened: Mutex<BTreeMap<String, Opened>>,
-    complaints: Arc<Complaints>,
+    opened: Mutex<BTreeMap<String, Arc<dyn AttachmentSource>>>,
     store: DiskStore,
     /// What relative paths are relative to.
     folder: PathBuf,
-}
-
-/// What stands for a registry, and the registries in it.
-struct Opened {
-    source: Arc<dyn AttachmentSource>,
-    registries: Vec<Arc<Registry>>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -61,8 +51,24 @@ impl Sources {
         let routes =
             spec.sources.iter().map(|(registry, source)| (registry.to_string(), source.clone())).collect();
         let (store, folder) = (store.clone(), spec.folder.clone());
-        let (opened, complaints) = Default::default();
-        Ok(Self { routes, client, opened, complaints, store, folder })
+        Ok(Self { routes, client, opened: Mutex::default(), store, folder })
+    }
+
+    /// Opens what is missing of a file of a repository of packages; tells where in the file that begins.
+    ///
+    /// The digest of the whole must vouch for it: nobody asks whether the file is still the same.
+    pub fn rest_of_repository_file(
+        &self,
+        base: &str,
+        path: &str,
+        kept: &KeptPart,
+    ) -> Result<(u64, Box<dyn Read + Send>), SourceError> {
+        let limit = kept.total.unwrap_or(u64::MAX);
+        if base.starts_with("file:") {
+            return Ok((0, self.repository_file(base, path, limit)?));
+        }
+        let file = self.download_rest(&format!("{base}/{path}"), limit, PlainHttp::Allowed, kept)?;
+        Ok((file.from, file.reader))
     }
 
     /// Opens a file of a repository of packages, of which at most `limit` bytes are wanted.
@@ -96,6 +102,17 @@ impl Sources {
         Ok(self.client(url)?.fetch_file(url, limit, plain_http)?.reader)
     }
 
+    /// Downloads what is missing of a file as [`Sources::download`] does.
+    pub fn download_rest(
+        &self,
+        url: &str,
+        limit: u64,
+        plain_http: PlainHttp,
+        kept: &KeptPart,
+    ) -> Result<FetchedFile, SourceError> {
+        self.client(url)?.fetch_rest(url, limit, plain_http, kept)
+    }
+
     fn client(&self, what: &str) -> Result<&Client, SourceError> {
         self.client.as_ref().ok_or_else(|| {
             let message = format!("`{what}` is not in the store, and --offline forbids to ask for it");
@@ -107,71 +124,43 @@ impl Sources {
     fn source_for(&self, reference: &Reference) -> Result<Arc<dyn AttachmentSource>, SourceError> {
         let registry = reference.registry();
         let mut opened = self.opened.lock().expect("nobody panics while opening a source");
-        if let Some(Opened { source, .. }) = opened.get(registry) {
+        if let Some(source) = opened.get(registry) {
             return Ok(Arc::clone(source));
         }
-        let new = self.open(reference)?;
-        let source = Arc::clone(&new.source);
-        opened.insert(registry.to_owned(), new);
+        let source = self.open(reference)?;
+        opened.insert(registry.to_owned(), Arc::clone(&source));
         Ok(source)
     }
 
-    fn open(&self, reference: &Reference) -> Result<Opened, SourceError> {
+    fn open(&self, reference: &Reference) -> Result<Arc<dyn AttachmentSource>, SourceError> {
         let registry = reference.registry();
-        let Some(Source { places }) = self.routes.get(registry) else {
+        let Some(Source { from, ca_file }) = self.routes.get(registry) else {
             return self.open_registry(reference, Endpoint::of(registry));
         };
-        let mut opened = Vec::new();
-        for place in places {
-            opened.push((place.from.to_string(), self.open_place(reference, place)?));
-        }
-        if opened.len() == 1 {
-            return Ok(opened.remove(0).1);
-        }
-        let registries = opened.iter().flat_map(|(_, opened)| opened.registries.clone()).collect();
-        let places = opened.into_iter().map(|(name, opened)| (name, opened.source));
-        Ok(Opened { source: Arc::new(Failover::new(places, &self.complaints)), registries })
-    }
-
-    fn open_place(&self, reference: &Reference, place: &SourcePlace) -> Result<Opened, SourceError> {
-        let SourcePlace { from, ca_file } = place;
-        let layout: LayoutSource = match from {
-            Origin::Layout(path) => LayoutSource::folder(path)?,
-            Origin::LayoutArchive(path) => LayoutSource::oci_archive(path)?,
-            Origin::DockerArchive(path) => LayoutSource::docker_archive(path)?,
+        Ok(match from {
+            Origin::Layout(path) => Arc::new(LayoutSource::folder(path)?),
+            Origin::LayoutArchive(path) => Arc::new(LayoutSource::oci_archive(path)?),
+            Origin::DockerArchive(path) => Arc::new(LayoutSource::docker_archive(path)?),
             Origin::Registry(url) => {
                 // The spec lets an `http` URL pass only where it says `plainHttp`.
-                let endpoint = Endpoint::new(reference.registry(), url.as_str(), PlainHttp::Allowed);
+                let endpoint = Endpoint::new(registry, url.as_str(), PlainHttp::Allowed);
                 let endpoint = endpoint.map(|endpoint| endpoint.with_ca_file(ca_file.clone()));
                 return self.open_registry(reference, endpoint);
             }
-        };
-        Ok(Opened { source: Arc::new(layout), registries: Vec::new() })
+        })
     }
 
     fn open_registry(
         &self,
         reference: &Reference,
         endpoint: Result<Endpoint, InvalidEndpoint>,
-    ) -> Result<Opened, SourceError> {
+    ) -> Result<Arc<dyn AttachmentSource>, SourceError> {
         let invalid = |error| {
             let message = format!("the registry `{}` cannot be reached", reference.registry());
             SourceError::new(SourceErrorKind::Invalid, message).caused_by(error)
         };
         let endpoint = endpoint.map_err(invalid)?;
-        let registry = Arc::new(self.client(&reference.to_string())?.registry(endpoint)?);
-        Ok(Opened { source: Arc::<Registry>::clone(&registry), registries: vec![registry] })
-    }
-
-    /// Returns what places did, while others gave what was asked for; each text once.
-    pub fn complaints(&self) -> Vec<String> {
-        self.complaints.take()
-    }
-
-    /// Returns what the registry that is asked for these images last said of how much may still be pulled.
-    pub fn rate_limit(&self, registry: &str) -> Option<RateLimit> {
-        let opened = self.opened.lock().expect("nobody panics while opening a source");
-        opened.get(registry)?.registries.iter().find_map(|registry| registry.rate_limit())
+        Ok(Arc::new(self.client(&reference.to_string())?.registry(endpoint)?))
     }
 }
 
@@ -214,6 +203,29 @@ impl ImageSource for Sources {
         let mut file = fs_err::File::open(self.store.path(&descriptor.digest)).map_err(fail)?;
         file.seek(SeekFrom::Start(part.start)).map_err(fail)?;
         Ok(BlobPart::exact(file.take(part.end - part.start)))
+    }
+
+    /// Small blobs, such as the configurations that say an image's platform, stay in the store as manifests do.
+    fn blob(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        if descriptor.size <= MANIFEST_LIMIT {
+            let open = |kept: &Kept| {
+                let part = self.blob_part(reference, descriptor, kept.length..descriptor.size)?;
+                Ok(Opened { from: kept.length, entity_tag: None, reader: part.reader })
+            };
+            self.store.complete(descriptor, open, |_| {}).map_err(|error| match error {
+                CompleteError::Open(error) => error,
+                CompleteError::Store(error @ StoreError::Mismatch(_)) => {
+                    let message = format!("a blob of `{reference}` is not what it should be");
+                    SourceError::new(SourceErrorKind::Invalid, message).caused_by(error)
+                }
+                CompleteError::Store(error) => store_error(error, "a blob"),
+            })?;
+        }
+        Ok(self.blob_part(reference, descriptor, 0..descriptor.size)?.reader)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::oci::graph::{self, GraphError};
 use crate::oci::{Graph, ImageSource, Platform, Reference, SourceError};
 use crate::ops::Equipment;
 use crate::progress::{Event, Reporter};
-use crate::store::{Descriptor, DiskStore, StoreError};
+use crate::store::{CompleteError, Descriptor, DiskStore, Kept, Opened, StoreError};
 
 /// One image to bring into the store.
 #[derive(Debug, Clone)]
@@ -55,6 +55,15 @@ pub enum TransferError {
     },
 }
 
+impl TransferError {
+    fn of(reference: Reference, error: CompleteError<SourceError>) -> Self {
+        match error {
+            CompleteError::Open(source) => Self::Source { reference, source },
+            CompleteError::Store(source) => Self::Store { reference, source },
+        }
+    }
+}
+
 /// What a transfer did.
 #[derive(Debug, Default)]
 pub struct Transferred {
@@ -62,7 +71,7 @@ pub struct Transferred {
     pub graphs: Vec<Graph>,
     /// Blobs that were fetched.
     pub fetched: u64,
-    /// Bytes of these.
+    /// Bytes that came for them now: without those that earlier runs left.
     pub bytes: u64,
     /// Blobs that were in the store already.
     pub present: u64,
@@ -70,7 +79,8 @@ pub struct Transferred {
 
 /// Reads the graphs of `images` from `source` and brings all their blobs into the store.
 ///
-/// The first error, in the order of the images, is returned; blobs that are whole stay in the store.
+/// The first error, in the order of the images, is returned; blobs that are whole stay in the store, and the others are
+/// continued by the next run.
 pub fn run(
     images: &[Image],
     platforms: &[Platform],
@@ -226,21 +236,19 @@ impl Work<'_> {
 
     fn fetch(&self, WaitingBlob { descriptor, image, .. }: WaitingBlob) {
         let reference = &self.images[image].reference;
-        let result = self
-            .source
-            .blob(reference, &descriptor)
-            .map_err(|source| TransferError::Source { reference: reference.clone(), source })
-            .and_then(|reader| {
-                self.store
-                    .push(&descriptor, reader, |bytes| self.reporter.report(Event::Advanced { bytes }))
-                    .map_err(|source| TransferError::Store { reference: reference.clone(), source })
-            });
+        let open = |kept: &Kept| {
+            let part = self.source.blob_part(reference, &descriptor, kept.length..descriptor.size)?;
+            Ok(Opened { from: kept.length, entity_tag: None, reader: part.reader })
+        };
+        let advance = |bytes| self.reporter.report(Event::Advanced { bytes });
+        let result = self.store.complete(&descriptor, open, advance);
         self.queue.finish(|state| match result {
-            Ok(()) => {
+            Ok(Some(bytes)) => {
                 state.done.fetched += 1;
-                state.done.bytes += descriptor.size;
+                state.done.bytes += bytes;
             }
-            Err(error) => state.errors.push((image, error)),
+            Ok(None) => state.done.present += 1,
+            Err(error) => state.errors.push((image, TransferError::of(reference.clone(), error))),
         });
     }
 }

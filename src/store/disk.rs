@@ -6,31 +6,18 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use tempfile::NamedTempFile;
 
+use super::complete::Staged;
 use super::{Descriptor, Mismatch, VerifyReader};
 use crate::digest::{Algorithm, Digest, HashingWriter};
 use crate::fs::{create_folder, named_temporary};
 
 /// How many bytes may wait in the page cache before the disk is told to begin writing them.
-const WRITE_BEHIND: u64 = 8 * 1024 * 1024;
+pub(super) const WRITE_BEHIND: u64 = 8 * 1024 * 1024;
 
 /// Blobs in a folder, each a file named by its digest.
 #[derive(Debug, Clone)]
 pub struct DiskStore {
     root: PathBuf,
-}
-
-/// Content that is verified, and has no name in the store yet; if it gets none, it is gone.
-#[derive(Debug)]
-pub struct Staged {
-    temporary: NamedTempFile,
-    digest: Digest,
-}
-
-impl Staged {
-    /// Opens the content at its beginning.
-    pub fn open(&self) -> io::Result<impl Read + use<>> {
-        self.temporary.reopen()
-    }
 }
 
 /// Why a blob is not in the store now.
@@ -231,7 +218,7 @@ impl DiskStore {
 ///
 /// Linux begins writeback of dirty pages for `POSIX_FADV_DONTNEED` (mm/fadvise.c) and drops only clean ones. A
 /// refusal means only that the final sync takes longer.
-fn begin_writing(file: &std::fs::File, from: u64, to: u64) {
+pub(super) fn begin_writing(file: &std::fs::File, from: u64, to: u64) {
     let length = std::num::NonZero::new(to - from);
     let _advice_only = rustix::fs::fadvise(file, from, length, rustix::fs::Advice::DontNeed);
 }

@@ -1,14 +1,18 @@
 //! Content-addressed blobs: their descriptors, how they are verified, where they are kept.
 //!
 //! A blob has its name only after its size and digest were checked and its bytes are on the disk; so having
-//! a name in a [`DiskStore`] means having the content. Nothing here knows what a blob means.
+//! a name in a [`DiskStore`] means having the content. What is there of a content that is not whole yet is kept
+//! apart, and continued by the next run. Nothing here knows what a blob means.
 
+mod complete;
 mod disk;
+mod partial;
 mod verify;
 
 use serde::{Deserialize, Serialize};
 
-pub use disk::{DiskStore, Staged, StoreError};
+pub use complete::{CompleteError, Completed, Kept, Opened, Size, Staged, Wanted};
+pub use disk::{DiskStore, StoreError};
 pub use verify::{Mismatch, VerifyReader};
 
 use crate::digest::Digest;

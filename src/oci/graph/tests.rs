@@ -34,7 +34,7 @@ impl ImageSource for Memory {
         descriptor: &Descriptor,
         part: std::ops::Range<u64>,
     ) -> Result<BlobPart, SourceError> {
-        Ok(BlobPart::of_whole(std::io::Cursor::new(self.manifest(reference, descriptor)?), part))
+        Ok(BlobPart::of_whole(std::io::Cursor::new(self.manifest(reference, descriptor)?), part.start))
     }
 }
 

@@ -18,8 +18,9 @@ use crate::ops::sources::Sources;
 use crate::ops::{Equipment, parallel};
 use crate::opsbundle::{Bundle, BundleInput, BundledPackage, Signer};
 use crate::progress::Event;
+use crate::registry::KeptPart;
 use crate::spec::Spec;
-use crate::store::{Descriptor, StoreError};
+use crate::store::{CompleteError, Completed, Descriptor, Kept, Opened, Staged, StoreError, Wanted};
 use crate::template::Templates;
 use crate::tree::Content;
 
@@ -78,14 +79,30 @@ fn download(
     urls: impl Iterator<Item = String>,
     (sources, equipment): (&Sources, &Equipment<'_>),
 ) -> Result<(), PackagesError> {
-    let mut last = SourceError::new(SourceErrorKind::Invalid, "the spec names no mirror");
-    for url in urls {
-        match sources.repository_file(&url, path, package.size) {
-            Ok(reader) => return keep(package, reader, equipment),
-            Err(error) => last = error,
+    let urls: Vec<String> = urls.collect();
+    let open = |kept: &Kept| {
+        let kept = KeptPart { length: kept.length, total: Some(package.size), entity_tag: None };
+        let mut last = SourceError::new(SourceErrorKind::Invalid, "the spec names no mirror");
+        for url in &urls {
+            match sources.rest_of_repository_file(url, path, &kept) {
+                Ok((from, reader)) => return Ok(Opened { from, entity_tag: None, reader }),
+                Err(error) => last = error,
+            }
         }
+        Err(last)
+    };
+    let descriptor = descriptor_of(package);
+    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let completed = equipment.store.complete_staged(&Wanted::described(&descriptor), open, advance);
+    match completed {
+        Ok(Completed::Present) => Ok(()),
+        Ok(Completed::Staged { staged, .. }) => keep(package, staged, equipment),
+        Err(CompleteError::Open(source)) => {
+            let (name, version) = (package.name.clone(), package.version.clone());
+            Err(PackagesError::Gone { name, version, source })
+        }
+        Err(CompleteError::Store(source)) => Err(PackagesError::Store { name: package.name.clone(), source }),
     }
-    Err(PackagesError::Gone { name: package.name.clone(), version: package.version.clone(), source: last })
 }
 
 /// Reads a loose file into the store, if it is still what was locked.
@@ -100,14 +117,16 @@ fn take_in(
     let mut files = extra.filter(|file| loose::text_of(file, &spec.folder) == path);
     let gone = |source| PackagesError::LooseGone { path: path.to_owned(), source };
     let file = files.next().ok_or_else(|| gone(std::io::ErrorKind::NotFound.into()))?;
-    keep(package, open_regular(file).map_err(gone)?, equipment)
+    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let reader = open_regular(file).map_err(gone)?;
+    let staged = equipment.store.stage(&descriptor_of(package), reader, advance);
+    let fail = |source| PackagesError::Store { name: package.name.clone(), source };
+    keep(package, staged.map_err(fail)?, equipment)
 }
 
 /// Keeps a package that has the locked digest, if it is what its index says it is.
-fn keep(package: &LockedPackage, reader: impl Read, equipment: &Equipment<'_>) -> Result<(), PackagesError> {
+fn keep(package: &LockedPackage, staged: Staged, equipment: &Equipment<'_>) -> Result<(), PackagesError> {
     let fail = |source| PackagesError::Store { name: package.name.clone(), source };
-    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
-    let staged = equipment.store.stage(&descriptor_of(package), reader, advance).map_err(fail)?;
     let read = |source| StoreError::Read { digest: package.sha256.clone(), source };
     check(package, staged.open().map_err(read).map_err(fail)?)?;
     equipment.store.keep(staged).map_err(fail)

@@ -51,6 +51,18 @@ pub(crate) enum Body {
     Endless(Vec<u8>),
     /// These bytes, announced as that many, after which nothing comes and the connection stays open.
     Stalling(Vec<u8>, u64),
+    /// These bytes, announced, in pieces that are counted and may be held back.
+    Metered(Vec<u8>, Meter),
+}
+
+/// Hears how many bytes are about to be sent; tells whether they are, else nothing comes any more.
+#[derive(Clone)]
+pub(crate) struct Meter(pub(crate) Arc<dyn Fn(u64) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Meter")
+    }
 }
 
 /// What the server says.
@@ -104,7 +116,9 @@ impl Answer {
             write!(to, "{name}: {value}\r\n")?;
         }
         let framing = match &self.body {
-            Body::Whole(bytes) | Body::Slow(bytes, _) => format!("Content-Length: {}", bytes.len()),
+            Body::Whole(bytes) | Body::Slow(bytes, _) | Body::Metered(bytes, _) => {
+                format!("Content-Length: {}", bytes.len())
+            }
             Body::Announced(_, length) | Body::Stalling(_, length) => format!("Content-Length: {length}"),
             Body::Chunked(_) | Body::Endless(_) => "Transfer-Encoding: chunked".to_owned(),
         };
@@ -120,6 +134,15 @@ impl Answer {
                     // Slowness is what this body is for; nobody waits for a condition here.
                     std::thread::sleep(*pause);
                     to.write_all(&[*byte])?;
+                }
+                Ok(true)
+            }
+            Body::Metered(bytes, Meter(is_sent)) => {
+                for piece in bytes.chunks(16 * 1024) {
+                    if !is_sent(piece.len() as u64) {
+                        return wait_for_end(to);
+                    }
+                    to.write_all(piece)?;
                 }
                 Ok(true)
             }

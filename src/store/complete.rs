@@ -1,0 +1,314 @@
+//! Taking in contents that may have been begun before: the rest is fetched, the whole is verified.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use super::disk::{DiskStore, StoreError, WRITE_BEHIND, begin_writing};
+use super::partial::{FOLDER, Partial};
+use super::{Descriptor, Mismatch};
+use crate::digest::{Digest, Hasher};
+
+/// What is there of a content: for who opens the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// How many bytes, from the first one on.
+    pub length: u64,
+    /// The entity tag of the answer that they came with.
+    pub entity_tag: Option<String>,
+}
+
+/// The rest of a content, or all of it, opened.
+#[derive(Debug)]
+pub struct Opened<R> {
+    /// Where in the content the reader begins: after what is kept, or at 0 if that is of no use.
+    pub from: u64,
+    /// The entity tag of the answer.
+    pub entity_tag: Option<String>,
+    /// The bytes.
+    pub reader: R,
+}
+
+/// Why a content is not complete.
+#[derive(Debug)]
+pub enum CompleteError<E> {
+    /// The rest could not be opened.
+    Open(E),
+    /// Its bytes stopped coming, are wrong, or could not be kept.
+    Store(StoreError),
+}
+
+impl<E> From<StoreError> for CompleteError<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A content that is to be completed.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its digest.
+    pub digest: &'a Digest,
+    /// Its length, if it is known, else the most bytes that it may have.
+    pub size: Size,
+}
+
+/// How long a content is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Exactly so many bytes.
+    Exactly(u64),
+    /// At most so many bytes.
+    AtMost(u64),
+}
+
+impl<'a> Wanted<'a> {
+    /// Wants what a descriptor describes.
+    pub fn described(descriptor: &'a Descriptor) -> Self {
+        Self { digest: &descriptor.digest, size: Size::Exactly(descriptor.size) }
+    }
+
+    /// Returns the name of the file that keeps what is there.
+    pub(super) fn name(&self) -> String {
+        format!("{}-{}", self.digest.algorithm().name(), self.digest.hex())
+    }
+
+    /// Returns the most bytes that it may have.
+    pub(super) fn most(&self) -> u64 {
+        match self.size {
+            Size::Exactly(size) | Size::AtMost(size) => size,
+        }
+    }
+}
+
+/// Content that is verified, and has no name in the store yet; if it gets none, it is gone.
+#[derive(Debug)]
+pub struct Staged {
+    pub(super) temporary: NamedTempFile,
+    pub(super) digest: Digest,
+}
+
+impl Staged {
+    /// Opens the content at its beginning.
+    pub fn open(&self) -> io::Result<impl Read + use<>> {
+        self.temporary.reopen()
+    }
+}
+
+/// What completing a content led to.
+#[derive(Debug)]
+pub enum Completed {
+    /// It was in the store, or somebody else has just brought it there.
+    Present,
+    /// It is whole and verified now.
+    Staged {
+        /// The content.
+        staged: Staged,
+        /// Its length.
+        size: u64,
+        /// How many of its bytes came now.
+        fetched: u64,
+    },
+}
+
+impl DiskStore {
+    /// Completes a blob and gives it its name; returns how many bytes came now, `None` if it was there.
+    ///
+    /// `open` opens the rest of it; `advance` hears of every piece of bytes, also of those that were kept.
+    pub fn complete<R: Read, E>(
+        &self,
+        descriptor: &Descriptor,
+        open: impl FnMut(&Kept) -> Result<Opened<R>, E>,
+        advance: impl FnMut(u64),
+    ) -> Result<Option<u64>, CompleteError<E>> {
+        match self.complete_staged(&Wanted::described(descriptor), open, advance)? {
+            Completed::Present => Ok(None),
+            Completed::Staged { staged, fetched, .. } => {
+                self.keep(staged)?;
+                Ok(Some(fetched))
+            }
+        }
+    }
+
+    /// Completes a content as [`DiskStore::complete`] does, but gives it no name yet: something more may be wrong
+    /// with it.
+    pub fn complete_staged<R: Read, E>(
+        &self,
+        wanted: &Wanted<'_>,
+        mut open: impl FnMut(&Kept) -> Result<Opened<R>, E>,
+        mut advance: impl FnMut(u64),
+    ) -> Result<Completed, CompleteError<E>> {
+        let is_there = || self.size(wanted.digest).is_some();
+        let folder = self.root().join(FOLDER);
+        let claimed = Partial::claim(&folder, &wanted.name(), is_there)
+            .map_err(|source| write_error(&folder, source))?;
+        let Some(mut partial) = claimed else { return Ok(Completed::Present) };
+        let mut has_kept = partial.prepare(wanted).map_err(|source| write_error(&folder, source))?;
+        loop {
+            let attempt = Attempt { wanted, folder: &folder, partial: &mut partial, has_kept: &mut has_kept };
+            match attempt.run(&mut open, &mut advance) {
+                Ok((size, fetched)) => {
+                    let digest = wanted.digest.clone();
+                    let staged = Staged { temporary: partial.into_temporary(), digest };
+                    return Ok(Completed::Staged { staged, size, fetched });
+                }
+                // What was kept and what came do not belong together, or what was kept has rotted.
+                Err(CompleteError::Store(error)) if has_kept && is_wrong(&error) => {
+                    partial.reset().map_err(|source| write_error(&folder, source))?;
+                    has_kept = false;
+                }
+                Err(CompleteError::Store(error)) if is_wrong(&error) => {
+                    partial.remove();
+                    return Err(error.into());
+                }
+                Err(error) => {
+                    partial.leave();
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// Tells whether bytes are wrong, rather than missing.
+fn is_wrong(error: &StoreError) -> bool {
+    match error {
+        StoreError::Mismatch(Mismatch::WrongContent { .. } | Mismatch::Oversized { .. })
+        | StoreError::TooLarge { .. } => true,
+        StoreError::Mismatch(Mismatch::Truncated { .. })
+        | StoreError::Read { .. }
+        | StoreError::ReadContent { .. }
+        | StoreError::Write { .. } => false,
+    }
+}
+
+fn write_error(folder: &Path, source: io::Error) -> StoreError {
+    StoreError::Write { folder: folder.to_owned(), source }
+}
+
+/// One attempt to complete a content.
+struct Attempt<'a> {
+    wanted: &'a Wanted<'a>,
+    folder: &'a Path,
+    partial: &'a mut Partial,
+    /// Whether anything of an earlier run is in the content.
+    has_kept: &'a mut bool,
+}
+
+impl Attempt<'_> {
+    /// Returns the length of the whole, and how many bytes of it came now.
+    fn run<R: Read, E>(
+        self,
+        open: &mut impl FnMut(&Kept) -> Result<Opened<R>, E>,
+        advance: &mut impl FnMut(u64),
+    ) -> Result<(u64, u64), CompleteError<E>> {
+        let kept = self.partial.kept().map_err(|source| self.write_error(source))?;
+        let mut hasher = self.hash_kept(advance)?;
+        // The last run was stopped when all had come.
+        let is_whole = kept.length > 0 && hasher.clone().finish() == *self.wanted.digest;
+        if is_whole || self.wanted.size == Size::Exactly(kept.length) {
+            self.judge(hasher, kept.length)?;
+            return Ok((kept.length, 0));
+        }
+        let Opened { from, entity_tag, mut reader } = open(&kept).map_err(CompleteError::Open)?;
+        if from != kept.length {
+            self.partial.reset().map_err(|source| self.write_error(source))?;
+            hasher = self.new_hasher();
+            *self.has_kept = false;
+        }
+        if from == 0 {
+            self.partial.set_tag(entity_tag.as_deref()).map_err(|source| self.write_error(source))?;
+        }
+        let start = if from == kept.length { from } else { 0 };
+        let size = self.append(&mut reader, start, &mut hasher, advance)?;
+        self.judge(hasher, size)?;
+        Ok((size, size - start))
+    }
+
+    fn new_hasher(&self) -> Hasher {
+        Hasher::new(self.wanted.digest.algorithm())
+    }
+
+    fn hash_kept(&self, advance: &mut impl FnMut(u64)) -> Result<Hasher, StoreError> {
+        let mut hasher = self.new_hasher();
+        let mut file = self.partial.file();
+        let mut buffer = vec![0; 256 * 1024];
+        file.seek(SeekFrom::Start(0)).map_err(|source| self.read_error(source))?;
+        loop {
+            match file.read(&mut buffer).map_err(|source| self.read_error(source))? {
+                0 => return Ok(hasher),
+                read => {
+                    hasher.update(&buffer[..read]);
+                    advance(read as u64);
+                }
+            }
+        }
+    }
+
+    /// Takes in what comes, each piece as soon as it is there; returns the length of the whole.
+    fn append(
+        &self,
+        reader: &mut impl Read,
+        start: u64,
+        hasher: &mut Hasher,
+        advance: &mut impl FnMut(u64),
+    ) -> Result<u64, StoreError> {
+        let mut file = self.partial.file();
+        file.seek(SeekFrom::Start(start)).map_err(|source| self.write_error(source))?;
+        let mut buffer = vec![0; 256 * 1024];
+        let (mut size, mut begun) = (start, start);
+        loop {
+            let read = match reader.read(&mut buffer) {
+                Ok(0) => return Ok(size),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.read_error(error)),
+            };
+            // The size comes first: a server may send more than it announced, without end.
+            if size + read as u64 > self.wanted.most() {
+                return Err(self.too_large());
+            }
+            file.write_all(&buffer[..read]).map_err(|source| self.write_error(source))?;
+            hasher.update(&buffer[..read]);
+            advance(read as u64);
+            size += read as u64;
+            if size - begun >= WRITE_BEHIND {
+                begin_writing(file, begun, size);
+                begun = size;
+            }
+        }
+    }
+
+    fn judge(&self, hasher: Hasher, size: u64) -> Result<(), StoreError> {
+        let (actual, expected) = (hasher.finish(), self.wanted.digest.clone());
+        let mismatch = match self.wanted.size {
+            Size::Exactly(announced) if size < announced => {
+                Mismatch::Truncated { digest: expected, expected: announced, actual: size }
+            }
+            Size::Exactly(_) | Size::AtMost(_) if actual == expected => return Ok(()),
+            Size::Exactly(_) | Size::AtMost(_) => Mismatch::WrongContent { expected, actual },
+        };
+        Err(StoreError::Mismatch(mismatch))
+    }
+
+    fn too_large(&self) -> StoreError {
+        match self.wanted.size {
+            Size::Exactly(expected) => {
+                StoreError::Mismatch(Mismatch::Oversized { digest: self.wanted.digest.clone(), expected })
+            }
+            Size::AtMost(limit) => StoreError::TooLarge { limit },
+        }
+    }
+
+    fn read_error(&self, source: io::Error) -> StoreError {
+        StoreError::Read { digest: self.wanted.digest.clone(), source }
+    }
+
+    fn write_error(&self, source: io::Error) -> StoreError {
+        write_error(self.folder, source)
+    }
+}
+
+#[cfg(test)]
+mod tests;

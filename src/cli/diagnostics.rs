@@ -27,6 +27,7 @@ use crate::ops::lock::{CheckError, ImageFailure, LockError};
 use crate::ops::output::Irreplaceable;
 use crate::ops::packages::PackagesError;
 use crate::ops::preflight::PreflightError;
+use crate::ops::pulls::NoPullsLeft;
 use crate::ops::transfer::TransferError;
 use crate::registry::Fault;
 use crate::spec::SpecError;
@@ -195,6 +196,12 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         return Some(
             "give the release's own list as `k3s.images` (a path or URL of its k3s-images.txt), or set \
              `images.k3s: false`"
+                .to_owned(),
+        );
+    }
+    if cause.is::<NoPullsLeft>() {
+        return Some(
+            "wait until there are more, log in with `docker login HOST`, or name a mirror under `sources.HOST.mirrors`"
                 .to_owned(),
         );
     }

@@ -6,6 +6,8 @@ use serde::Serialize;
 use crate::cli::session::{NoLock, Session, Workplace};
 use crate::cli::{Answer, ui};
 use crate::lockfile::Lockfile;
+use crate::ops::lock::Fresh;
+use crate::ops::pulls::Pulls;
 use crate::progress::Bytes;
 
 pub(super) const EXAMPLES: &str = "\
@@ -33,6 +35,7 @@ struct LockResult {
     files: usize,
     bytes: u64,
     is_changed: bool,
+    pulls: Vec<Pulls>,
 }
 
 pub(super) fn run(arguments: LockArguments, session: &Session) -> anyhow::Result<Answer> {
@@ -46,13 +49,18 @@ pub(super) fn run(arguments: LockArguments, session: &Session) -> anyhow::Result
         };
         let Workplace { spec, sources, store } = &workplace;
         let locked = crate::ops::lock::check(spec, previous, sources, &session.equipment(store))?;
-        return print(session, locked.lockfile(), false);
+        return print(session, locked.lockfile(), false, Vec::new());
     }
-    let lockfile = session.make_lock(&workplace, previous.as_ref())?;
-    print(session, &lockfile, previous.as_ref() != Some(&lockfile))
+    let Fresh { lockfile, pulls } = session.make_lock(&workplace, previous.as_ref())?;
+    print(session, &lockfile, previous.as_ref() != Some(&lockfile), pulls)
 }
 
-fn print(session: &Session, lockfile: &Lockfile, is_changed: bool) -> anyhow::Result<Answer> {
+fn print(
+    session: &Session,
+    lockfile: &Lockfile,
+    is_changed: bool,
+    pulls: Vec<Pulls>,
+) -> anyhow::Result<Answer> {
     let files: u64 = lockfile.files.iter().map(|file| file.size).sum();
     let images: u64 = lockfile.images.iter().map(|image| image.total_size).sum();
     let result = LockResult {
@@ -63,6 +71,7 @@ fn print(session: &Session, lockfile: &Lockfile, is_changed: bool) -> anyhow::Re
         files: lockfile.files.len(),
         bytes: files + images,
         is_changed,
+        pulls,
     };
     if session.global.json {
         return ui::print_json("lock", result);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cli::session::Session;
 use crate::cli::{Answer, interrupt, ui};
 use crate::fs::{Staging, follow_link, parent};
+use crate::ops::pulls::Pulls;
 use crate::ops::{mirror, output};
 
 pub(super) const EXAMPLES: &str = "\
@@ -32,6 +33,7 @@ struct MirrorResult {
     fetched: u64,
     bytes: u64,
     present: u64,
+    pulls: Vec<Pulls>,
 }
 
 pub(super) fn run(arguments: MirrorArguments, session: &Session) -> anyhow::Result<Answer> {
@@ -58,6 +60,7 @@ pub(super) fn run(arguments: MirrorArguments, session: &Session) -> anyhow::Resu
         fetched: mirrored.fetched,
         bytes: mirrored.bytes,
         present: mirrored.present,
+        pulls: mirrored.pulls.clone(),
     };
     if session.global.json {
         return ui::print_json("mirror", result);

@@ -150,7 +150,7 @@ impl Session {
             None => {
                 let text = format!("there is no {FILE_NAME}: making one; review it and commit it");
                 self.console.report(Event::Note { text });
-                self.make_lock(workplace, None)?
+                self.make_lock(workplace, None)?.lockfile
             }
         };
         let Workplace { spec, sources, store } = workplace;
@@ -162,20 +162,21 @@ impl Session {
         &self,
         workplace: &Workplace,
         previous: Option<&Lockfile>,
-    ) -> anyhow::Result<Lockfile> {
+    ) -> anyhow::Result<lock::Fresh> {
         let Workplace { spec, sources, store } = workplace;
         let equipment = self.equipment(store);
         let epoch = environment::epoch()?;
-        let lockfile = crate::progress::step(&self.console, "lock", || {
+        let fresh = crate::progress::step(&self.console, "lock", || {
             let options = lock::Options { spec, sources, epoch, now: environment::clock()?, previous };
-            let lockfile = lock::run(&options, &equipment)?;
+            let fresh = lock::run(&options, &equipment)?;
+            let lockfile = &fresh.lockfile;
             let packages = lockfile.packages.as_ref().map_or(0, |locked| locked.packages.len());
             let (images, files) = (lockfile.images.len(), lockfile.files.len());
             let summary = format!("{images} images, {files} files, {packages} packages");
-            anyhow::Ok((lockfile, summary))
+            anyhow::Ok((fresh, summary))
         })?;
-        write_lock(&self.lock_path(), &lockfile)?;
-        Ok(lockfile)
+        write_lock(&self.lock_path(), &fresh.lockfile)?;
+        Ok(fresh)
     }
 
     fn network(&self) -> Network {

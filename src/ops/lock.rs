@@ -13,6 +13,7 @@ use crate::oci::Reference;
 use crate::ops::files::{self, DocumentError, FileError, SpecFile};
 use crate::ops::k3s::{self, K3sError};
 use crate::ops::packages::{self, PackagesError};
+use crate::ops::pulls::{NoPullsLeft, Pulls};
 use crate::ops::sources::Sources;
 use crate::ops::{Equipment, finding_event, parallel};
 use crate::progress::Event;
@@ -61,6 +62,9 @@ pub enum LockError {
     /// Ops packages cannot be resolved.
     #[error("cannot lock the ops packages")]
     Packages(#[from] PackagesError),
+    /// A registry allows nothing more.
+    #[error("cannot lock the images")]
+    Pulls(#[from] NoPullsLeft),
     /// Images cannot be resolved: all of them that were tried.
     #[error("{} of {total} images cannot be resolved", .failures.len())]
     Images {
@@ -106,9 +110,18 @@ pub struct Options<'a> {
     pub previous: Option<&'a Lockfile>,
 }
 
+/// A lock that was just made.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The lock.
+    pub lockfile: Lockfile,
+    /// What was pulled for it, by registry.
+    pub pulls: Vec<Pulls>,
+}
+
 /// Resolves everything anew. An unchanged result keeps the epoch of the previous lock, so that locking twice is
 /// no change.
-pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Lockfile, LockError> {
+pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Fresh, LockError> {
     let Options { spec, sources, epoch, now, previous } = *options;
     let list = read_lists(spec, |file| files::read_resolved(file, spec, sources, equipment))?;
     for (file, finding) in list.warnings() {
@@ -119,7 +132,7 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Lockfile,
     let items = (wanted.images.len() + spec_files.len()) as u64;
     equipment.reporter.report(Event::Planned { bytes: 0, items });
     let files = resolve_files(&spec_files, spec, sources, equipment)?;
-    let resolved = images::resolve(&wanted.images, spec, sources, equipment)?;
+    let (resolved, pulls) = images::resolve(&wanted.images, spec, sources, equipment)?;
     let locked_packages = previous.and_then(|previous| previous.packages.as_ref());
     let packages = match &spec.packages {
         Some(wanted) => Some(packages::resolve(spec, wanted, (sources, now, locked_packages), equipment)?),
@@ -140,7 +153,7 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Lockfile,
     if let Some(previous) = previous.filter(|previous| previous.pins_same_content(&lockfile)) {
         lockfile.epoch = previous.epoch;
     }
-    Ok(lockfile)
+    Ok(Fresh { lockfile, pulls })
 }
 
 /// Compares a lock with what the spec wants now, and with the local files as they are now.

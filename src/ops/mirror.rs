@@ -7,6 +7,7 @@ use crate::lockfile::{Locked, LockedAttachment, LockedImage, Lockfile};
 use crate::oci::layout::{LayoutIndex, LayoutWriter};
 use crate::oci::{Graph, Reference};
 use crate::ops::Equipment;
+use crate::ops::pulls::{self, NoPullsLeft, PlannedImage, Pulls};
 use crate::ops::sources::Sources;
 use crate::ops::transfer::{self, Image, TransferError};
 use crate::progress::{Bytes, Event};
@@ -19,6 +20,9 @@ pub enum MirrorError {
     /// An image is not in the store.
     #[error("cannot fetch the images")]
     Transfer(#[from] TransferError),
+    /// A registry allows nothing more.
+    #[error("cannot fetch the images")]
+    Pulls(#[from] NoPullsLeft),
     /// A locked image's platforms are not what the lock says: the source changed under one digest, or lies.
     #[error("`{reference}` has other images for its platforms than the lock says")]
     PlatformsDiffer {
@@ -43,6 +47,8 @@ pub struct Mirrored {
     pub images: Vec<(LockedImage, Graph)>,
     /// What is attached to them, each by its pinned name.
     pub attached: Vec<(Reference, Graph)>,
+    /// The manifests that were not in the store, by registry.
+    pub pulls: Vec<Pulls>,
     /// Blobs that were fetched now.
     pub fetched: u64,
     /// Bytes that came for them now: without those that earlier runs left.
@@ -65,7 +71,14 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
     let images: Vec<Image> = lockfile.images.iter().map(image).collect();
     let attached = attached(lockfile);
     equipment.reporter.report(Event::Planned { bytes: 0, items: (images.len() + attached.len()) as u64 });
-    let done = transfer::run(&images, &lockfile.platforms, sources, equipment)?;
+    let pulls = pulls::check(&planned(lockfile, &images, &attached), sources, equipment)?;
+    let done = transfer::run(&images, &lockfile.platforms, sources, equipment);
+    let done = done.and_then(|done| Ok((done, transfer::run(&attached, &[], sources, equipment)?)));
+    for text in sources.complaints() {
+        equipment.reporter.report(Event::Warning { text });
+    }
+    // What is attached is for all platforms.
+    let (done, also) = done?;
     let mut pairs = Vec::with_capacity(images.len());
     for (image, graph) in lockfile.images.iter().zip(done.graphs) {
         if graph.platforms != image.platforms {
@@ -73,16 +86,30 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
         }
         pairs.push((image.clone(), graph));
     }
-    // What is attached is for all platforms.
-    let also = transfer::run(&attached, &[], sources, equipment)?;
     let names = attached.into_iter().map(|image| image.reference);
     Ok(Mirrored {
         images: pairs,
         attached: names.zip(also.graphs).collect(),
+        pulls,
         fetched: done.fetched + also.fetched,
         bytes: done.bytes + also.bytes,
         present: done.present + also.present,
     })
+}
+
+/// Returns what will be read; of an image that is not there yet, its number of manifests has those of what is attached.
+fn planned<'a>(lockfile: &Lockfile, images: &'a [Image], attached: &'a [Image]) -> Vec<PlannedImage<'a>> {
+    let own = images.iter().zip(&lockfile.images).map(|(Image { reference, root }, locked)| {
+        let also = locked.attached.len() as u64;
+        PlannedImage {
+            reference,
+            root,
+            manifests: locked.manifests.map(|all| all.saturating_sub(also).max(1)),
+        }
+    });
+    let also =
+        attached.iter().map(|Image { reference, root }| PlannedImage { reference, root, manifests: Some(1) });
+    own.chain(also).collect()
 }
 
 /// Returns what is attached to the images, each once.
@@ -118,7 +145,7 @@ pub fn write_layout(
 impl Mirrored {
     /// Says in one line what was done.
     pub fn summary(&self) -> String {
-        let Self { images, attached, fetched, bytes, present } = self;
+        let Self { images, attached, pulls: _, fetched, bytes, present } = self;
         let fetched = format!("{fetched} blobs fetched ({})", Bytes(*bytes));
         let attached = match attached.len() {
             0 => String::new(),

@@ -4,6 +4,7 @@
 //! same name for each.
 
 pub mod parallel;
+pub mod pulls;
 pub mod sources;
 pub mod transfer;
 

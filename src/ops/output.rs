@@ -76,7 +76,11 @@ pub fn check(output: &Path, kind: Kind, spec: &Spec, others: &[(&str, &Path)]) -
 
 /// Returns everything on this machine that the spec takes something from, and where it is run.
 fn inputs_of(spec: &Spec) -> impl Iterator<Item = (String, PathBuf)> {
-    let sources = spec.sources.iter().filter_map(|(registry, source)| match &source.from {
+    let places = spec
+        .sources
+        .iter()
+        .flat_map(|(registry, source)| source.places.iter().map(move |place| (registry, &place.from)));
+    let sources = places.filter_map(|(registry, from)| match from {
         Origin::Layout(from) | Origin::LayoutArchive(from) | Origin::DockerArchive(from) => {
             Some((format!("the images that `{registry}` comes from"), from.clone()))
         }

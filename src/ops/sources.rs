@@ -1,20 +1,25 @@
 //! Where every image and file comes from: the store first, then what the spec says, then the registry itself.
 
+mod failover;
+
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use self::failover::{Complaints, Failover};
 use crate::digest::Digest;
 use crate::fs::open_regular;
 use crate::oci::{
     AttachmentSource, BlobPart, ImageSource, LayoutSource, MANIFEST_LIMIT, Reference, SourceError,
     SourceErrorKind,
 };
-use crate::registry::{Client, ClientOptions, Endpoint, FetchedFile, InvalidEndpoint, KeptPart, PlainHttp};
-use crate::spec::{Origin, Source, Spec};
-use crate::store::{CompleteError, Descriptor, DiskStore, Kept, Opened, StoreError};
+use crate::registry::{
+    Client, ClientOptions, Endpoint, FetchedFile, InvalidEndpoint, KeptPart, PlainHttp, RateLimit, Registry,
+};
+use crate::spec::{Origin, Source, SourcePlace, Spec};
+use crate::store::{self, CompleteError, Descriptor, DiskStore, Kept, StoreError};
 
 /// Whether there is a network, and how it is reached.
 #[derive(Debug, Clone)]
@@ -29,10 +34,17 @@ pub enum Network {
 pub struct Sources {
     routes: BTreeMap<String, Source>,
     client: Option<Client>,
-    opened: Mutex<BTreeMap<String, Arc<dyn AttachmentSource>>>,
+    opened: Mutex<BTreeMap<String, Opened>>,
+    complaints: Arc<Complaints>,
     store: DiskStore,
     /// What relative paths are relative to.
     folder: PathBuf,
+}
+
+/// What stands for a registry, and the registries in it.
+struct Opened {
+    source: Arc<dyn AttachmentSource>,
+    registries: Vec<Arc<Registry>>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -51,7 +63,8 @@ impl Sources {
         let routes =
             spec.sources.iter().map(|(registry, source)| (registry.to_string(), source.clone())).collect();
         let (store, folder) = (store.clone(), spec.folder.clone());
-        Ok(Self { routes, client, opened: Mutex::default(), store, folder })
+        let (opened, complaints) = Default::default();
+        Ok(Self { routes, client, opened, complaints, store, folder })
     }
 
     /// Opens what is missing of a file of a repository of packages; tells where in the file that begins.
@@ -124,43 +137,71 @@ impl Sources {
     fn source_for(&self, reference: &Reference) -> Result<Arc<dyn AttachmentSource>, SourceError> {
         let registry = reference.registry();
         let mut opened = self.opened.lock().expect("nobody panics while opening a source");
-        if let Some(source) = opened.get(registry) {
+        if let Some(Opened { source, .. }) = opened.get(registry) {
             return Ok(Arc::clone(source));
         }
-        let source = self.open(reference)?;
-        opened.insert(registry.to_owned(), Arc::clone(&source));
+        let new = self.open(reference)?;
+        let source = Arc::clone(&new.source);
+        opened.insert(registry.to_owned(), new);
         Ok(source)
     }
 
-    fn open(&self, reference: &Reference) -> Result<Arc<dyn AttachmentSource>, SourceError> {
+    fn open(&self, reference: &Reference) -> Result<Opened, SourceError> {
         let registry = reference.registry();
-        let Some(Source { from, ca_file }) = self.routes.get(registry) else {
+        let Some(Source { places }) = self.routes.get(registry) else {
             return self.open_registry(reference, Endpoint::of(registry));
         };
-        Ok(match from {
-            Origin::Layout(path) => Arc::new(LayoutSource::folder(path)?),
-            Origin::LayoutArchive(path) => Arc::new(LayoutSource::oci_archive(path)?),
-            Origin::DockerArchive(path) => Arc::new(LayoutSource::docker_archive(path)?),
+        let mut opened = Vec::new();
+        for place in places {
+            opened.push((place.from.to_string(), self.open_place(reference, place)?));
+        }
+        if opened.len() == 1 {
+            return Ok(opened.remove(0).1);
+        }
+        let registries = opened.iter().flat_map(|(_, opened)| opened.registries.clone()).collect();
+        let places = opened.into_iter().map(|(name, opened)| (name, opened.source));
+        Ok(Opened { source: Arc::new(Failover::new(places, &self.complaints)), registries })
+    }
+
+    fn open_place(&self, reference: &Reference, place: &SourcePlace) -> Result<Opened, SourceError> {
+        let SourcePlace { from, ca_file } = place;
+        let layout: LayoutSource = match from {
+            Origin::Layout(path) => LayoutSource::folder(path)?,
+            Origin::LayoutArchive(path) => LayoutSource::oci_archive(path)?,
+            Origin::DockerArchive(path) => LayoutSource::docker_archive(path)?,
             Origin::Registry(url) => {
                 // The spec lets an `http` URL pass only where it says `plainHttp`.
-                let endpoint = Endpoint::new(registry, url.as_str(), PlainHttp::Allowed);
+                let endpoint = Endpoint::new(reference.registry(), url.as_str(), PlainHttp::Allowed);
                 let endpoint = endpoint.map(|endpoint| endpoint.with_ca_file(ca_file.clone()));
                 return self.open_registry(reference, endpoint);
             }
-        })
+        };
+        Ok(Opened { source: Arc::new(layout), registries: Vec::new() })
     }
 
     fn open_registry(
         &self,
         reference: &Reference,
         endpoint: Result<Endpoint, InvalidEndpoint>,
-    ) -> Result<Arc<dyn AttachmentSource>, SourceError> {
+    ) -> Result<Opened, SourceError> {
         let invalid = |error| {
             let message = format!("the registry `{}` cannot be reached", reference.registry());
             SourceError::new(SourceErrorKind::Invalid, message).caused_by(error)
         };
         let endpoint = endpoint.map_err(invalid)?;
-        Ok(Arc::new(self.client(&reference.to_string())?.registry(endpoint)?))
+        let registry = Arc::new(self.client(&reference.to_string())?.registry(endpoint)?);
+        Ok(Opened { source: Arc::<Registry>::clone(&registry), registries: vec![registry] })
+    }
+
+    /// Returns what places did, while others gave what was asked for; each text once.
+    pub fn complaints(&self) -> Vec<String> {
+        self.complaints.take()
+    }
+
+    /// Returns what the registry that is asked for these images last said of how much may still be pulled.
+    pub fn rate_limit(&self, registry: &str) -> Option<RateLimit> {
+        let opened = self.opened.lock().expect("nobody panics while opening a source");
+        opened.get(registry)?.registries.iter().find_map(|registry| registry.rate_limit())
     }
 }
 
@@ -214,7 +255,7 @@ impl ImageSource for Sources {
         if descriptor.size <= MANIFEST_LIMIT {
             let open = |kept: &Kept| {
                 let part = self.blob_part(reference, descriptor, kept.length..descriptor.size)?;
-                Ok(Opened { from: kept.length, entity_tag: None, reader: part.reader })
+                Ok(store::Opened { from: kept.length, entity_tag: None, reader: part.reader })
             };
             self.store.complete(descriptor, open, |_| {}).map_err(|error| match error {
                 CompleteError::Open(error) => error,

@@ -14,6 +14,7 @@ use super::challenge::Challenge;
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::part::{Given, Part};
+use super::rate_limit::RateLimit;
 use super::refusal::refused;
 use super::token::{Access, Authorizer};
 use super::transport::{Answer, Request, Transport};
@@ -64,7 +65,7 @@ impl Client {
         let transport = self.transport(endpoint.ca_file().map(Into::into))?;
         let credentials = Arc::clone(&self.credentials);
         let authorizer = Authorizer::new(Arc::clone(&transport), credentials, endpoint.clone(), access);
-        Ok(Registry { endpoint, transport, authorizer })
+        Ok(Registry { endpoint, transport, authorizer, rate_limit: Mutex::default() })
     }
 
     pub(super) fn transport(&self, ca_file: Option<PathBuf>) -> Result<Arc<Transport>, SourceError> {
@@ -84,12 +85,26 @@ pub struct Registry {
     pub(super) endpoint: Endpoint,
     pub(super) transport: Arc<Transport>,
     authorizer: Authorizer,
+    /// What the registry last said of it.
+    rate_limit: Mutex<Option<RateLimit>>,
 }
 
 impl Registry {
     /// Returns where the registry is.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Returns what the registry last said of how much may still be pulled.
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_rate_limit(&self, answer: &Answer) {
+        let stated = RateLimit::of(answer.header("ratelimit-limit"), answer.header("ratelimit-remaining"));
+        if stated.is_some() && !answer.is_from_elsewhere {
+            *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner) = stated;
+        }
     }
 
     /// Asks for a manifest or blob, with a token or password where the registry wants one.
@@ -103,7 +118,9 @@ impl Registry {
         let url = self.endpoint.api(repository, kind, name);
         let mut request = Request::new(method, url);
         request.accept = (kind == MANIFESTS).then(|| media_type::MANIFESTS.join(", "));
-        self.authorized(repository, request)
+        let answer = self.authorized(repository, request)?;
+        self.note_rate_limit(&answer);
+        Ok(answer)
     }
 
     /// Sends a request that concerns a repository, with a token or password where the registry wants one.

@@ -22,7 +22,7 @@ use fs_err as fs;
 pub use model::{
     Auth, Checksum, FileSource, ImageListFile, Images, K3s, K3sVersion, Node, NodeFile, Origin,
     PackageBaseline, PackageSource, Packages, PasswordFrom, Place, Registry, RepositoryAddress, Seed,
-    Signing, Source, Spec, Ssh,
+    Signing, Source, SourcePlace, Spec, Ssh,
 };
 pub use net::{Cidr, DnsLabel, Host, Invalid, MacAddress, MirroredRegistry, RegistryHost};
 pub use raw::{BaselinePriority, ClusterCa, Compression, Flavour, Payload, Role};

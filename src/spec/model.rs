@@ -1,5 +1,7 @@
 //! The spec as it is meant: everything checked, nothing a string that has a type.
 
+mod source;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -9,6 +11,7 @@ use std::str::FromStr;
 use reqwest::Url;
 use serde_json::{Map, Value};
 
+pub use self::source::{Origin, Source, SourcePlace};
 use super::net::{Cidr, DnsLabel, Host, Invalid, MacAddress, MirroredRegistry, RegistryHost};
 use super::raw::{BaselinePriority, ClusterCa, Compression, Flavour, Payload, Role};
 use crate::digest::Digest;
@@ -230,28 +233,6 @@ pub struct ImageListFile {
     pub path: PathBuf,
     /// The groups to take; empty for all.
     pub groups: Vec<String>,
-}
-
-/// Where to pull a registry's images from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// The place.
-    pub from: Origin,
-    /// The certificate authority to trust beside the system's.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// A place that images are pulled from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// A registry; `http` only where the spec allows it; a path is put before the repositories.
-    Registry(Url),
-    /// A folder that is an OCI image layout.
-    Layout(PathBuf),
-    /// An OCI image layout in a tarball.
-    LayoutArchive(PathBuf),
-    /// A tarball as `docker save` writes it.
-    DockerArchive(PathBuf),
 }
 
 /// A file to place on nodes.

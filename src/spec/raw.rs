@@ -216,6 +216,22 @@ pub(super) struct RawSource {
     pub(super) plain_http: Option<bool>,
     /// The certificate authority to trust, in PEM, relative to the folder of this spec.
     pub(super) ca_file: Option<String>,
+    /// Places that are asked before `from`, in this order. The next one is asked for what one does not give.
+    pub(super) mirrors: Option<Vec<RawMirror>>,
+}
+
+/// A place that is asked for a registry's images before the registry itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Mirror")]
+pub(super) struct RawMirror {
+    /// `https://host[:port][/prefix]`, `oci:FOLDER`, `oci-archive:FILE` or `docker-archive:FILE`.
+    #[schemars(required)]
+    pub(super) from: Option<String>,
+    /// Allows `http://`, where nobody can tell whether the answer is genuine; false unless told.
+    pub(super) plain_http: Option<bool>,
+    /// The certificate authority to trust, in PEM, relative to the folder of this spec.
+    pub(super) ca_file: Option<String>,
 }
 
 /// A file to place on nodes.

@@ -207,7 +207,7 @@ fn without_the_switch_nothing_is_looked_for_and_with_it_an_old_lock_is_stale() {
 }
 
 /// A registry with a list of referrers of its own, in pages of one, for one image; `fault` may answer in its place.
-fn listing(
+pub(crate) fn listing(
     image: &Image,
     listed: &[Image],
     fault: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static,

@@ -17,6 +17,7 @@ mod faults;
 mod import;
 mod inspect;
 mod mirror;
+mod mirrors;
 mod oci;
 mod ops_packages;
 mod ops_real;

@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::lockfile::{LockedImage, WantedImage};
 use crate::oci::graph::{self, GraphError};
 use crate::oci::{Graph, ImageSource, Reference, SourceError, SourceErrorKind, attached};
+use crate::ops::pulls::{self, PlannedImage, Pulls};
 use crate::ops::sources::Sources;
 use crate::ops::{Equipment, parallel};
 use crate::progress::Event;
@@ -36,17 +37,26 @@ pub(super) fn resolve(
     spec: &Spec,
     sources: &Sources,
     equipment: &Equipment<'_>,
-) -> Result<Vec<Resolved>, LockError> {
+) -> Result<(Vec<Resolved>, Vec<Pulls>), LockError> {
     let names: Vec<(&WantedImage, ())> = wanted.iter().map(|image| (image, ())).collect();
     let roots = all(&names, equipment.jobs, |image, ()| {
         sources.resolve(&image.reference).map_err(GraphError::Source)
     })?;
     let images: Vec<(&WantedImage, Descriptor)> = wanted.iter().zip(roots).collect();
-    all(&images, equipment.jobs, |image, root| {
+    let planned: Vec<PlannedImage<'_>> = images
+        .iter()
+        .map(|(image, root)| PlannedImage { reference: &image.reference, root, manifests: None })
+        .collect();
+    let pulls = pulls::check(&planned, sources, equipment)?;
+    let resolved = all(&images, equipment.jobs, |image, root| {
         let resolved = resolve_one(image, root, spec, sources)?;
         equipment.reporter.report(Event::ItemFinished { name: image.reference.to_string() });
         Ok(resolved)
-    })
+    });
+    for text in sources.complaints() {
+        equipment.reporter.report(Event::Warning { text });
+    }
+    Ok((resolved?, pulls))
 }
 
 /// Does `work` for all images, and collects all that fails.

@@ -8,9 +8,9 @@ use super::{file_path, optional_path};
 use reqwest::Url;
 
 use crate::oci::Reference;
-use crate::spec::model::{ImageListFile, Images, Origin, Source};
+use crate::spec::model::{ImageListFile, Images, Origin, Source, SourcePlace};
 use crate::spec::net::RegistryHost;
-use crate::spec::raw::{RawImageList, RawImages, RawSource};
+use crate::spec::raw::{RawImageList, RawImages, RawMirror, RawSource};
 use crate::spec::report::Report;
 use crate::text::Path;
 
@@ -95,7 +95,34 @@ fn source(
     path: &Path,
     report: &mut Report<'_>,
 ) -> Option<Source> {
-    let RawSource { from, plain_http, ca_file } = raw;
+    let RawSource { from, plain_http, ca_file, mirrors } = raw;
+    let mut places = Vec::new();
+    for (index, raw) in mirrors.unwrap_or_default().into_iter().enumerate() {
+        let path = path.key("mirrors").index(index);
+        let RawMirror { from, plain_http, ca_file } = raw;
+        // That it must be there is said already.
+        let Some(from) = from else { continue };
+        places.extend(self::place((Some(from), plain_http, ca_file), host, folder, &path, report));
+    }
+    places.push(self::place((from, plain_http, ca_file), host, folder, path, report)?);
+    for (index, place) in places.iter().enumerate() {
+        if places[..index].iter().any(|before| before.from == place.from) {
+            report.warning(path, "one place is named twice", "remove one of the two");
+        }
+    }
+    Some(Source { places })
+}
+
+/// What is written of a place: `from`, `plainHttp`, `caFile`.
+type Written = (Option<String>, Option<bool>, Option<String>);
+
+fn place(
+    (from, plain_http, ca_file): Written,
+    host: &RegistryHost,
+    folder: &Folder,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> Option<SourcePlace> {
     let plain_http = plain_http.unwrap_or(false);
     let place = path.key("from");
     let from = match from {
@@ -124,7 +151,7 @@ fn source(
         }
     }
     let ca_file = optional_path(ca_file, folder, &path.key("caFile"), report);
-    Some(Source { from, ca_file })
+    Some(SourcePlace { from, ca_file })
 }
 
 fn origin(text: &str, folder: &Folder, path: &Path, report: &mut Report<'_>) -> Option<Origin> {

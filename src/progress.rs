@@ -3,6 +3,9 @@
 //! Work below `cli` never prints: it tells a [`Reporter`], which cannot fail and must not block. Durations are
 //! the reporter's business, because only `cli` knows a clock.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -33,6 +36,19 @@ pub enum Event {
         /// What it achieved, in one line.
         summary: String,
     },
+    /// A request failed in passing and is sent again.
+    Retrying {
+        /// The host, with its port if that is not the usual one.
+        host: String,
+        /// Why, in a few words: `429`.
+        reason: String,
+        /// How long is waited before.
+        wait: Duration,
+        /// The number of the attempt that follows.
+        attempt: u32,
+        /// How many there are in all, if nothing comes of any.
+        attempts: u32,
+    },
     /// Something the user may want to know.
     Note {
         /// One line.
@@ -49,6 +65,12 @@ pub enum Event {
 pub trait Reporter: Send + Sync {
     /// Takes note of an event.
     fn report(&self, event: Event);
+}
+
+impl<R: Reporter + ?Sized> Reporter for Arc<R> {
+    fn report(&self, event: Event) {
+        (**self).report(event);
+    }
 }
 
 /// Listens, and says nothing.

@@ -81,6 +81,14 @@ pub(super) struct Global {
     #[arg(short, long, global = true, env = "SEEDKIT_JOBS", default_value_t = 8, value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: u16,
+    /// How often a request that fails in passing is sent again, as long as nothing of its answer comes.
+    #[arg(long, global = true, env = "SEEDKIT_RETRIES", default_value_t = 4, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(..=1000))]
+    pub retries: u16,
+    /// For how long that is done; also the longest wait that a server may ask for.
+    #[arg(long, global = true, env = "SEEDKIT_RETRY_FOR", default_value_t = 600, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(..=604_800))]
+    pub retry_for: u64,
     /// Print the result as JSON.
     #[arg(long, global = true)]
     pub json: bool,

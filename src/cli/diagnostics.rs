@@ -237,6 +237,9 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<SourceError>() {
         return hint_of_source(error).map(str::to_owned);
     }
+    if let Some(fault) = cause.downcast_ref::<Fault>() {
+        return hint_of_fault(fault).map(str::to_owned);
+    }
     let io_error = cause.downcast_ref::<std::io::Error>()?;
     let kind = io_error.kind();
     if kind == ErrorKind::StorageFull {
@@ -359,7 +362,8 @@ fn hint_of_source(error: &SourceError) -> Option<&'static str> {
         }
         SourceErrorKind::Denied => "log in with `docker login HOST`, or set REGISTRY_AUTH_FILE",
         SourceErrorKind::RateLimited => {
-            "wait and run the same command again: what is whole is kept; logging in raises the limit"
+            "wait and run the same command again, or let it wait with --retry-for: what is whole is kept; logging in \
+             raises the limit"
         }
         SourceErrorKind::Connection => "check name, route and proxy (HTTPS_PROXY, NO_PROXY)",
         SourceErrorKind::Offline => "run it once without --offline where there is a network",
@@ -395,6 +399,7 @@ fn hint_of_fault(fault: &Fault) -> Option<&'static str> {
             Some("check HTTPS_PROXY and its user and password; NO_PROXY names what is reached directly")
         }
         Fault::TimedOut | Fault::Closed => Some("run the same command again: what is whole is kept"),
-        Fault::UnknownHost | Fault::Refused | Fault::Tls(_) | Fault::Other(_) => None,
+        Fault::NameServer => Some("check this machine's name servers (/etc/resolv.conf) and its network"),
+        Fault::UnknownHost | Fault::Unreachable | Fault::Refused | Fault::Tls(_) | Fault::Other(_) => None,
     }
 }

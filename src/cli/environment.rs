@@ -40,6 +40,12 @@ pub(super) fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
+/// Returns a number that differs between runs and machines, so that they do not all ask a server again at once.
+pub(super) fn jitter_seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (u64::from(std::process::id()) << 32) ^ since.as_secs() ^ u64::from(since.subsec_nanos())
+}
+
 /// Returns the time as a log line begins with it, in UTC.
 pub(super) fn now_text() -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");

@@ -175,6 +175,11 @@ impl Reporter for Console {
                     self.line(&state, &format!("  {name}"));
                 }
             }
+            Event::Retrying { host, reason, wait, attempt, attempts } if self.display != Display::None => {
+                let pause = if wait.is_zero() { "goes on at once".to_owned() } else { waits(wait) };
+                self.line(&state, &format!("{host}: {reason}, {pause} (attempt {attempt} of {attempts})"));
+            }
+            Event::Retrying { .. } => {}
             Event::Note { text } if self.display != Display::None => self.line(&state, &text),
             Event::Note { .. } => {}
             Event::Warning { text } => self.line(&state, &format!("warning: {text}")),
@@ -208,6 +213,11 @@ fn heartbeat(running: &Running) -> String {
         write!(text, ", {} left", HumanDuration(eta)).expect("a String takes all");
     }
     text
+}
+
+fn waits(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 9.95 { format!("waits {seconds:.1} s") } else { format!("waits {seconds:.0} s") }
 }
 
 fn seconds(duration: Duration) -> String {

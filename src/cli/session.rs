@@ -2,6 +2,8 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use fs_err as fs;
@@ -14,7 +16,7 @@ use crate::lockfile::{FILE_NAME, Locked, Lockfile};
 use crate::ops::sources::{Network, Sources};
 use crate::ops::{Equipment, build, finding_event, lock};
 use crate::progress::{Event, Reporter};
-use crate::registry::ClientOptions;
+use crate::registry::{ClientOptions, RetryPolicy};
 use crate::secrets::Secrets;
 use crate::spec::{self, Spec};
 use crate::store::DiskStore;
@@ -25,7 +27,8 @@ const PARTIALS_KEPT: u64 = 7 * 24 * 60 * 60;
 /// One run of the program.
 pub(super) struct Session {
     pub(super) global: Global,
-    pub(super) console: Console,
+    /// Shared with what waits for servers.
+    pub(super) console: Arc<Console>,
 }
 
 /// Says that there is no lock where one must be.
@@ -62,7 +65,7 @@ impl Prepared {
 impl Session {
     pub(super) fn new(global: Global) -> Self {
         let display = if global.quiet { Display::None } else { global.progress };
-        let console = Console::new(display, global.verbose);
+        let console = Arc::new(Console::new(display, global.verbose));
         Self { global, console }
     }
 
@@ -192,6 +195,13 @@ impl Session {
             ca_bundle: environment::variable("SSL_CERT_FILE").map(PathBuf::from),
             credential_files: environment::credential_files(),
             proxies: environment::proxies(),
+            retry: RetryPolicy {
+                attempts: u32::from(self.global.retries) + 1,
+                deadline: Duration::from_secs(self.global.retry_for),
+                seed: environment::jitter_seed(),
+                reporter: Arc::<Console>::clone(&self.console),
+                ..RetryPolicy::default()
+            },
             ..ClientOptions::default()
         }
     }

@@ -23,6 +23,7 @@ use crate::store::{self, CompleteError, Descriptor, DiskStore, Kept, StoreError}
 
 /// Whether there is a network, and how it is reached.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub enum Network {
     /// `--offline`: nothing may be asked for.
     Forbidden,

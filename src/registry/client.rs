@@ -9,15 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reqwest::{Method, StatusCode};
 
 use super::ClientOptions;
-use super::body::{Body, as_source_error};
+use super::body::{Body, Stopped, until_whole};
 use super::challenge::Challenge;
+use super::continued::{Continued, Rest};
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::part::{Given, Part};
 use super::rate_limit::RateLimit;
 use super::refusal::refused;
+use super::retry::Patience;
 use super::token::{Access, Authorizer};
-use super::transport::{Answer, Request, Transport};
+use super::transport::{Answer, Request, Transport, host_of};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::oci::{
     BlobPart, ImageSource, MANIFEST_LIMIT, Manifest, Reference, SourceError, SourceErrorKind, media_type,
@@ -31,6 +33,7 @@ pub struct Client {
     credentials: Arc<Credentials>,
     /// Connections by the authorities they trust besides the usual ones.
     transports: Mutex<BTreeMap<Option<PathBuf>, Arc<Transport>>>,
+    patience: Arc<Patience>,
 }
 
 impl Client {
@@ -40,7 +43,8 @@ impl Client {
     /// If a proxy's URL or the bundle of authorities cannot be used.
     pub fn new(options: ClientOptions) -> Result<Self, SourceError> {
         let credentials = Arc::new(Credentials::new(options.credential_files.clone()));
-        let client = Self { options, credentials, transports: Mutex::default() };
+        let patience = Arc::new(Patience::new(options.retry.clone()));
+        let client = Self { options, credentials, transports: Mutex::default(), patience };
         client.transport(None)?;
         Ok(client)
     }
@@ -65,7 +69,7 @@ impl Client {
         let transport = self.transport(endpoint.ca_file().map(Into::into))?;
         let credentials = Arc::clone(&self.credentials);
         let authorizer = Authorizer::new(Arc::clone(&transport), credentials, endpoint.clone(), access);
-        Ok(Registry { endpoint, transport, authorizer, rate_limit: Mutex::default() })
+        Ok(Registry { endpoint, transport, authorizer: Arc::new(authorizer), rate_limit: Arc::default() })
     }
 
     pub(super) fn transport(&self, ca_file: Option<PathBuf>) -> Result<Arc<Transport>, SourceError> {
@@ -73,20 +77,21 @@ impl Client {
         if let Some(transport) = transports.get(&ca_file) {
             return Ok(Arc::clone(transport));
         }
-        let transport = Arc::new(Transport::new(&self.options, ca_file.as_deref())?);
+        let transport =
+            Arc::new(Transport::new(&self.options, ca_file.as_deref(), Arc::clone(&self.patience))?);
         transports.insert(ca_file, Arc::clone(&transport));
         Ok(transport)
     }
 }
 
-/// One registry.
-#[derive(Debug)]
+/// One registry; its clones share tokens and connections.
+#[derive(Debug, Clone)]
 pub struct Registry {
     pub(super) endpoint: Endpoint,
     pub(super) transport: Arc<Transport>,
-    authorizer: Authorizer,
+    authorizer: Arc<Authorizer>,
     /// What the registry last said of it.
-    rate_limit: Mutex<Option<RateLimit>>,
+    rate_limit: Arc<Mutex<Option<RateLimit>>>,
 }
 
 impl Registry {
@@ -127,12 +132,14 @@ impl Registry {
     pub(super) fn authorized(&self, repository: &str, mut request: Request) -> Result<Answer, SourceError> {
         let grant = self.authorizer.current(repository)?;
         request.authorization = grant.as_ref().map(|grant| grant.header.clone());
-        let answer = self.transport.send(&request)?;
+        let mut answer = self.transport.send(&request)?;
         // What another server wants after a redirect is not answered: our credentials are not for it.
         if answer.status() != StatusCode::UNAUTHORIZED || answer.is_from_elsewhere {
             return Ok(answer);
         }
         let Some(challenge) = Challenge::best(answer.headers("www-authenticate")) else { return Ok(answer) };
+        // The token server may be the same host, with room for one request alone.
+        answer.step_aside();
         let Some(grant) = self.authorizer.renew(repository, grant.as_ref(), &challenge)? else {
             return Ok(answer);
         };
@@ -201,9 +208,10 @@ impl Registry {
         match answer.status() {
             StatusCode::OK => {}
             // Some servers know no HEAD, and only an answer to GET has words about what is wrong.
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::BAD_REQUEST => {
-                return Ok(None);
-            }
+            StatusCode::NOT_FOUND
+            | StatusCode::FORBIDDEN
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::BAD_REQUEST => return Ok(None),
             _ => return Err(self.refused(repository, answer)),
         }
         let digest = answer.header("docker-content-digest").and_then(|digest| digest.parse::<Digest>().ok());
@@ -216,7 +224,7 @@ impl Registry {
     }
 
     /// Learns what a name stands for by fetching it.
-    fn fetch_and_hash(&self, repository: &str, reference: &Reference) -> Result<Descriptor, SourceError> {
+    fn fetch_and_hash(&self, repository: &str, reference: &Reference) -> Result<Descriptor, Stopped> {
         let answer = self.get(repository, MANIFESTS, &name(reference))?;
         check_manifest(&answer)?;
         let (origin, served_as) = (answer.origin.clone(), answer.media_type());
@@ -229,7 +237,7 @@ impl Registry {
         let digest = hasher.finish();
         if let Some(wanted) = wanted.filter(|wanted| **wanted != digest) {
             let mismatch = Mismatch::WrongContent { expected: wanted.clone(), actual: digest };
-            return Err(invalid(format!("the answer to {origin} is wrong")).caused_by(mismatch));
+            return Err(invalid(format!("the answer to {origin} is wrong")).caused_by(mismatch).into());
         }
         let manifest = Manifest::parse(&bytes, served_as.as_deref())
             .map_err(|error| invalid(format!("the answer to {origin} is no manifest")).caused_by(error))?;
@@ -240,9 +248,9 @@ impl Registry {
         check_length(self.get(repository, kind, &descriptor.digest.to_string())?, descriptor)
     }
 
-    fn read_manifest(&self, repository: &str, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
+    fn read_manifest(&self, repository: &str, descriptor: &Descriptor) -> Result<Vec<u8>, Stopped> {
         if descriptor.size > MANIFEST_LIMIT {
-            return Err(too_large(&format!("`{}`", descriptor.digest), descriptor.size));
+            return Err(too_large(&format!("`{}`", descriptor.digest), descriptor.size).into());
         }
         let answer = self.open(repository, MANIFESTS, descriptor)?;
         check_manifest(&answer)?;
@@ -253,8 +261,10 @@ impl Registry {
         match verified.read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
             Err(error) => Err(match error.downcast::<Mismatch>() {
-                Ok(mismatch) => invalid(format!("the answer to {origin} is wrong")).caused_by(mismatch),
-                Err(error) => as_source_error(error),
+                Ok(mismatch) => {
+                    invalid(format!("the answer to {origin} is wrong")).caused_by(mismatch).into()
+                }
+                Err(error) => error.into(),
             }),
         }
     }
@@ -264,13 +274,18 @@ impl ImageSource for Registry {
     fn resolve(&self, reference: &Reference) -> Result<Descriptor, SourceError> {
         let repository = self.endpoint.repository(reference.repository());
         self.head(&repository, reference)
-            .and_then(|found| found.map_or_else(|| self.fetch_and_hash(&repository, reference), Ok))
+            .and_then(|found| match found {
+                Some(found) => Ok(found),
+                None => {
+                    until_whole(self.transport.patience(), || self.fetch_and_hash(&repository, reference))
+                }
+            })
             .map_err(|error| while_doing(&format!("cannot resolve `{reference}`"), error))
     }
 
     fn manifest(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
         let repository = self.endpoint.repository(reference.repository());
-        self.read_manifest(&repository, descriptor)
+        until_whole(self.transport.patience(), || self.read_manifest(&repository, descriptor))
             .map_err(|error| while_doing(&format!("cannot get a manifest of `{reference}`"), error))
     }
 
@@ -281,8 +296,21 @@ impl ImageSource for Registry {
         part: Range<u64>,
     ) -> Result<BlobPart, SourceError> {
         let repository = self.endpoint.repository(reference.repository());
-        self.open_part(&repository, descriptor, part)
-            .map_err(|error| while_doing(&format!("cannot get a blob of `{reference}`"), error))
+        let BlobPart { reader, is_of_whole } = self
+            .open_part(&repository, descriptor, part.clone())
+            .map_err(|error| while_doing(&format!("cannot get a blob of `{reference}`"), error))?;
+        let (registry, descriptor, end) = (self.clone(), descriptor.clone(), part.end);
+        let origin = (format!("`{}`", descriptor.digest), host_of(self.endpoint.base()));
+        let reopen = move |from| {
+            let BlobPart { reader, .. } = registry.open_part(&repository, &descriptor, from..end)?;
+            Ok(Rest { reader, from })
+        };
+        let position = (part.start, Some(end));
+        let patience = self.transport.patience();
+        Ok(BlobPart {
+            reader: Box::new(Continued::new(reader, origin, position, patience, Box::new(reopen))),
+            is_of_whole,
+        })
     }
 }
 

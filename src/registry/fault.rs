@@ -13,6 +13,12 @@ pub enum Fault {
     /// The name has no address.
     #[error("the host's name has no address")]
     UnknownHost,
+    /// Nobody could be asked for the name's address.
+    #[error("no name server answers")]
+    NameServer,
+    /// No route leads there.
+    #[error("there is no way to the host")]
+    Unreachable,
     /// Nobody listens there.
     #[error("the connection is refused")]
     Refused,
@@ -60,6 +66,25 @@ impl Fault {
         })
     }
 
+    /// Returns whether it may pass by itself, so that asking again is of use.
+    ///
+    /// What only a person can mend does not pass: names, certificates, protocols, a proxy's password.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Refused | Self::TimedOut | Self::Closed | Self::NameServer | Self::Unreachable => true,
+            Self::Proxy(reason) => !reason.contains("authorization"),
+            Self::UnknownHost
+            | Self::UnknownAuthority
+            | Self::WrongName
+            | Self::Expired
+            | Self::AuthorityAsServer
+            | Self::Tls(_)
+            | Self::NotTls
+            | Self::NotPlain
+            | Self::Other(_) => false,
+        }
+    }
+
     /// Returns the kind that an [`io::Error`] about this has.
     pub(super) fn io_kind(&self) -> io::ErrorKind {
         match self {
@@ -67,6 +92,8 @@ impl Fault {
             Self::Closed => io::ErrorKind::UnexpectedEof,
             Self::Refused => io::ErrorKind::ConnectionRefused,
             Self::UnknownHost
+            | Self::NameServer
+            | Self::Unreachable
             | Self::UnknownAuthority
             | Self::WrongName
             | Self::Expired
@@ -105,15 +132,25 @@ fn recognise(error: &(dyn Error + 'static)) -> Option<Fault> {
     }
     let is_cut = text.contains("message completed") || text.contains("message length reached");
     match text.as_str() {
-        "dns error" | "error resolving DNS" => Some(Fault::UnknownHost),
+        "dns error" | "error resolving DNS" => Some(unresolved(error)),
         _ if is_cut || text.contains("unexpected EOF") => Some(Fault::Closed),
         _ => None,
     }
 }
 
+/// Tells a name that nobody has from a name server that cannot be asked, in the words of glibc and musl.
+fn unresolved(error: &(dyn Error + 'static)) -> Fault {
+    let is_passing = |text: String| text.contains("Temporary failure") || text.contains("Try again");
+    match causes(error).any(|cause| is_passing(cause.to_string())) {
+        true => Fault::NameServer,
+        false => Fault::UnknownHost,
+    }
+}
+
 fn recognise_io(kind: io::ErrorKind) -> Option<Fault> {
     use io::ErrorKind::{
-        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut, UnexpectedEof,
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown,
+        NetworkUnreachable, TimedOut, UnexpectedEof,
     };
     [
         (ConnectionRefused, Fault::Refused),
@@ -122,6 +159,9 @@ fn recognise_io(kind: io::ErrorKind) -> Option<Fault> {
         (ConnectionAborted, Fault::Closed),
         (BrokenPipe, Fault::Closed),
         (UnexpectedEof, Fault::Closed),
+        (HostUnreachable, Fault::Unreachable),
+        (NetworkUnreachable, Fault::Unreachable),
+        (NetworkDown, Fault::Unreachable),
     ]
     .into_iter()
     .find_map(|(known, fault)| (known == kind).then_some(fault))

@@ -1,15 +1,17 @@
 //! Files from servers that are no registries: whole, or what is missing of them.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use reqwest::{Method, StatusCode, Url};
 
 use super::body::Body;
 use super::client::Client;
-use super::endpoint::{PlainHttp, parse_url};
+use super::continued::{Continued, Rest, Voucher};
+use super::endpoint::{PlainHttp, parse_url, shown};
 use super::part::{Given, Part, strong_entity_tag};
 use super::refusal::refused;
-use super::transport::{Answer, Request, Transport};
+use super::transport::{Answer, Request, Transport, host_of};
 use crate::oci::{SourceError, SourceErrorKind};
 
 /// What is there already of a file that is to be downloaded.
@@ -67,7 +69,7 @@ impl Client {
             SourceError::new(SourceErrorKind::Invalid, format!("`{url}` cannot be downloaded: {reason}"))
         })?;
         let transport = self.transport(None)?;
-        let Positioned { answer, from, length } = ask_rest(&transport, url, kept)?;
+        let Positioned { answer, from, length } = ask_rest(&transport, url.clone(), kept)?;
         let Some(answer) = answer else {
             let entity_tag = kept.entity_tag.clone();
             return Ok(FetchedFile { from, length, entity_tag, reader: Box::new(std::io::empty()) });
@@ -80,12 +82,45 @@ impl Client {
             return Err(SourceError::new(SourceErrorKind::Invalid, message));
         }
         let entity_tag = strong_entity_tag(&answer);
-        Ok(FetchedFile {
-            from,
-            length,
-            entity_tag,
-            reader: Box::new(Body::new(answer, limit.saturating_sub(from))),
-        })
+        // Who keeps a part without a tag has a digest of the whole.
+        let voucher = if entity_tag.is_some() || from > 0 { Voucher::Other } else { Voucher::Nobody };
+        let origin = (shown(&url), host_of(&url));
+        let body = Body::new(answer, limit.saturating_sub(from));
+        let patience = Arc::clone(transport.patience());
+        let rest = RestOfFile { transport, url, limit, length, entity_tag: entity_tag.clone(), voucher };
+        let reopen = Box::new(move |from| rest.open(from));
+        let reader = Continued::new(body, origin, (from, length), &patience, reopen).vouched_by(voucher);
+        Ok(FetchedFile { from, length, entity_tag, reader: Box::new(reader) })
+    }
+}
+
+/// How the rest of a file that broke off is asked for.
+struct RestOfFile {
+    transport: Arc<Transport>,
+    url: Url,
+    limit: u64,
+    length: Option<u64>,
+    entity_tag: Option<String>,
+    voucher: Voucher,
+}
+
+impl RestOfFile {
+    fn open(&self, position: u64) -> Result<Rest, SourceError> {
+        let Self { transport, url, limit, length, entity_tag, voucher } = self;
+        let kept = KeptPart {
+            length: if *voucher == Voucher::Nobody { 0 } else { position },
+            total: *length,
+            entity_tag: entity_tag.clone(),
+        };
+        let Positioned { answer, from, .. } = ask_rest(transport, url.clone(), &kept)?;
+        let Some(answer) = answer else {
+            return Ok(Rest { reader: Box::new(std::io::empty()), from: position });
+        };
+        if from == 0 && *entity_tag != strong_entity_tag(&answer) {
+            let message = format!("the answer to {} changed while it was read", answer.origin);
+            return Err(SourceError::new(SourceErrorKind::Invalid, message));
+        }
+        Ok(Rest { reader: Box::new(Body::new(answer, limit.saturating_sub(from))), from })
     }
 }
 

@@ -3,8 +3,8 @@
 //! A [`Client`] holds what all servers share: trusted authorities, proxies, credentials, connections. A
 //! [`Registry`] is one server as an [`ImageSource`](crate::oci::ImageSource), and takes pushes. Credentials go to the server they
 //! were given for and to the token server it names, never along a redirect; no error, no `Debug` shows one.
-//! Only uploads go on after a fault: every request goes through one function, `Transport::send`, where retries of the
-//! others would be.
+//! Every request goes through one function, `Transport::send`, and so has one policy of when it is sent again; a large body
+//! that breaks off goes on where it did. Only parts of uploads are not sent again there: what of them arrived is asked first.
 //!
 //! # Why
 //! Redirects are followed here, not by reqwest: so each single request passes that one function, and what may go
@@ -14,19 +14,23 @@
 mod body;
 mod challenge;
 mod client;
+mod continued;
 mod credentials;
 mod endpoint;
 mod fault;
 mod file;
 mod options;
 mod part;
+mod proxies;
 mod push;
 mod rate_limit;
 mod referrers;
 mod refusal;
+mod retry;
 mod tls;
 mod token;
 mod transport;
+mod upload;
 
 pub use client::{Client, Registry};
 pub use endpoint::{Endpoint, InvalidEndpoint, PlainHttp};
@@ -35,3 +39,4 @@ pub use file::{FetchedFile, KeptPart};
 pub use options::{ClientOptions, Proxies};
 pub use push::{Arrival, BlobUpload};
 pub use rate_limit::RateLimit;
+pub use retry::{Clock, MonotonicClock, RetryPolicy};

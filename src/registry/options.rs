@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::retry::RetryPolicy;
 use crate::secrets::SecretText;
 
 /// What a [`Client`](super::Client) is made with. Nothing of it is read from the environment here.
@@ -21,6 +22,8 @@ pub struct ClientOptions {
     pub connect_timeout: Duration,
     /// How long a server may be silent: before its answer, and between two pieces of it.
     pub read_timeout: Duration,
+    /// When something is asked for again.
+    pub retry: RetryPolicy,
 }
 
 impl Default for ClientOptions {
@@ -33,6 +36,7 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(15),
             // A registry that is a cache itself answers only when it has begun to fetch from upstream.
             read_timeout: Duration::from_secs(60),
+            retry: RetryPolicy::default(),
         }
     }
 }

@@ -5,24 +5,22 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 
 use super::Registry;
-use super::body::Body;
+use super::body::{Body, until_whole};
 use super::client::{BLOBS, MANIFESTS, invalid, while_doing};
-use super::transport::{Answer, Content, Request, Upload};
+use super::fault::Fault;
+use super::retry::Failure;
+use super::transport::{Answer, Request, host_of};
+use super::upload::{Sent, Upload};
 use crate::digest::Digest;
 use crate::oci::attached::list_tag;
 use crate::oci::{MANIFEST_LIMIT, SourceError, SourceErrorKind, media_type};
 use crate::store::Descriptor;
 
-/// How often an upload goes on after it broke off without a byte more having arrived.
-const MOST_ATTEMPTS: u32 = 4;
-/// How long is waited before the second attempt; twice as long before each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const BINARY: &str = "application/octet-stream";
 
 /// How a blob came into a repository.
@@ -147,10 +145,10 @@ impl Registry {
         let BlobUpload { blob, file, mount_from: _, chunk } = upload;
         let file = Arc::new(file);
         let is_chunked = blob.size > chunk;
-        let (mut failures, mut reported, mut is_broken) = (0, 0, false);
+        let mut attempts = self.transport.patience().attempts();
+        let (mut reported, mut is_broken) = (0, false);
         loop {
             let step = if is_broken {
-                std::thread::sleep(FIRST_PAUSE * 2_u32.pow(failures - 1));
                 self.resume(repository, &session, blob, is_chunked).map(Some)
             } else if is_chunked && session.offset < blob.size {
                 let length = chunk.min(blob.size - session.offset);
@@ -164,14 +162,20 @@ impl Registry {
                     sent(blob.size - reported);
                     return Ok(());
                 }
-                Err(error) if may_go_on(&error) && failures < MOST_ATTEMPTS => {
-                    (failures, is_broken) = (failures + 1, true);
+                // What is asked when an upload broke off was asked again already.
+                Err(error) if is_broken => return Err(error),
+                Err(error) => {
+                    let host = host_of(&session.url);
+                    let wait = broken_off(&error).and_then(|failure| attempts.next(&host, &failure));
+                    let Some(wait) = wait else { return Err(error) };
+                    attempts.wait(wait);
+                    is_broken = true;
                 }
-                Err(error) => return Err(error),
             }
             if session.offset > reported {
                 sent(session.offset - reported);
-                (reported, failures) = (session.offset, 0);
+                reported = session.offset;
+                attempts.progressed();
             }
         }
     }
@@ -186,7 +190,7 @@ impl Registry {
     ) -> Result<Session, SourceError> {
         let Session { url, offset } = session;
         let upload = Upload {
-            content: Content::Part(Arc::clone(file), *offset, length),
+            content: Sent::Part(Arc::clone(file), *offset, length),
             media_type: BINARY.to_owned(),
             range: Some(format!("{offset}-{}", offset + length - 1)),
         };
@@ -214,7 +218,7 @@ impl Registry {
         let mut url = url.clone();
         url.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
         let upload = Upload {
-            content: Content::Part(Arc::clone(file), *offset, blob.size - offset),
+            content: Sent::Part(Arc::clone(file), *offset, blob.size - offset),
             media_type: BINARY.to_owned(),
             range: None,
         };
@@ -266,7 +270,7 @@ impl Registry {
         let repository = self.endpoint.repository(repository);
         let url = self.endpoint.api(&repository, MANIFESTS, name);
         let media_type = manifest.media_type.clone();
-        let upload = Upload { content: Content::Bytes(bytes), media_type, range: None };
+        let upload = Upload { content: Sent::Bytes(bytes), media_type, range: None };
         let request = Request { upload: Some(upload), ..Request::new(Method::PUT, url) };
         let answer = self.authorized(&repository, request)?;
         if answer.status() != StatusCode::CREATED {
@@ -299,12 +303,14 @@ impl Registry {
             _ => return Err(self.refused(&full, answer)),
         }
         let tag = list_tag(subject);
-        let answer = self.ask(Method::GET, &full, MANIFESTS, &tag)?;
-        let known = match answer.status() {
-            StatusCode::OK => Body::new(answer, MANIFEST_LIMIT).read_whole()?,
-            StatusCode::NOT_FOUND => Vec::new(),
-            _ => return Err(self.refused(&full, answer)),
-        };
+        let known = until_whole(self.transport.patience(), || {
+            let answer = self.ask(Method::GET, &full, MANIFESTS, &tag)?;
+            match answer.status() {
+                StatusCode::OK => Body::new(answer, MANIFEST_LIMIT).read_whole(),
+                StatusCode::NOT_FOUND => Ok(Vec::new()),
+                _ => Err(self.refused(&full, answer).into()),
+            }
+        })?;
         let known: Value = serde_json::from_slice(&known).unwrap_or_default();
         let mut listed = known["manifests"].as_array().cloned().unwrap_or_default();
         let before = listed.len();
@@ -333,7 +339,21 @@ fn arrived(answer: &Answer) -> Option<u64> {
     Some(if last == 0 { 0 } else { last + 1 })
 }
 
-/// Tells whether the same may work a moment later: the connection broke, or the server cannot at the moment.
-fn may_go_on(error: &SourceError) -> bool {
-    matches!(error.kind, SourceErrorKind::Connection | SourceErrorKind::RateLimited)
+/// Returns the failure that an upload may go on after: the connection broke, or the server cannot at the moment.
+fn broken_off(error: &SourceError) -> Option<Failure> {
+    let status = match error.kind {
+        SourceErrorKind::RateLimited => 429,
+        SourceErrorKind::Connection => 503,
+        SourceErrorKind::NotFound
+        | SourceErrorKind::Denied
+        | SourceErrorKind::Invalid
+        | SourceErrorKind::Offline
+        | SourceErrorKind::Local
+        | SourceErrorKind::NotInLayout
+        | SourceErrorKind::Store => return None,
+    };
+    match error.cause.as_ref().and_then(|cause| cause.downcast_ref::<Fault>()) {
+        Some(fault) => fault.is_passing().then(|| Failure::Unanswered(fault.clone())),
+        None => Failure::of_status(status, None),
+    }
 }

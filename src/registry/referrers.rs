@@ -5,7 +5,7 @@
 use reqwest::{Method, StatusCode, Url};
 
 use super::Registry;
-use super::body::Body;
+use super::body::{Body, Stopped, until_whole};
 use super::client::{MANIFESTS, invalid, while_doing};
 use super::transport::{Answer, Request};
 use crate::digest::Digest;
@@ -35,7 +35,7 @@ impl AttachmentSource for Registry {
     fn referrers(&self, reference: &Reference, subject: &Digest) -> Result<Vec<Descriptor>, SourceError> {
         let repository = self.endpoint.repository(reference.repository());
         let what = || format!("cannot list what is attached to `{}@{subject}`", reference.name());
-        match self.listed(&repository, subject) {
+        match until_whole(self.transport.patience(), || self.listed(&repository, subject)) {
             Ok(Some(referrers)) => Ok(referrers),
             Ok(None) => self.listed_by_tag(reference, subject),
             Err(error) => Err(error),
@@ -46,7 +46,7 @@ impl AttachmentSource for Registry {
 
 impl Registry {
     /// Returns the registry's own list; `None` if it keeps none.
-    fn listed(&self, repository: &str, subject: &Digest) -> Result<Option<Vec<Descriptor>>, SourceError> {
+    fn listed(&self, repository: &str, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Stopped> {
         let first = self.ask(Method::GET, repository, REFERRERS, &subject.to_string())?;
         match first.status() {
             StatusCode::OK => {}
@@ -58,7 +58,7 @@ impl Registry {
                 first.drain();
                 return Ok(None);
             }
-            _ => return Err(self.refused(repository, first)),
+            _ => return Err(self.refused(repository, first).into()),
         }
         // A page that was not meant for a client of this kind.
         if first.media_type().as_deref() != Some(media_type::OCI_INDEX) {
@@ -74,15 +74,15 @@ impl Registry {
             listed.extend(children(&bytes, &origin)?);
             let Some(page) = next else { return Ok(Some(listed)) };
             if page.origin() != url.origin() {
-                return Err(invalid(format!("the answer to {origin} goes on at another server")));
+                return Err(invalid(format!("the answer to {origin} goes on at another server")).into());
             }
             answer = self.authorized(repository, Request::new(Method::GET, page.clone()))?;
             if answer.status() != StatusCode::OK {
-                return Err(self.refused(repository, answer));
+                return Err(self.refused(repository, answer).into());
             }
             url = page;
         }
-        Err(invalid(format!("the list at {} has more than {MOST_PAGES} pages", answer.origin)))
+        Err(invalid(format!("the list at {} has more than {MOST_PAGES} pages", answer.origin)).into())
     }
 
     fn listed_by_tag(&self, reference: &Reference, subject: &Digest) -> Result<Vec<Descriptor>, SourceError> {

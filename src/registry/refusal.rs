@@ -26,10 +26,11 @@ pub(super) fn refused(answer: Answer, note: Option<&str>) -> SourceError {
     let status = answer.status();
     let reason = status.canonical_reason().unwrap_or_default();
     let mut message = format!("{} answers {} {reason}", answer.origin, status.as_u16()).trim_end().to_owned();
+    message += answer.attempts();
     let retry_after = answer.header("retry-after").map(|after| quoted(after, 40));
     let mut explanation = String::new();
     // What cannot be read explains nothing; the status stands.
-    let _partly = answer.into_body().take(LONGEST_EXPLANATION).read_to_string(&mut explanation);
+    let _partly = answer.into_content().take(LONGEST_EXPLANATION).read_to_string(&mut explanation);
     if let Some(said) = explain(&explanation) {
         message = format!("{message}: {said}");
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
-use super::body::Body;
+use super::body::{Body, until_whole};
 use super::challenge::{Bearer, Challenge};
 use super::credentials::{Credential, Credentials, Lookup};
 use super::endpoint::{Endpoint, PlainHttp, parse_url};
@@ -29,7 +29,8 @@ const LONGEST_LIFETIME: u64 = 24 * 60 * 60;
 pub(super) struct Grant {
     /// The header, marked as sensitive.
     pub(super) header: HeaderValue,
-    until: Option<Instant>,
+    /// By the clock of the transport's patience.
+    until: Option<Duration>,
     /// Counts the grants of a repository, so that of many refused at once only one fetches the next.
     number: u64,
 }
@@ -75,7 +76,7 @@ impl Authorizer {
         let slot = self.slot(repository);
         // The lock is held while a token is fetched: whoever else needs it waits for this one.
         let mut grant = lock(&slot);
-        if let Some(grant) = grant.as_ref().filter(|grant| grant.is_good()) {
+        if let Some(grant) = grant.as_ref().filter(|grant| self.is_good(grant)) {
             return Ok(Some(grant.clone()));
         }
         let number = grant.as_ref().map_or(0, |grant| grant.number + 1);
@@ -94,7 +95,8 @@ impl Authorizer {
         let mut grant = lock(&slot);
         let used = used.map(|used| used.number);
         // Another thread was refused too, and was faster.
-        if let Some(newer) = grant.as_ref().filter(|grant| Some(grant.number) != used && grant.is_good()) {
+        if let Some(newer) = grant.as_ref().filter(|grant| Some(grant.number) != used && self.is_good(grant))
+        {
             return Ok(Some(newer.clone()));
         }
         if *challenge == Challenge::Basic && used.is_some() {
@@ -130,6 +132,10 @@ impl Authorizer {
         Arc::clone(repositories.entry(repository.to_owned()).or_default())
     }
 
+    fn is_good(&self, grant: &Grant) -> bool {
+        grant.until.is_none_or(|until| self.transport.patience().now() < until)
+    }
+
     fn obtain(
         &self,
         repository: &str,
@@ -160,17 +166,20 @@ impl Authorizer {
         number: u64,
     ) -> Result<Grant, SourceError> {
         let request = self.token_request(repository, bearer, credential)?;
-        let asked_at = Instant::now();
-        let answer = self.transport.send(&request)?;
-        if !answer.status().is_success() {
-            return Err(refused(answer, Some(&self.note(repository))));
-        }
-        let bytes = Body::new(answer, LARGEST_ANSWER).read_whole()?;
+        let patience = self.transport.patience();
+        let (asked_at, bytes) = until_whole(patience, || {
+            let asked_at = patience.now();
+            let answer = self.transport.send(&request)?;
+            if !answer.status().is_success() {
+                return Err(refused(answer, Some(&self.note(repository))).into());
+            }
+            Ok((asked_at, Body::new(answer, LARGEST_ANSWER).read_whole()?))
+        })?;
         let token = Token::parse(&bytes).ok_or_else(|| {
             let message = format!("{} answers with something that is not a token", request.shown());
             SourceError::new(SourceErrorKind::Invalid, message)
         })?;
-        Ok(Grant { header: token.header, until: Some(asked_at + token.lifetime), number })
+        Ok(Grant { header: token.header, until: Some(asked_at.saturating_add(token.lifetime)), number })
     }
 
     /// Makes the request for a token (Docker's token and OAuth2 specifications).
@@ -205,12 +214,6 @@ impl Authorizer {
             ("refresh_token", token.expose_line()),
         ];
         Ok(Request { form: Some(form(parameters.chain(identity))), ..Request::new(Method::POST, url) })
-    }
-}
-
-impl Grant {
-    fn is_good(&self) -> bool {
-        self.until.is_none_or(|until| Instant::now() < until)
     }
 }
 

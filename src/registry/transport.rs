@@ -1,8 +1,6 @@
 //! The one place where requests leave the program.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +9,15 @@ use reqwest::blocking::{self, Response};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE,
 };
-use reqwest::{Method, NoProxy, Proxy, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 
 use super::endpoint::shown;
 use super::fault::Fault;
 use super::part::Part;
-use super::{ClientOptions, Proxies, tls};
+use super::proxies::proxied;
+use super::retry::{Attempts, Failure, Patience, Place, retry_after};
+use super::upload::{Sent, Upload};
+use super::{ClientOptions, tls};
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::secrets::SecretText;
 
@@ -45,66 +46,17 @@ pub(super) struct Request {
     pub(super) upload: Option<Upload>,
 }
 
-/// A content to send; it can be sent again.
-#[derive(Debug, Clone)]
-pub(super) struct Upload {
-    /// What is sent.
-    pub(super) content: Content,
-    /// The `Content-Type`.
-    pub(super) media_type: String,
-    /// The `Content-Range` of a part.
-    pub(super) range: Option<String>,
-}
-
-/// Where the bytes of an [`Upload`] are.
-#[derive(Debug, Clone)]
-pub(super) enum Content {
-    /// In memory.
-    Bytes(Vec<u8>),
-    /// In a file, from an offset on, so many bytes.
-    Part(Arc<File>, u64, u64),
-}
-
-impl Content {
-    fn length(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Part(_, _, length) => *length,
-        }
-    }
-
-    fn body(&self) -> blocking::Body {
-        match self {
-            Self::Bytes(bytes) => bytes.clone().into(),
-            Self::Part(file, offset, length) => {
-                let part = FilePart { file: Arc::clone(file), offset: *offset, end: offset + length };
-                blocking::Body::sized(part, *length)
-            }
-        }
-    }
-}
-
-/// Reads a part of a file without moving anybody's position.
-struct FilePart {
-    file: Arc<File>,
-    offset: u64,
-    end: u64,
-}
-
-impl Read for FilePart {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
-        let length = buffer.len().min(left);
-        let read = self.file.read_at(&mut buffer[..length], self.offset)?;
-        self.offset += read as u64;
-        Ok(read)
-    }
-}
-
 impl Request {
     /// Returns a request without credentials.
     pub(super) fn new(method: Method, url: Url) -> Self {
         Self { method, url, accept: None, part: None, authorization: None, form: None, upload: None }
+    }
+
+    /// Returns whether sending it twice is like sending it once.
+    ///
+    /// A part of an upload is not: whoever uploads asks first how much of it arrived.
+    fn is_repeatable(&self) -> bool {
+        !matches!(self.upload, Some(Upload { content: Sent::Part(..), .. }))
     }
 
     /// Returns `METHOD url`, without secrets.
@@ -121,6 +73,11 @@ pub(super) struct Answer {
     pub(super) origin: String,
     /// Whether the answer comes from another server than the one asked.
     pub(super) is_from_elsewhere: bool,
+    /// The host it comes from.
+    host: String,
+    /// How often it was asked for, as an error says it.
+    attempts: String,
+    place: Option<Place>,
 }
 
 impl Answer {
@@ -150,14 +107,47 @@ impl Answer {
         Some(full.split(';').next().unwrap_or(full).trim().to_ascii_lowercase())
     }
 
+    /// Returns what follows the origin in an error: how often it was asked for, if more than once.
+    pub(super) fn attempts(&self) -> &str {
+        &self.attempts
+    }
+
+    /// Returns the failure that the status is, if asking again may help.
+    fn failure(&self) -> Option<Failure> {
+        let wanted = self.header("retry-after");
+        let wait = wanted.and_then(|wanted| retry_after(wanted, self.header("date")));
+        Failure::of_status(self.status().as_u16(), wait)
+    }
+
+    /// Gives the place at the host back while the answer waits for another request's.
+    pub(super) fn step_aside(&mut self) {
+        self.place = None;
+    }
+
     /// Returns the body.
-    pub(super) fn into_body(self) -> Response {
-        self.response
+    pub(super) fn into_content(self) -> Content {
+        let Self { response, host, place, .. } = self;
+        Content { response, host, _place: place }
     }
 
     /// Reads what is left, if it is little, so that the connection can be used again.
     pub(super) fn drain(self) {
         drain(self.response);
+    }
+}
+
+/// The body of an answer; its request counts among the host's until it is dropped.
+#[derive(Debug)]
+pub(super) struct Content {
+    response: Response,
+    /// The host it comes from.
+    pub(super) host: String,
+    _place: Option<Place>,
+}
+
+impl Read for Content {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.response.read(buffer)
     }
 }
 
@@ -171,11 +161,30 @@ fn drain(response: Response) {
 pub(super) struct Transport {
     client: blocking::Client,
     read_timeout: Duration,
+    patience: Arc<Patience>,
+}
+
+/// Why no answer came.
+struct Unanswered {
+    host: String,
+    /// Why another attempt may help, if one may.
+    failure: Option<Failure>,
+    error: SourceError,
+}
+
+impl From<SourceError> for Unanswered {
+    fn from(error: SourceError) -> Self {
+        Self { host: String::new(), failure: None, error }
+    }
 }
 
 impl Transport {
     /// Makes a transport that trusts `ca_file` besides what the options say.
-    pub(super) fn new(options: &ClientOptions, ca_file: Option<&Path>) -> Result<Self, SourceError> {
+    pub(super) fn new(
+        options: &ClientOptions,
+        ca_file: Option<&Path>,
+        patience: Arc<Patience>,
+    ) -> Result<Self, SourceError> {
         let ClientOptions {
             user_agent,
             ca_bundle,
@@ -183,6 +192,7 @@ impl Transport {
             proxies,
             connect_timeout,
             read_timeout,
+            retry: _,
         } = options;
         let builder = blocking::Client::builder()
             .user_agent(user_agent)
@@ -190,6 +200,8 @@ impl Transport {
             // Several connections in HTTP/1.1 are measurably faster for blobs than one in HTTP/2.
             .http1_only()
             .redirect(reqwest::redirect::Policy::none())
+            // The policy here is the only one.
+            .retry(reqwest::retry::never())
             .connect_timeout(*connect_timeout)
             // For the blocking client this is the time until the head, and between two pieces of the body.
             .timeout(*read_timeout)
@@ -200,19 +212,63 @@ impl Transport {
             SourceError::new(SourceErrorKind::Connection, "cannot prepare connections")
                 .caused_by(error.without_url())
         })?;
-        Ok(Self { client, read_timeout: *read_timeout })
+        Ok(Self { client, read_timeout: *read_timeout, patience })
     }
 
-    /// Sends a request and follows redirects. Every request of the program passes here.
+    /// Returns what is known of all hosts.
+    pub(super) fn patience(&self) -> &Arc<Patience> {
+        &self.patience
+    }
+
+    /// Sends a request, again where that may help, and follows redirects. Every request of the program passes here.
     ///
     /// Credentials stay with the origin they are for: whoever leaves it, even to come back, goes on without.
     ///
     /// # Errors
-    /// If no answer comes at all. An answer of any status is an answer.
+    /// If no answer comes at all. An answer of any status is an answer, also that of the last attempt.
     pub(super) fn send(&self, request: &Request) -> Result<Answer, SourceError> {
+        let mut attempts = self.patience.attempts();
+        loop {
+            let answered = self.follow(request, &attempts);
+            let (host, failure) = match &answered {
+                Ok(answer) => (&answer.host, answer.failure()),
+                Err(unanswered) => (&unanswered.host, unanswered.failure.clone()),
+            };
+            let wait = match &failure {
+                None => None,
+                Some(failure) if request.is_repeatable() => attempts.next(host, failure),
+                Some(failure) => {
+                    self.patience.note(host, failure);
+                    None
+                }
+            };
+            match (answered, wait) {
+                (Ok(answer), Some(_)) => answer.drain(),
+                (Err(_), Some(_)) => {}
+                (Ok(answer), None) => {
+                    if failure.is_none() {
+                        attempts.succeeded(&answer.host);
+                    }
+                    // An answer to HEAD is over with its head.
+                    let place = answer.place.filter(|_| request.method != Method::HEAD);
+                    return Ok(Answer { attempts: attempts.shown(), place, ..answer });
+                }
+                (Err(Unanswered { error, .. }), None) => {
+                    let message = error.message + &attempts.shown();
+                    return Err(SourceError { message, ..error });
+                }
+            }
+            attempts.wait(wait.unwrap_or_default());
+        }
+    }
+
+    /// Sends a request once, and once more for each redirect.
+    fn follow(&self, request: &Request, attempts: &Attempts) -> Result<Answer, Unanswered> {
         let mut url = request.url.clone();
         let mut headers = headers(request);
         for _ in 0..=MOST_REDIRECTS {
+            let host = host_of(&url);
+            let place = attempts.enter(&host).map_err(|wait| left_alone(request, &host, wait))?;
             let response = self.send_once(request, &url, &headers)?;
             let is_elsewhere = url.origin() != request.url.origin();
             let Some(next) = redirection(request, &url, &response)? else {
@@ -220,7 +276,15 @@ impl Transport {
                 if is_elsewhere {
                     origin = format!("{origin} (redirected to {})", url.host_str().unwrap_or_default());
                 }
-                return Ok(Answer { response, origin, is_from_elsewhere: is_elsewhere });
+                let (is_from_elsewhere, place) = (is_elsewhere, Some(place));
+                return Ok(Answer {
+                    response,
+                    origin,
+                    is_from_elsewhere,
+                    host,
+                    attempts: String::new(),
+                    place,
+                });
             };
             drain(response);
             if next.origin() != url.origin() {
@@ -228,10 +292,10 @@ impl Transport {
             }
             url = next;
         }
-        Err(invalid(request, &format!("is redirected more than {MOST_REDIRECTS} times")))
+        Err(invalid(request, &format!("is redirected more than {MOST_REDIRECTS} times")).into())
     }
 
-    fn send_once(&self, request: &Request, url: &Url, headers: &HeaderMap) -> Result<Response, SourceError> {
+    fn send_once(&self, request: &Request, url: &Url, headers: &HeaderMap) -> Result<Response, Unanswered> {
         let mut builder = self.client.request(request.method.clone(), url.clone()).headers(headers.clone());
         if let Some(form) = &request.form {
             builder = builder.body(form.expose().to_owned());
@@ -246,9 +310,27 @@ impl Transport {
             if url.origin() != request.url.origin() {
                 message = format!("{message} from {}", url.host_str().unwrap_or_default());
             }
-            SourceError::new(SourceErrorKind::Connection, message).caused_by(Fault::of(&error))
+            let fault = Fault::of(&error);
+            let failure = fault.is_passing().then(|| Failure::Unanswered(fault.clone()));
+            let error = SourceError::new(SourceErrorKind::Connection, message).caused_by(fault);
+            Unanswered { host: host_of(url), failure, error }
         })
     }
+}
+
+/// Returns the host of a URL, with its port if that is not the usual one.
+pub(super) fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn left_alone(request: &Request, host: &str, wait: Duration) -> SourceError {
+    let message = format!(
+        "{} is not sent: `{host}` wants no request for another {} s",
+        request.shown(),
+        wait.as_secs_f64().ceil()
+    );
+    SourceError::new(SourceErrorKind::RateLimited, message)
 }
 
 fn headers(request: &Request) -> HeaderMap {
@@ -294,33 +376,4 @@ fn redirection(request: &Request, url: &Url, response: &Response) -> Result<Opti
 
 fn invalid(request: &Request, what: &str) -> SourceError {
     SourceError::new(SourceErrorKind::Invalid, format!("{} {what}", request.shown()))
-}
-
-fn proxied(
-    builder: blocking::ClientBuilder,
-    proxies: &Proxies,
-) -> Result<blocking::ClientBuilder, SourceError> {
-    let Proxies { https, http, all, none } = proxies;
-    let none = none.as_deref().and_then(NoProxy::from_string);
-    type Make = fn(&str) -> reqwest::Result<Proxy>;
-    // The special ones come first: reqwest takes the first that fits.
-    let makers: [(&str, &Option<SecretText>, Make); 3] = [
-        ("https", https, |url| Proxy::https(url)),
-        ("http", http, |url| Proxy::http(url)),
-        ("all", all, |url| Proxy::all(url)),
-    ];
-    let mut builder = builder;
-    for (which, url, make) in makers {
-        let Some(url) = url.as_ref().map(SecretText::expose_line).filter(|url| !url.is_empty()) else {
-            continue;
-        };
-        let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let proxy = make(&with_scheme).map_err(|_| {
-            // Neither the URL nor reqwest's error about it: both may hold the proxy's password.
-            let message = format!("the proxy for {which} URLs is not given as a URL");
-            SourceError::new(SourceErrorKind::Connection, message)
-        })?;
-        builder = builder.proxy(proxy.no_proxy(none.clone()));
-    }
-    Ok(builder)
 }

@@ -34,3 +34,4 @@ mod ssh;
 mod store;
 mod support;
 mod template;
+mod unruly;

@@ -300,7 +300,7 @@ fn what_a_registry_lies_about_is_named_and_nothing_of_it_is_kept() {
         let sandbox = Sandbox::new();
         let names = ["lying.example/app:1".to_owned()];
         write_spec(&sandbox, &[("lying.example", &server.url())], &names, "linux/amd64");
-        let refused = sandbox.seedkit(&["build", "-q"]);
+        let refused = sandbox.seedkit(&["build", "-q", "--retries", "0"]);
         let message = refused.fails(2);
         assert!(message.contains("lying.example/app:1") && message.contains(expected), "{what}: {message}");
         assert!(!sandbox.path("kit").exists(), "{what}");

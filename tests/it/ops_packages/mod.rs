@@ -5,6 +5,7 @@ mod folder;
 mod hostile;
 mod loose;
 mod repository;
+mod unruly;
 
 use std::path::PathBuf;
 

@@ -67,7 +67,7 @@ fn what_stands_in_the_way_is_said_with_what_to_do() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     for (arguments, said) in [
         (&["push", "kit", registry.authority()][..], "hint: if the registry has no TLS, type --plain-http"),
-        (&["push", "kit", &nobody, "--plain-http"], "the connection is refused"),
+        (&["push", "kit", &nobody, "--plain-http", "--retries", "0"], "the connection is refused"),
         (&["push", "kit", "user:hidden@registry.example"], "credentials belong into a Docker configuration"),
         (&["push", "kit", "http://registry.example"], "plain http is not allowed for it"),
         (&["push", "kit", "a", "--offline"], "--offline forbids to push"),

@@ -12,23 +12,24 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use seedkit::oci::{ImageSource, Reference, SourceError};
-use seedkit::registry::{Client, ClientOptions, Endpoint, Fault, PlainHttp, Registry};
+use seedkit::registry::{Client, ClientOptions, Endpoint, Fault, PlainHttp, Registry, RetryPolicy};
 use seedkit::store::Descriptor;
 
-/// Options with a time short enough for a test to wait for it.
+/// Options with a time short enough for a test to wait for it; nothing is asked for twice.
 fn options() -> ClientOptions {
-    ClientOptions { read_timeout: Duration::from_millis(400), ..ClientOptions::default() }
+    let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+    ClientOptions { read_timeout: Duration::from_millis(400), retry, ..ClientOptions::default() }
 }
 
 /// Returns the registry at `url`, plain HTTP allowed.
-fn registry_at(options: ClientOptions, url: &str, ca_file: Option<PathBuf>) -> Registry {
+pub(crate) fn registry_at(options: ClientOptions, url: &str, ca_file: Option<PathBuf>) -> Registry {
     let authority = url.split("://").nth(1).unwrap();
     let endpoint = Endpoint::new(authority, url, PlainHttp::Allowed).unwrap().with_ca_file(ca_file);
     Client::new(options).unwrap().registry(endpoint).unwrap()
 }
 
 /// Returns a reference to `name` at a registry.
-fn reference(registry: &Registry, name: &str) -> Reference {
+pub(crate) fn reference(registry: &Registry, name: &str) -> Reference {
     format!("{}/{name}", registry.endpoint().registry()).parse().unwrap()
 }
 
@@ -39,6 +40,6 @@ fn read(registry: &Registry, from: &Reference, blob: &Descriptor) -> std::io::Re
 }
 
 /// Returns the fault below an error.
-fn fault(error: &SourceError) -> Option<&Fault> {
+pub(crate) fn fault(error: &SourceError) -> Option<&Fault> {
     error.cause.as_ref().and_then(|cause| cause.downcast_ref())
 }

@@ -11,10 +11,15 @@ use seedkit::oci::{SourceError, SourceErrorKind};
 use seedkit::registry::{Arrival, BlobUpload, Client, ClientOptions, Endpoint, PlainHttp, Registry};
 use seedkit::store::Descriptor;
 
-use super::options;
 use crate::support::hostile::{Answer, Hostile, Request};
+use crate::support::patience;
 
 const CHUNK: u64 = 1000;
+
+/// Options with the usual patience, that costs no time.
+fn options() -> ClientOptions {
+    patience::options().0
+}
 
 fn registry_to_push(options: ClientOptions, url: &str) -> Registry {
     let authority = url.split("://").nth(1).unwrap();

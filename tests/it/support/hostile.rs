@@ -72,22 +72,28 @@ pub(crate) struct Answer {
     headers: Vec<(String, String)>,
     body: Body,
     is_silent: bool,
+    hangs_up: bool,
 }
 
 impl Answer {
     /// Answers with a status and a whole body.
     pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: vec![], body: Body::Whole(body.into()), is_silent: false }
+        Self { status, headers: vec![], body: Body::Whole(body.into()), is_silent: false, hangs_up: false }
     }
 
     /// Answers 200 with such a body.
     pub(crate) fn with_body(body: Body) -> Self {
-        Self { status: 200, headers: vec![], body, is_silent: false }
+        Self { status: 200, headers: vec![], body, is_silent: false, hangs_up: false }
     }
 
     /// Says nothing and keeps the connection open.
     pub(crate) fn silence() -> Self {
         Self { is_silent: true, ..Self::new(200, "") }
+    }
+
+    /// Says nothing and closes the connection.
+    pub(crate) fn hang_up() -> Self {
+        Self { hangs_up: true, ..Self::new(200, "") }
     }
 
     /// Sends the client elsewhere.
@@ -110,6 +116,9 @@ impl Answer {
     fn write(&self, to: &mut dyn Stream, is_head: bool) -> std::io::Result<bool> {
         if self.is_silent {
             return wait_for_end(to);
+        }
+        if self.hangs_up {
+            return Ok(false);
         }
         write!(to, "HTTP/1.1 {} Answer\r\n", self.status)?;
         for (name, value) in &self.headers {

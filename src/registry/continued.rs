@@ -1,0 +1,164 @@
+//! A large body that goes on where it broke off.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::body::BrokenOff;
+use super::fault::Fault;
+use super::retry::{Attempts, Failure, Patience};
+use crate::digest::{Algorithm, Hasher};
+use crate::oci::SourceError;
+
+/// So many bytes are worth a new beginning of counting failures: less would let a server hand out single bytes forever.
+const WORTH_COUNTING: u64 = 1024 * 1024;
+
+/// The rest of a content, opened.
+pub(super) struct Rest {
+    /// Its bytes.
+    pub(super) reader: Box<dyn Read + Send>,
+    /// Which byte of the content they begin with: the one that was asked for, or an earlier one.
+    pub(super) from: u64,
+}
+
+/// Opens the rest of a content from a byte on.
+pub(super) type Reopen = Box<dyn FnMut(u64) -> Result<Rest, SourceError> + Send>;
+
+/// Who vouches that answers belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Voucher {
+    /// The reader's digest, or an entity tag.
+    Other,
+    /// Nobody: what comes again must be what came before.
+    Nobody,
+}
+
+/// What comes again is not what came before.
+#[derive(Debug, thiserror::Error)]
+#[error("the content at {origin} changed while it was read")]
+struct Changed {
+    origin: String,
+}
+
+/// Reads a content to its end, from as many answers as that takes. Nothing of it is verified here.
+pub(super) struct Continued {
+    current: Box<dyn Read + Send>,
+    reopen: Reopen,
+    /// What is read, for errors, and from which host.
+    origin: (String, String),
+    /// The next byte.
+    position: u64,
+    /// Where the content ends, if that is known.
+    end: Option<u64>,
+    /// How much of `current` was read before, from an answer that broke off.
+    known: u64,
+    /// The hash of all that was read, and of what came again of it.
+    seen: Option<(Hasher, Hasher)>,
+    /// The bytes since the last failure.
+    since_failure: u64,
+    attempts: Attempts,
+}
+
+impl Continued {
+    /// Returns a content from byte `position` of it on, which `current` begins; `origin` is what was asked, of which host.
+    pub(super) fn new(
+        current: impl Read + Send + 'static,
+        origin: (String, String),
+        (position, end): (u64, Option<u64>),
+        patience: &Arc<Patience>,
+        reopen: Reopen,
+    ) -> Self {
+        let (current, attempts) = (Box::new(current), patience.attempts());
+        Self { current, reopen, origin, position, end, known: 0, seen: None, since_failure: 0, attempts }
+    }
+
+    /// Has what comes again compared, if nobody vouches for it; the content must begin with its first byte.
+    pub(super) fn vouched_by(self, voucher: Voucher) -> Self {
+        let hasher = || Hasher::new(Algorithm::Sha256);
+        let seen = (voucher == Voucher::Nobody).then(|| (hasher(), hasher()));
+        Self { seen, ..self }
+    }
+
+    fn is_at_its_end(&self) -> bool {
+        self.end.is_some_and(|end| self.position >= end)
+    }
+
+    /// Reads on in the current answer, past what was read before.
+    fn read_current(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.known > 0 && !buffer.is_empty() {
+            let length = buffer.len().min(usize::try_from(self.known).unwrap_or(usize::MAX));
+            let read = self.current.read(&mut buffer[..length])?;
+            if read == 0 {
+                return Ok(0);
+            }
+            self.known -= read as u64;
+            self.compare(&buffer[..read])?;
+        }
+        let read = self.current.read(buffer)?;
+        if let Some((seen, _)) = &mut self.seen {
+            seen.update(&buffer[..read]);
+        }
+        Ok(read)
+    }
+
+    fn compare(&mut self, again: &[u8]) -> io::Result<()> {
+        let Some((seen, repeated)) = &mut self.seen else { return Ok(()) };
+        repeated.update(again);
+        if self.known == 0 && repeated.clone().finish() != seen.clone().finish() {
+            let changed = Changed { origin: self.origin.0.clone() };
+            return Err(io::Error::new(io::ErrorKind::InvalidData, changed));
+        }
+        Ok(())
+    }
+
+    /// Takes note of a failure; returns whether there is another attempt, which then has begun.
+    fn begins_again(&mut self, host: &str, failure: &Failure) -> io::Result<bool> {
+        if self.since_failure >= WORTH_COUNTING {
+            self.attempts.progressed();
+        }
+        self.since_failure = 0;
+        let Some(wait) = self.attempts.next(host, failure) else { return Ok(false) };
+        // The connection is closed, and its place at the host free, before anybody waits.
+        self.current = Box::new(io::empty());
+        self.attempts.wait(wait);
+        let Rest { reader, from } = (self.reopen)(self.position).map_err(io::Error::other)?;
+        (self.current, self.known) = (reader, self.position - from.min(self.position));
+        if let Some((_, repeated)) = &mut self.seen {
+            *repeated = Hasher::new(Algorithm::Sha256);
+        }
+        Ok(true)
+    }
+}
+
+impl Read for Continued {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let error = match self.read_current(buffer) {
+                Ok(0) if !buffer.is_empty() && self.end.is_some() && !self.is_at_its_end() => None,
+                Ok(read) => {
+                    self.position += read as u64;
+                    self.since_failure += read as u64;
+                    return Ok(read);
+                }
+                // All is there; how the answer ended is of no matter.
+                Err(_) if self.is_at_its_end() => return Ok(0),
+                Err(error) => Some(error),
+            };
+            let Some(error) = error else {
+                let host = self.origin.1.clone();
+                match self.begins_again(&host, &Failure::BrokenOff(Fault::Closed))? {
+                    true => continue,
+                    // How much is missing is said by whoever verifies.
+                    false => return Ok(0),
+                }
+            };
+            let broken = error.downcast::<BrokenOff>()?;
+            let again = match broken.failure() {
+                Some((host, failure)) => self.begins_again(host, &failure)?,
+                None => false,
+            };
+            if !again {
+                return Err(broken.after(self.attempts.shown()).into_io());
+            }
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! `seedkit push` to Debian's docker-registry, read back by skopeo and by plain requests.
 
+mod cut;
 mod kinds;
 mod names;
 mod ways;

@@ -52,6 +52,11 @@ impl Registry {
         Self::start_with(Some(certificate), false)
     }
 
+    /// Starts a registry that speaks TLS, and asks for [`USER`] and [`PASSWORD`].
+    pub(crate) fn start_with_tls_and_password(certificate: Certificate) -> Self {
+        Self::start_with(Some(certificate), true)
+    }
+
     fn start_with(certificate: Option<Certificate>, has_password: bool) -> Self {
         Self::start_as(certificate, has_password, None)
     }

@@ -89,6 +89,9 @@ pub(super) struct Global {
     #[arg(long, global = true, env = "SEEDKIT_RETRY_FOR", default_value_t = 600, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(..=604_800))]
     pub retry_for: u64,
+    /// When something cannot be fetched, finish the rest, then list what failed (exit 1).
+    #[arg(long, global = true)]
+    pub keep_going: bool,
     /// Print the result as JSON.
     #[arg(long, global = true)]
     pub json: bool,

@@ -9,6 +9,7 @@ mod ca;
 mod diagnostics;
 mod diff;
 mod environment;
+mod failures;
 mod init;
 mod inspect;
 mod interrupt;
@@ -58,12 +59,20 @@ fn run(arguments: Arguments) -> anyhow::Result<Answer> {
     let session = Session::new(global);
     match command {
         Command::Init(arguments) => init::run(arguments, &session),
-        Command::Lock(arguments) => lock::run(arguments, &session),
-        Command::Mirror(arguments) => mirror::run(arguments, &session),
+        Command::Lock(arguments) => {
+            failures::print(lock::run(arguments, &session), "lock", session.global.json)
+        }
+        Command::Mirror(arguments) => {
+            failures::print(mirror::run(arguments, &session), "mirror", session.global.json)
+        }
         Command::Ca(arguments) => ca::run(arguments, &session),
-        Command::Pack(arguments) => pack::run(arguments, &session),
-        Command::Iso(arguments) => iso::run(arguments, &session),
-        Command::Build(arguments) => build::run(arguments, &session),
+        Command::Pack(arguments) => {
+            failures::print(pack::run(arguments, &session), "pack", session.global.json)
+        }
+        Command::Iso(arguments) => failures::print(iso::run(arguments, &session), "iso", session.global.json),
+        Command::Build(arguments) => {
+            failures::print(build::run(arguments, &session), "build", session.global.json)
+        }
         Command::Verify(arguments) => verify::run(arguments, &session),
         Command::Inspect(arguments) => inspect::run(arguments, &session),
         Command::Diff(arguments) => diff::run(arguments, &session),

@@ -107,6 +107,7 @@ impl Session {
         Equipment {
             store,
             jobs: usize::from(self.global.jobs),
+            keep_going: self.global.keep_going,
             reporter: &self.console,
             variable: &environment::variable,
         }

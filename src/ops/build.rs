@@ -12,6 +12,7 @@ use crate::lockfile::{FILE_NAME, Locked};
 use crate::ops::Equipment;
 use crate::ops::ca::{self, CaError, Certificates};
 use crate::ops::deliver::{self, DeliverError};
+use crate::ops::failures::Failures;
 use crate::ops::files::{self, FileError};
 use crate::ops::iso::{self, IsoError};
 use crate::ops::k3s::{self, K3sError};
@@ -84,6 +85,9 @@ pub enum BuildError {
     /// An image cannot be had.
     #[error("cannot mirror the images")]
     Mirror(#[from] MirrorError),
+    /// Some things cannot be had; all others are in the store.
+    #[error("there is no kit, for it would have holes")]
+    Several(#[source] Failures),
     /// The certificates do not fit.
     #[error("cannot use the registry's certificates")]
     Ca(#[from] CaError),
@@ -130,6 +134,9 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let staging = Staging::beside(output).map_err(write_error)?;
     let build = Build { options, equipment, folder: staging.path() };
     let mut contents = Contents::default();
+    if equipment.keep_going {
+        build.fetch_all()?;
+    }
     build.fetch_files()?;
     let mirrored = build.mirror(&mut contents)?;
     let certificates = build.certificates()?;
@@ -207,6 +214,22 @@ impl Build<'_> {
         work: impl FnOnce() -> Result<(T, String), BuildError>,
     ) -> Result<T, BuildError> {
         step(self.equipment.reporter, name, work)
+    }
+
+    /// Brings everything into the store, whatever fails of it, before anything is made of it.
+    fn fetch_all(&self) -> Result<(), BuildError> {
+        let Options { spec, locked, sources, .. } = self.options;
+        self.step("fetch everything", || {
+            let mut failures = Failures(Vec::new());
+            failures.note(("file", "the files"), files::fetch(locked, spec, sources, self.equipment));
+            failures.note(("image", "the images"), mirror::fetch(locked, sources, self.equipment));
+            if let Some(locked) = &locked.lockfile().packages {
+                let fetched = packages::fetch(locked, spec, sources, self.equipment);
+                failures.note(("packages", "ops packages"), fetched);
+            }
+            failures.into_result().map_err(BuildError::Several)?;
+            Ok(((), "all of it".to_owned()))
+        })
     }
 
     fn fetch_files(&self) -> Result<(), BuildError> {

@@ -9,6 +9,7 @@ use crate::digest::{Digest, Hasher};
 use crate::fs::open_regular;
 use crate::lockfile::{FileRole, Locked, LockedFile, WantedFile};
 use crate::oci::{SourceError, SourceErrorKind};
+use crate::ops::failures::Failures;
 use crate::ops::sources::Sources;
 use crate::ops::{Equipment, parallel};
 use crate::progress::Event;
@@ -66,6 +67,9 @@ pub enum FileError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Some files cannot be had; all others are in the store.
+    #[error("not all files can be fetched")]
+    Several(#[source] Failures),
     /// Its list of checksums does not name it.
     #[error("`{place}` has no checksum of `{name}`, needed for {role}")]
     NoChecksum {
@@ -164,7 +168,22 @@ pub fn fetch(
         equipment.reporter.report(Event::ItemFinished { name: role.to_string() });
         Ok(())
     });
-    results.into_iter().collect()
+    let names = files.iter().map(|(_, locked)| locked.role.to_string());
+    all_or_failures(names.zip(results), equipment).map(drop)
+}
+
+/// Returns all files, or the first error; for who keeps going, all errors.
+pub(super) fn all_or_failures<T>(
+    results: impl Iterator<Item = (String, Result<T, FileError>)>,
+    equipment: &Equipment<'_>,
+) -> Result<Vec<T>, FileError> {
+    if !equipment.keep_going {
+        return results.map(|(_, result)| result).collect();
+    }
+    let mut failures = Failures(Vec::new());
+    let files = results.filter_map(|(name, result)| failures.note(("file", &name), result)).collect();
+    failures.into_result().map_err(FileError::Several)?;
+    Ok(files)
 }
 
 /// Reads a file of the store; if it is not what it should be, it is taken out.

@@ -1,5 +1,6 @@
 //! `seedkit lock`: every tag to its digest, every file to its hash, and one time for all.
 
+mod failures;
 mod images;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use crate::epoch::Epoch;
 use crate::imagelist::{self, ImageList, ImageListError};
 use crate::lockfile::{Drift, FileRole, Locked, LockedFile, Lockfile, Wanted, WantedImage};
 use crate::oci::Reference;
+use crate::ops::failures::Failures;
 use crate::ops::files::{self, DocumentError, FileError, SpecFile};
 use crate::ops::k3s::{self, K3sError};
 use crate::ops::packages::{self, PackagesError};
@@ -65,6 +67,9 @@ pub enum LockError {
     /// A registry allows nothing more.
     #[error("cannot lock the images")]
     Pulls(#[from] NoPullsLeft),
+    /// Some things cannot be resolved; all others are.
+    #[error("not everything can be locked")]
+    Several(#[source] Failures),
     /// Images cannot be resolved: all of them that were tried.
     #[error("{} of {total} images cannot be resolved", .failures.len())]
     Images {
@@ -131,12 +136,18 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Fresh, Lo
     let spec_files = files::of_spec(spec);
     let items = (wanted.images.len() + spec_files.len()) as u64;
     equipment.reporter.report(Event::Planned { bytes: 0, items });
-    let files = resolve_files(&spec_files, spec, sources, equipment)?;
-    let (resolved, pulls) = images::resolve(&wanted.images, spec, sources, equipment)?;
+    let files = || resolve_files(&spec_files, spec, sources, equipment);
+    let images = || images::resolve(&wanted.images, spec, sources, equipment);
     let locked_packages = previous.and_then(|previous| previous.packages.as_ref());
-    let packages = match &spec.packages {
-        Some(wanted) => Some(packages::resolve(spec, wanted, (sources, now, locked_packages), equipment)?),
-        None => None,
+    let packages = || match &spec.packages {
+        Some(wanted) => packages::resolve(spec, wanted, (sources, now, locked_packages), equipment)
+            .map(Some)
+            .map_err(LockError::Packages),
+        None => Ok(None),
+    };
+    let (files, (resolved, pulls), packages) = match equipment.keep_going {
+        true => failures::all(files(), images(), packages())?,
+        false => (files()?, images()?, packages()?),
     };
     let contents: BTreeMap<Digest, u64> =
         resolved.iter().flat_map(|(_, contents)| contents.clone()).collect();
@@ -259,5 +270,6 @@ fn resolve_files(
         equipment.reporter.report(Event::ItemFinished { name: file.role.to_string() });
         Ok(locked)
     });
-    results.into_iter().collect::<Result<_, FileError>>().map_err(LockError::File)
+    let names = spec_files.iter().map(|file| file.role.to_string());
+    files::all_or_failures(names.zip(results), equipment).map_err(LockError::File)
 }

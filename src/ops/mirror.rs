@@ -7,9 +7,10 @@ use crate::lockfile::{Locked, LockedAttachment, LockedImage, Lockfile};
 use crate::oci::layout::{LayoutIndex, LayoutWriter};
 use crate::oci::{Graph, Reference};
 use crate::ops::Equipment;
+use crate::ops::failures::Failures;
 use crate::ops::pulls::{self, NoPullsLeft, PlannedImage, Pulls};
 use crate::ops::sources::Sources;
-use crate::ops::transfer::{self, Image, TransferError};
+use crate::ops::transfer::{self, Image, TransferError, Transferred};
 use crate::progress::{Bytes, Event};
 use crate::store::Descriptor;
 use crate::text::counted;
@@ -73,7 +74,7 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
     equipment.reporter.report(Event::Planned { bytes: 0, items: (images.len() + attached.len()) as u64 });
     let pulls = pulls::check(&planned(lockfile, &images, &attached), sources, equipment)?;
     let done = transfer::run(&images, &lockfile.platforms, sources, equipment);
-    let done = done.and_then(|done| Ok((done, transfer::run(&attached, &[], sources, equipment)?)));
+    let done = both(done, equipment, || transfer::run(&attached, &[], sources, equipment));
     for text in sources.complaints() {
         equipment.reporter.report(Event::Warning { text });
     }
@@ -95,6 +96,23 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
         bytes: done.bytes + also.bytes,
         present: done.present + also.present,
     })
+}
+
+/// Transfers what is attached after the images: also if some of these failed, for who keeps going.
+fn both(
+    done: Result<Transferred, TransferError>,
+    equipment: &Equipment<'_>,
+    also: impl FnOnce() -> Result<Transferred, TransferError>,
+) -> Result<(Transferred, Transferred), TransferError> {
+    if !equipment.keep_going {
+        return Ok((done?, also()?));
+    }
+    let mut failures = Failures(Vec::new());
+    let (done, also) = (failures.note(("image", ""), done), failures.note(("image", ""), also()));
+    match (done, also) {
+        (Some(done), Some(also)) => Ok((done, also)),
+        (None, _) | (_, None) => Err(TransferError::Several(failures)),
+    }
 }
 
 /// Returns what will be read; of an image that is not there yet, its number of manifests has those of what is attached.

@@ -3,6 +3,7 @@
 //! Options in, outcome out. This is the only layer where the parts of the domain meet; `cli` has one file of the
 //! same name for each.
 
+pub mod failures;
 pub mod parallel;
 pub mod pulls;
 pub mod sources;
@@ -51,6 +52,8 @@ pub struct Equipment<'a> {
     pub store: &'a DiskStore,
     /// How many things may be done at once.
     pub jobs: usize,
+    /// Whether the rest is finished when something cannot be had; the errors then are [`failures::Failures`].
+    pub keep_going: bool,
     /// Who listens.
     pub reporter: &'a dyn Reporter,
     /// The value of an environment variable; `cli` alone reads the real ones.

@@ -4,13 +4,14 @@
 //! worker does not start the biggest one alone; each blob is fetched once, whoever needs it. There is no
 //! barrier between the two. Measured against the alternatives in docs/performance.md.
 
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::digest::Digest;
 use crate::oci::graph::{self, GraphError};
 use crate::oci::{Graph, ImageSource, Platform, Reference, SourceError};
 use crate::ops::Equipment;
+use crate::ops::failures::{Failure, Failures};
 use crate::progress::{Event, Reporter};
 use crate::store::{CompleteError, Descriptor, DiskStore, Kept, Opened, StoreError};
 
@@ -53,6 +54,9 @@ pub enum TransferError {
         #[source]
         source: StoreError,
     },
+    /// Some images cannot be had; all others are in the store.
+    #[error("not all images can be fetched")]
+    Several(#[source] Failures),
 }
 
 impl TransferError {
@@ -79,7 +83,7 @@ pub struct Transferred {
 
 /// Reads the graphs of `images` from `source` and brings all their blobs into the store.
 ///
-/// The first error, in the order of the images, is returned; blobs that are whole stay in the store, and the others are
+/// The first error, in the order of the images, is returned, or all of them by those who keep going; blobs that are whole stay in the store, and the others are
 /// continued by the next run.
 pub fn run(
     images: &[Image],
@@ -87,7 +91,7 @@ pub fn run(
     source: &dyn ImageSource,
     equipment: &Equipment<'_>,
 ) -> Result<Transferred, TransferError> {
-    let queue = Queue::new(images.len());
+    let queue = Queue::new(images.len(), equipment.keep_going);
     let Equipment { store, jobs, reporter, .. } = equipment;
     let work = Work { images, platforms, source, store, reporter: *reporter, queue: &queue };
     std::thread::scope(|scope| {
@@ -95,7 +99,7 @@ pub fn run(
             scope.spawn(|| work.run());
         }
     });
-    queue.into_result()
+    queue.into_result(images)
 }
 
 /// A blob waiting; ordered by size, then by digest so that equal sizes have one order.
@@ -116,22 +120,25 @@ enum Task {
 struct State {
     images: VecDeque<usize>,
     blobs: BinaryHeap<WaitingBlob>,
-    seen: BTreeSet<Digest>,
+    /// Each blob, with the images that need it.
+    seen: BTreeMap<Digest, Vec<usize>>,
     running: usize,
     graphs: Vec<Option<Graph>>,
-    errors: Vec<(usize, TransferError)>,
+    /// What failed: the image, and the blob if it was one.
+    errors: Vec<(usize, Option<Digest>, TransferError)>,
     done: Transferred,
 }
 
 struct Queue {
+    keep_going: bool,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 impl Queue {
-    fn new(images: usize) -> Self {
+    fn new(images: usize, keep_going: bool) -> Self {
         let state = State { images: (0..images).collect(), graphs: vec![None; images], ..State::default() };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self { keep_going, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -142,7 +149,7 @@ impl Queue {
     fn take(&self) -> Option<Task> {
         let mut state = self.lock();
         loop {
-            if !state.errors.is_empty() {
+            if !state.errors.is_empty() && !self.keep_going {
                 return None;
             }
             let task = match state.images.pop_front() {
@@ -168,13 +175,32 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    fn into_result(self) -> Result<Transferred, TransferError> {
+    fn into_result(self, images: &[Image]) -> Result<Transferred, TransferError> {
         let mut state = self.state.into_inner().expect("all workers have ended");
-        state.errors.sort_by_key(|(image, _)| *image);
-        if let Some((_, error)) = state.errors.into_iter().next() {
+        state.errors.sort_by_key(|(image, _, _)| *image);
+        if self.keep_going && !state.errors.is_empty() {
+            return Err(TransferError::Several(state.failures(images)));
+        }
+        if let Some((_, _, error)) = state.errors.into_iter().next() {
             return Err(error);
         }
         Ok(Transferred { graphs: state.graphs.into_iter().flatten().collect(), ..state.done })
+    }
+}
+
+impl State {
+    /// Names every image that something is missing of, once, with the first reason.
+    fn failures(&self, images: &[Image]) -> Failures {
+        let mut failed = BTreeMap::new();
+        for (image, blob, error) in &self.errors {
+            let needing = blob.as_ref().and_then(|digest| self.seen.get(digest));
+            for needing in needing.into_iter().flatten().chain([image]) {
+                failed.entry(*needing).or_insert(error);
+            }
+        }
+        let failure =
+            |(image, error): (usize, _)| Failure::of("image", images[image].reference.to_string(), error);
+        Failures(failed.into_iter().map(|(image, error)| failure((image, error))).collect())
     }
 }
 
@@ -210,14 +236,16 @@ impl Work<'_> {
             }
             Err(source) => {
                 let reference = reference.clone();
-                state.errors.push((image, TransferError::Graph { reference, source }));
+                state.errors.push((image, None, TransferError::Graph { reference, source }));
             }
         });
     }
 
     fn enqueue(&self, state: &mut State, image: usize, graph: &Graph) {
         for descriptor in graph.blobs().into_values() {
-            if !state.seen.insert(descriptor.digest.clone()) {
+            let needing = state.seen.entry(descriptor.digest.clone()).or_default();
+            needing.push(image);
+            if needing.len() > 1 {
                 continue;
             }
             if self.store.contains(descriptor) {
@@ -248,7 +276,10 @@ impl Work<'_> {
                 state.done.bytes += bytes;
             }
             Ok(None) => state.done.present += 1,
-            Err(error) => state.errors.push((image, TransferError::of(reference.clone(), error))),
+            Err(error) => {
+                let error = TransferError::of(reference.clone(), error);
+                state.errors.push((image, Some(descriptor.digest.clone()), error));
+            }
         });
     }
 }

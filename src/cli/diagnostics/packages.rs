@@ -82,6 +82,7 @@ pub(super) fn hint_of(error: &PackagesError) -> Option<&'static str> {
         | PackagesError::Store { .. }
         | PackagesError::Templates(_)
         | PackagesError::Bundle { .. }
-        | PackagesError::Write { .. } => None,
+        | PackagesError::Write { .. }
+        | PackagesError::Several(_) => None,
     }
 }

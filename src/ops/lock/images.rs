@@ -39,16 +39,20 @@ pub(super) fn resolve(
     equipment: &Equipment<'_>,
 ) -> Result<(Vec<Resolved>, Vec<Pulls>), LockError> {
     let names: Vec<(&WantedImage, ())> = wanted.iter().map(|image| (image, ())).collect();
-    let roots = all(&names, equipment.jobs, |image, ()| {
-        sources.resolve(&image.reference).map_err(GraphError::Source)
-    })?;
-    let images: Vec<(&WantedImage, Descriptor)> = wanted.iter().zip(roots).collect();
+    let (roots, mut failures) =
+        all(&names, equipment, |image, ()| sources.resolve(&image.reference).map_err(GraphError::Source));
+    let refuse = |failures| Err(LockError::Images { total: wanted.len(), failures });
+    if !failures.is_empty() && !equipment.keep_going {
+        return refuse(failures);
+    }
+    let images: Vec<(&WantedImage, Descriptor)> =
+        wanted.iter().zip(roots).filter_map(|(image, root)| Some((image, root?))).collect();
     let planned: Vec<PlannedImage<'_>> = images
         .iter()
         .map(|(image, root)| PlannedImage { reference: &image.reference, root, manifests: None })
         .collect();
     let pulls = pulls::check(&planned, sources, equipment)?;
-    let resolved = all(&images, equipment.jobs, |image, root| {
+    let (resolved, more) = all(&images, equipment, |image, root| {
         let resolved = resolve_one(image, root, spec, sources)?;
         equipment.reporter.report(Event::ItemFinished { name: image.reference.to_string() });
         Ok(resolved)
@@ -56,40 +60,39 @@ pub(super) fn resolve(
     for text in sources.complaints() {
         equipment.reporter.report(Event::Warning { text });
     }
-    Ok((resolved?, pulls))
+    failures.extend(more);
+    if failures.is_empty() { Ok((resolved.into_iter().flatten().collect(), pulls)) } else { refuse(failures) }
 }
 
 /// Does `work` for all images, and collects all that fails.
 ///
 /// A typo fails alone; a registry that is down or refuses, or a layout that is not there, would only fail again for
-/// each image.
+/// each image: the rest is not tried then, unless somebody wants to keep going.
 fn all<T: Sync, R: Send>(
     images: &[(&WantedImage, T)],
-    jobs: usize,
+    equipment: &Equipment<'_>,
     work: impl Fn(&WantedImage, &T) -> Result<R, GraphError> + Sync,
-) -> Result<Vec<R>, LockError> {
+) -> (Vec<Option<R>>, Vec<ImageFailure>) {
     let is_hopeless = AtomicBool::new(false);
-    let results = parallel::map(images, jobs, |(image, given)| {
-        if is_hopeless.load(Ordering::Relaxed) {
+    let results = parallel::map(images, equipment.jobs, |(image, given)| {
+        if is_hopeless.load(Ordering::Relaxed) && !equipment.keep_going {
             return None;
         }
         let result = work(image, given);
         is_hopeless.fetch_or(result.as_ref().is_err_and(concerns_all), Ordering::Relaxed);
         Some(result)
     });
-    let mut done = Vec::with_capacity(images.len());
     let mut failures = Vec::new();
-    for ((image, _), result) in images.iter().zip(results) {
-        match result {
-            Some(Ok(result)) => done.push(result),
-            Some(Err(source)) => {
-                let (reference, origin) = (image.reference.clone(), image.origin.clone());
-                failures.push(ImageFailure { reference, origin, source });
-            }
-            None => {}
+    let note = |((image, _), result): (&(&WantedImage, T), Option<Result<R, GraphError>>)| match result? {
+        Ok(done) => Some(done),
+        Err(source) => {
+            let (reference, origin) = (image.reference.clone(), image.origin.clone());
+            failures.push(ImageFailure { reference, origin, source });
+            None
         }
-    }
-    if failures.is_empty() { Ok(done) } else { Err(LockError::Images { total: images.len(), failures }) }
+    };
+    let done = images.iter().zip(results).map(note).collect();
+    (done, failures)
 }
 
 fn concerns_all(error: &GraphError) -> bool {

@@ -14,6 +14,7 @@ use crate::epoch::Epoch;
 use crate::fs::{named_temporary, open_regular};
 use crate::lockfile::{LockedPackage, LockedPackages, PackageOrigin};
 use crate::oci::{SourceError, SourceErrorKind};
+use crate::ops::failures::Failures;
 use crate::ops::sources::Sources;
 use crate::ops::{Equipment, parallel};
 use crate::opsbundle::{Bundle, BundleInput, BundledPackage, Signer};
@@ -62,7 +63,14 @@ pub fn fetch(
         equipment.reporter.report(Event::ItemFinished { name: package.name.clone() });
         Ok(())
     });
-    results.into_iter().collect()
+    if !equipment.keep_going {
+        return results.into_iter().collect();
+    }
+    let mut failures = Failures(Vec::new());
+    for (package, result) in missing.iter().zip(results) {
+        failures.note(("package", &package.name), result);
+    }
+    failures.into_result().map_err(PackagesError::Several)
 }
 
 /// Returns the mirror that the lock names, then the others that have the suite.

@@ -37,6 +37,9 @@ const TEXT_LIMIT: u64 = 256 << 20;
 /// Why there are no packages.
 #[derive(Debug, thiserror::Error)]
 pub enum PackagesError {
+    /// Some packages cannot be had; all others are in the store.
+    #[error("not all packages can be fetched")]
+    Several(#[source] crate::ops::failures::Failures),
     /// A file of the user's cannot be read.
     #[error("cannot read `{}`", .path.display())]
     Read {

@@ -2,6 +2,7 @@
 
 mod counting;
 mod files;
+mod keep_going;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,0 +1,39 @@
+//! What failed for who keeps going: a result, as the answer is no.
+
+use serde::Serialize;
+
+use crate::cli::{Answer, ui};
+use crate::ops::failures::{Failure, Failures};
+
+#[derive(Serialize)]
+struct FailuresResult<'a> {
+    failures: &'a [Failure],
+}
+
+/// Prints what failed and answers no; other errors, and other answers, pass.
+pub(super) fn print(answer: anyhow::Result<Answer>, command: &str, is_json: bool) -> anyhow::Result<Answer> {
+    let error = match answer {
+        Ok(answer) => return Ok(answer),
+        Err(error) => error,
+    };
+    let Some(Failures(failures)) = error.chain().find_map(|cause| cause.downcast_ref()) else {
+        return Err(error);
+    };
+    match is_json {
+        true => ui::print_json(command, FailuresResult { failures })?,
+        false => ui::print(&text(failures))?,
+    };
+    Ok(Answer::No)
+}
+
+/// Each thing on a line of its own, with its reasons below.
+fn text(failures: &[Failure]) -> String {
+    let mut text = String::new();
+    for Failure { kind, name, reasons } in failures {
+        text.push_str(&format!("failed: {kind} {name}\n"));
+        for reason in reasons {
+            text.push_str(&format!("  because: {reason}\n"));
+        }
+    }
+    text
+}

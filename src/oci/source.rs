@@ -77,6 +77,11 @@ pub trait ImageSource: Send + Sync {
         part: Range<u64>,
     ) -> Result<BlobPart, SourceError>;
 
+    /// Returns whether contents come over a network, so that several connections may be faster than one.
+    fn is_remote(&self, _reference: &Reference) -> bool {
+        false
+    }
+
     /// Opens a whole blob of the reference's repository. What the reader gives is not verified yet, and may be more.
     fn blob(
         &self,

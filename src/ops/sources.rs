@@ -247,6 +247,10 @@ impl ImageSource for Sources {
         Ok(BlobPart::exact(file.take(part.end - part.start)))
     }
 
+    fn is_remote(&self, reference: &Reference) -> bool {
+        self.source_for(reference).is_ok_and(|source| source.is_remote(reference))
+    }
+
     /// Small blobs, such as the configurations that say an image's platform, stay in the store as manifests do.
     fn blob(
         &self,

@@ -2,10 +2,15 @@
 //!
 //! Graphs are read first, because they say what there is to fetch; blobs go largest first, so that the last
 //! worker does not start the biggest one alone; each blob is fetched once, whoever needs it. There is no
-//! barrier between the two. Measured against the alternatives in docs/performance.md.
+//! barrier between the two. Who finds no blob waiting helps with a large one. Measured against the alternatives in docs/performance.md.
+
+mod ahead;
 
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use self::ahead::{Ahead, Stitched};
 
 use crate::digest::Digest;
 use crate::oci::graph::{self, GraphError};
@@ -114,12 +119,16 @@ struct WaitingBlob {
 enum Task {
     Graph(usize),
     Blob(WaitingBlob),
+    /// A part of a large blob that another worker streams.
+    Help(Arc<Ahead>, Range<u64>),
 }
 
 #[derive(Default)]
 struct State {
     images: VecDeque<usize>,
     blobs: BinaryHeap<WaitingBlob>,
+    /// Large blobs under way.
+    large: Vec<Arc<Ahead>>,
     /// Each blob, with the images that need it.
     seen: BTreeMap<Digest, Vec<usize>>,
     running: usize,
@@ -154,7 +163,7 @@ impl Queue {
             }
             let task = match state.images.pop_front() {
                 Some(image) => Some(Task::Graph(image)),
-                None => state.blobs.pop().map(Task::Blob),
+                None => state.blobs.pop().map(Task::Blob).or_else(|| state.help()),
             };
             if task.is_some() {
                 state.running += 1;
@@ -189,6 +198,11 @@ impl Queue {
 }
 
 impl State {
+    /// Finds something to do for who would be idle.
+    fn help(&self) -> Option<Task> {
+        self.large.iter().find_map(|ahead| Some(Task::Help(Arc::clone(ahead), ahead.take()?)))
+    }
+
     /// Names every image that something is missing of, once, with the first reason.
     fn failures(&self, images: &[Image]) -> Failures {
         let mut failed = BTreeMap::new();
@@ -219,6 +233,11 @@ impl Work<'_> {
             match task {
                 Task::Graph(image) => self.read_graph(image),
                 Task::Blob(blob) => self.fetch(blob),
+                Task::Help(ahead, part) => {
+                    let reference = &self.images[ahead.image].reference;
+                    ahead.help(part, (self.source, reference), self.store);
+                    self.queue.finish(|_| {});
+                }
             }
         }
     }
@@ -264,12 +283,10 @@ impl Work<'_> {
 
     fn fetch(&self, WaitingBlob { descriptor, image, .. }: WaitingBlob) {
         let reference = &self.images[image].reference;
-        let open = |kept: &Kept| {
-            let part = self.source.blob_part(reference, &descriptor, kept.length..descriptor.size)?;
-            Ok(Opened { from: kept.length, entity_tag: None, reader: part.reader })
+        let result = match descriptor.size >= ahead::LARGE && self.source.is_remote(reference) {
+            true => self.stream_large(&descriptor, image),
+            false => self.stream(&descriptor, reference),
         };
-        let advance = |bytes| self.reporter.report(Event::Advanced { bytes });
-        let result = self.store.complete(&descriptor, open, advance);
         self.queue.finish(|state| match result {
             Ok(Some(bytes)) => {
                 state.done.fetched += 1;
@@ -282,4 +299,48 @@ impl Work<'_> {
             }
         });
     }
+
+    /// Fetches a blob, or what is missing of it, by one connection; returns how many bytes came.
+    fn stream(&self, descriptor: &Descriptor, reference: &Reference) -> Streamed {
+        let open = |kept: &Kept| {
+            let part = self.source.blob_part(reference, descriptor, kept.length..descriptor.size)?;
+            Ok(Opened { from: kept.length, entity_tag: None, reader: part.reader })
+        };
+        self.store.complete(descriptor, open, |bytes| self.reporter.report(Event::Advanced { bytes }))
+    }
+
+    /// Fetches a large blob, with the help of workers that have nothing else to do.
+    fn stream_large(&self, descriptor: &Descriptor, image: usize) -> Streamed {
+        let reference = &self.images[image].reference;
+        let ahead = Arc::new(Ahead::new(descriptor.clone(), image));
+        let moved = || {
+            // With the lock: who is about to wait has not looked yet, or hears it.
+            drop(self.queue.lock());
+            self.queue.changed.notify_all();
+        };
+        let open = |kept: &Kept| {
+            let reader = Stitched::open(&ahead, kept.length, (self.source, reference), &moved)?;
+            let mut state = self.queue.lock();
+            if !state.large.iter().any(|other| Arc::ptr_eq(other, &ahead)) {
+                state.large.push(Arc::clone(&ahead));
+            }
+            drop(state);
+            self.queue.changed.notify_all();
+            Ok(Opened { from: kept.length, entity_tag: None, reader })
+        };
+        let advance = |bytes| self.reporter.report(Event::Advanced { bytes });
+        let result = self.store.complete(descriptor, open, advance);
+        self.queue.lock().large.retain(|other| !Arc::ptr_eq(other, &ahead));
+        let was_helped = ahead.close();
+        match result {
+            // A server that mistakes ranges may still give the whole.
+            Err(CompleteError::Store(StoreError::Mismatch(_))) if was_helped => {
+                self.stream(descriptor, reference)
+            }
+            result => result,
+        }
+    }
 }
+
+/// How many bytes of a blob came; `None` if it was there.
+type Streamed = Result<Option<u64>, CompleteError<SourceError>>;

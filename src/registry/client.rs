@@ -289,6 +289,10 @@ impl ImageSource for Registry {
             .map_err(|error| while_doing(&format!("cannot get a manifest of `{reference}`"), error))
     }
 
+    fn is_remote(&self, _reference: &Reference) -> bool {
+        true
+    }
+
     fn blob_part(
         &self,
         reference: &Reference,

@@ -161,6 +161,10 @@ impl ImageSource for Failover {
         self.get(reference, |_, place| place.source.manifest(reference, descriptor))
     }
 
+    fn is_remote(&self, reference: &Reference) -> bool {
+        self.places.iter().any(|place| place.source.is_remote(reference))
+    }
+
     fn blob_part(
         &self,
         reference: &Reference,

@@ -37,6 +37,8 @@ struct State {
     asked: Vec<(String, u64)>,
     total: u64,
     limit: Option<(u64, Then)>,
+    /// No blob gets more than a MiB until this many parts were asked for.
+    gate: usize,
     client: Option<Pid>,
     is_reached: bool,
 }
@@ -87,6 +89,11 @@ impl Counting {
         *self.shared.state.lock().unwrap() = State { limit, ..State::default() };
     }
 
+    /// Forgets what was counted; no blob gets more than a MiB until `parts` parts were asked for.
+    pub(super) fn begin_gated(&self, parts: usize) {
+        *self.shared.state.lock().unwrap() = State { gate: parts, ..State::default() };
+    }
+
     /// Says who the client is that gets the signal.
     pub(super) fn set_client(&self, client: Pid) {
         self.shared.state.lock().unwrap().client = Some(client);
@@ -118,7 +125,10 @@ impl Shared {
             let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
             Some((first.parse::<usize>().ok()?, last.parse::<usize>().ok()?))
         });
-        let note = |from: usize| self.state.lock().unwrap().asked.push((digest, from as u64));
+        let note = |from: usize| {
+            self.state.lock().unwrap().asked.push((digest, from as u64));
+            self.changed.notify_all();
+        };
         match (wanted, ranges) {
             (None, _) | (Some(_), Ranges::Ignored) => {
                 note(0);
@@ -143,6 +153,9 @@ impl Shared {
 
     fn count(&self, digest: &str, bytes: u64) -> bool {
         let mut state = self.state.lock().unwrap();
+        if state.sent.get(digest).is_some_and(|sent| *sent > 1024 * 1024) {
+            state = self.changed.wait_while(state, |state| state.asked.len() < state.gate).unwrap();
+        }
         let Some((_, then)) = state.limit.filter(|(limit, _)| state.total + bytes > *limit) else {
             state.total += bytes;
             *state.sent.entry(digest.to_owned()).or_default() += bytes;

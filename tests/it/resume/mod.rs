@@ -3,6 +3,7 @@
 mod counting;
 mod files;
 mod keep_going;
+mod parallel;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -59,18 +60,19 @@ def registry(folder):
         ["docker-registry", "serve", str(config)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
     try:
-        for line in server.stderr:
-            found = re.search(r"listening on (127\.0\.0\.1:\d+)", line)
-            if found:
-                break
-        else:
-            sys.exit("docker-registry did not start")
-        import threading
-        threading.Thread(target=lambda: [None for _ in server.stderr], daemon=True).start()
-        yield found.group(1)
+        yield listening(server)
     finally:
         server.kill()
         server.wait()
+
+
+def listening(server):
+    """Returns where a registry that was just started listens; the rest of its log is read and dropped."""
+    for line in server.stderr:
+        if found := re.search(r"listening on (127\.0\.0\.1:\d+)", line):
+            threading.Thread(target=lambda: [None for _ in server.stderr], daemon=True).start()
+            return found.group(1)
+    sys.exit("docker-registry did not start")
 
 
 def put_noise(layout, noise, mib):

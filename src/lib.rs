@@ -27,7 +27,8 @@
 //! 5. Domain: what a spec means, what a lock pins, how registries are asked, how a layout is served as one, what a
 //!    cluster trusts and joins with, seeds, the closure of packages and their bundle.
 //!    Siblings do not know each other; [`ops`] joins them.
-//! 6. Proof: reads finished things and never uses what wrote them; [`disc`] reads discs for the others.
+//! 6. Proof: reads finished things and never uses what wrote them; [`disc`] reads discs for the others, and
+//!    [`check`] says whether all of them fit each other.
 //! 7. Operations: options in, outcome out; the only place where the domain's parts meet.
 //! 8. Interface: the only layer that prints, or reads arguments, environment, clock and home.
 //!
@@ -75,6 +76,8 @@ pub mod disc;
 
 pub mod inspect;
 pub mod verify;
+
+pub mod check;
 
 pub mod ops;
 

@@ -8,13 +8,14 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::cli::diagnostics::Color;
 use crate::cli::progress::Display;
 use crate::cli::{
-    build, ca, diff, environment, init, inspect, iso, lock, mirror, pack, push, schema, serve, verify,
+    build, ca, check, diff, environment, init, inspect, iso, lock, mirror, pack, push, schema, serve, verify,
 };
 
 const AFTER_HELP: &str = "\
 Start here:
   seedkit init lab          write a commented lab/seedkit.yaml that builds
   cd lab && seedkit build   make kit/: images, registry CA, airgap tarball, one seed ISO per node
+  seedkit check kit         do all of its parts fit each other?
   seedkit verify kit        later, elsewhere: is every byte still right?
 
 Flags win over SEEDKIT_* variables, these over the spec, the spec over defaults.
@@ -139,6 +140,9 @@ pub(super) enum Command {
     /// Do all of the above in order, verify it, publish the kit.
     #[command(after_help = build::EXAMPLES)]
     Build(build::BuildArguments),
+    /// Do all the parts fit each other, before any VM boots?
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::CheckArguments),
     /// Is every byte of a kit what the kit says it is?
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::VerifyArguments),

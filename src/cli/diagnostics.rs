@@ -18,6 +18,7 @@ use crate::inspect::InspectError;
 use crate::lockfile::LockfileError;
 use crate::oci::graph::GraphError;
 use crate::oci::{SourceError, SourceErrorKind};
+use crate::ops::build::BuildError;
 use crate::ops::ca::CaError;
 use crate::ops::cluster::ClusterError;
 use crate::ops::files::FileError;
@@ -76,7 +77,9 @@ const MORE_SPACE: &str = "free some space (`df -h` and `df -i` say where it is s
 pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<CheckError>() {
         Some(CheckError::Stale(_)) => 1,
-        Some(CheckError::Wanted(_)) | None => 2,
+        Some(CheckError::Wanted(_)) => 2,
+        None if matches!(error.downcast_ref(), Some(BuildError::Unfit { .. })) => 1,
+        None => 2,
     }
 }
 
@@ -109,6 +112,9 @@ fn items(error: &anyhow::Error) -> Vec<String> {
     for cause in error.chain() {
         if let Some(CheckError::Stale(drift)) = cause.downcast_ref() {
             items.extend(drift.iter().map(ToString::to_string));
+        }
+        if let Some(BuildError::Unfit { findings }) = cause.downcast_ref() {
+            items.extend(findings.iter().map(ToString::to_string));
         }
         if let Some(LockError::Images { failures, .. }) = cause.downcast_ref() {
             items.extend(failures.iter().map(one_line));
@@ -167,6 +173,12 @@ fn speaks_of_images(cause: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(BuildError::Unfit { .. }) = cause.downcast_ref() {
+        return Some(
+            "`seedkit check --explain ID` tells the story behind a finding; `allow` in seedkit.yaml accepts one"
+                .to_owned(),
+        );
+    }
     if let Some(CheckError::Stale(_)) = cause.downcast_ref() {
         return Some("run `seedkit lock`, review the difference, and commit it".to_owned());
     }

@@ -6,6 +6,7 @@
 mod arguments;
 mod build;
 mod ca;
+mod check;
 mod diagnostics;
 mod diff;
 mod environment;
@@ -73,6 +74,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Answer> {
         Command::Build(arguments) => {
             failures::print(build::run(arguments, &session), "build", session.global.json)
         }
+        Command::Check(arguments) => check::run(arguments, &session),
         Command::Verify(arguments) => verify::run(arguments, &session),
         Command::Inspect(arguments) => inspect::run(arguments, &session),
         Command::Diff(arguments) => diff::run(arguments, &session),

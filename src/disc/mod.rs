@@ -88,6 +88,11 @@ impl Content {
     pub fn size(&self) -> u64 {
         self.extents.iter().map(|extent| extent.length).fold(0, u64::saturating_add)
     }
+
+    /// Returns where it lies in the file, in order: offset and length of each run of bytes.
+    pub fn extents(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.extents.iter().map(|extent| (extent.offset, extent.length))
+    }
 }
 
 impl Disc {

@@ -17,7 +17,7 @@ mod masked;
 mod stream;
 mod tar;
 
-use std::io;
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -31,7 +31,7 @@ pub use kit::{InvalidBill, Kit, KitArtifact, KitImage, KitNode};
 pub use lock::{Lock, PinnedFile, PinnedImage, PinnedPackage, PinnedPackages};
 pub use tar::TarFault;
 
-use crate::archive::compress::Decoder;
+use crate::archive::compress::{Compression, Decoder};
 use crate::disc::{Disc, DiscFault};
 use crate::lockfile::LockfileError;
 use crate::pki::InvalidCertificate;
@@ -189,5 +189,14 @@ pub fn path(path: &Path, options: &Options<'_>) -> Result<Inspection, InspectErr
             (Inspected::Kit(kit), findings)
         }
     };
+    Ok(Inspection { artifact, findings })
+}
+
+/// Looks into an archive of `length` bytes as it streams by; `path` names it in errors.
+pub fn archive(path: &Path, length: u64, mut input: impl BufRead) -> Result<Inspection, InspectError> {
+    let read_error = |source| InspectError::Read { path: path.to_owned(), source };
+    let compression = Compression::detect(input.fill_buf().map_err(read_error)?);
+    let input = Decoder::new(compression, input).map_err(read_error)?;
+    let (artifact, findings) = archive::read(path, (length, compression), input)?;
     Ok(Inspection { artifact, findings })
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::artifact::{Artifact, ArtifactList};
+use crate::check::{self, Kit};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::fs::{Staging, create_folder, write_atomic};
@@ -26,7 +27,8 @@ use crate::ops::sources::Sources;
 use crate::progress::{Bytes, Event, step};
 use crate::secrets::Secrets;
 use crate::spec::{Node, Spec};
-use crate::verify::{self, Finding, SUMS, VerifyError};
+use crate::text::counted;
+use crate::verify::{self, Finding, SUMS};
 
 /// How many days before the end of a certificate a build warns.
 const SOON: i64 = 30;
@@ -63,6 +65,8 @@ pub struct Outcome {
     pub images: usize,
     /// How many blobs were fetched for it.
     pub fetched: u64,
+    /// How many known failures it was checked for, and how that went.
+    pub check: check::Summary,
     /// The seeds that were copied elsewhere.
     pub delivered: Vec<PathBuf>,
 }
@@ -111,12 +115,18 @@ pub enum BuildError {
     },
     /// The kit cannot be read back.
     #[error("cannot read the new kit back")]
-    Verify(#[from] VerifyError),
+    Reopen(#[from] check::OpenError),
     /// What was written is not what was meant; wrong blobs were taken out of the store.
     #[error("the kit is not what it should be: {}", .findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Unsound {
         /// All that is wrong.
         findings: Vec<Finding>,
+    },
+    /// Its parts do not fit each other; nothing was published.
+    #[error("the kit would not work: {} in it that stop a node or the cluster", counted(.findings.len(), "error"))]
+    Unfit {
+        /// The errors.
+        findings: Vec<check::Finding>,
     },
     /// The seeds could not be copied; the kit itself is whole and published.
     #[error("the kit is whole, but its seeds were not delivered")]
@@ -144,13 +154,15 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let bundles = build.packages(&mut contents)?;
     let packed = (&tarballs[..], &bundles[..]);
     build.seeds(&certificates, packed, &mut contents)?;
-    let artifacts = build.seal(contents)?;
+    let (artifacts, kit) = build.seal(contents)?;
+    let report = build.check(&kit)?;
     staging.publish().map_err(write_error)?;
     Ok(Outcome {
         kit: output.to_path_buf(),
         artifacts,
         images: mirrored.images.len(),
         fetched: mirrored.fetched,
+        check: report.summary,
         delivered: hand_on(options, equipment)?,
     })
 }
@@ -369,8 +381,8 @@ impl Build<'_> {
     }
 
     /// Lists everything, writes the bill and the sums, and reads it all back.
-    fn seal(&self, contents: Contents) -> Result<ArtifactList, BuildError> {
-        let Options { spec, locked, .. } = self.options;
+    fn seal(&self, contents: Contents) -> Result<(ArtifactList, Kit), BuildError> {
+        let Options { spec, locked, now, .. } = self.options;
         let write = |name: &str, bytes: &[u8]| {
             write_atomic(&self.folder.join(name), bytes, 0o644).map_err(|source| self.write_error(source))
         };
@@ -384,13 +396,35 @@ impl Build<'_> {
             let artifact = Artifact { digest: Digest::sha256(&bill), size: bill.len() as u64 };
             all.insert(kit::BILL, artifact);
             write(SUMS, all.to_sums().as_bytes())?;
-            let report = verify::kit(self.folder, self.equipment.jobs, self.equipment.reporter)?;
-            if !report.findings.is_empty() {
-                self.evict_wrong_blobs(&report.findings);
-                return Err(BuildError::Unsound { findings: report.findings });
+            let now = i64::try_from(now.seconds()).unwrap_or(i64::MAX);
+            let opened = Kit::open(self.folder, now, self.equipment.jobs, self.equipment.reporter)?;
+            let verify::Report { files, bytes, findings } = &opened.verified;
+            if !findings.is_empty() {
+                self.evict_wrong_blobs(findings);
+                return Err(BuildError::Unsound { findings: findings.clone() });
             }
-            let summary = format!("{} files, {}", report.files, Bytes(report.bytes));
-            Ok((kit::without_blobs(all), summary))
+            let summary = format!("{files} files, {}", Bytes(*bytes));
+            Ok(((kit::without_blobs(all), opened), summary))
+        })
+    }
+
+    /// Stops at an error, and says whatever else was found.
+    fn check(&self, kit: &Kit) -> Result<check::Report, BuildError> {
+        self.step("check", || {
+            let report = check::kit(kit);
+            for finding in report.findings.iter().filter(|finding| finding.severity != check::Severity::Note)
+            {
+                let text = match &finding.allowed {
+                    Some(reason) => format!("{finding}; accepted: {reason}"),
+                    None => finding.to_string(),
+                };
+                self.equipment.reporter.report(Event::Warning { text });
+            }
+            if report.has_errors() {
+                return Err(BuildError::Unfit { findings: report.errors().cloned().collect() });
+            }
+            let summary = report.summary.to_string();
+            Ok((report, summary))
         })
     }
 

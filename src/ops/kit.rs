@@ -10,7 +10,7 @@ use crate::artifact::{Artifact, ArtifactList};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::lockfile::{LockedAttachment, LockedFile, LockedImage, Lockfile};
 use crate::ops::{Equipment, parallel};
-use crate::spec::{Node, Role, Spec};
+use crate::spec::{Allowance, Node, Role, Spec};
 use crate::verify::SUMS;
 
 /// The folder of the image layout.
@@ -40,6 +40,8 @@ struct Bill<'a> {
     registry: String,
     platforms: Vec<String>,
     nodes: Vec<BillNode>,
+    #[serde(skip_serializing_if = "<[Allowance]>::is_empty")]
+    allow: &'a [Allowance],
     files: Vec<BillFile<'a>>,
     images: Vec<BillImage<'a>>,
     artifacts: BTreeMap<&'a str, BillArtifact<'a>>,
@@ -49,6 +51,7 @@ struct Bill<'a> {
 struct BillNode {
     name: String,
     role: &'static str,
+    platform: String,
     address: String,
     seed: String,
 }
@@ -154,6 +157,7 @@ pub fn bill(spec: &Spec, lockfile: &Lockfile, artifacts: &ArtifactList, origins:
     let node = |node: &Node| BillNode {
         name: node.name.to_string(),
         role: role_name(node.role),
+        platform: node.platform.to_string(),
         address: node.address.to_string(),
         seed: seed_path(node.name.as_str()),
     };
@@ -171,6 +175,7 @@ pub fn bill(spec: &Spec, lockfile: &Lockfile, artifacts: &ArtifactList, origins:
         registry: spec.registry.address.to_string(),
         platforms: lockfile.platforms.iter().map(ToString::to_string).collect(),
         nodes: spec.nodes.iter().map(node).collect(),
+        allow: &spec.allow,
         files: lockfile.files.iter().map(BillFile::of).collect(),
         images: lockfile.images.iter().map(BillImage::of).collect(),
         artifacts: listed.collect(),

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 pub use model::{
-    Auth, Checksum, FileSource, ImageListFile, Images, K3s, K3sVersion, Node, NodeFile, Origin,
+    Allowance, Auth, Checksum, FileSource, ImageListFile, Images, K3s, K3sVersion, Node, NodeFile, Origin,
     PackageBaseline, PackageSource, Packages, PasswordFrom, Place, Registry, RepositoryAddress, Seed,
     Signing, Source, SourcePlace, Spec, Ssh,
 };

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use reqwest::Url;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::source::{Origin, Source, SourcePlace};
@@ -51,6 +52,17 @@ pub struct Spec {
     pub seed: Seed,
     /// A folder that finished seeds are copied to.
     pub deliver: Option<PathBuf>,
+    /// The findings of a check that are accepted, no id twice.
+    pub allow: Vec<Allowance>,
+}
+
+/// A finding of a check that the user accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowance {
+    /// Its id: `SK` and four digits.
+    pub id: String,
+    /// Why it is accepted, in one line.
+    pub reason: String,
 }
 
 impl Spec {

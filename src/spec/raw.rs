@@ -1,8 +1,7 @@
 //! The spec as written: names and shapes, no meaning yet.
 //!
-//! The documentation of these types is what the JSON schema carries and what editors show; it is written for
-//! the user of `seedkit.yaml`. Every field is optional to serde, so that one missing key does not hide what
-//! is wrong with the others; what must be there is marked `required` and checked against the schema.
+//! The documentation of these types is what editors show to the user of `seedkit.yaml`. Every field is optional to
+//! serde, so that a missing key does not hide what else is wrong; what must be there is marked `required`.
 
 use std::collections::BTreeMap;
 
@@ -51,6 +50,21 @@ pub(super) struct RawSpec {
     pub(super) seed: Option<RawSeed>,
     /// A folder that finished seeds are copied to, such as a Windows drive under WSL.
     pub(super) deliver: Option<String>,
+    /// Findings of `seedkit check` that are accepted, each with a written reason.
+    pub(super) allow: Option<Vec<RawAllowance>>,
+}
+
+/// A finding that is accepted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Allowance")]
+pub(super) struct RawAllowance {
+    /// The finding's id, such as `SK0108`.
+    #[schemars(required)]
+    pub(super) id: Option<String>,
+    /// Why it is accepted; every report shows it.
+    #[schemars(required)]
+    pub(super) reason: Option<String>,
 }
 
 /// The versions of this format.

@@ -4,7 +4,7 @@
 //! them, and finds exactly what `sha256sum -c` finds, plus files that nobody listed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use fs_err as fs;
 use serde::Serialize;
 
 use crate::artifact::{ArtifactList, InvalidSums};
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Algorithm, Digest, Hasher};
 use crate::progress::{Event, Reporter};
 use crate::tree::TreePath;
 
@@ -92,20 +92,37 @@ pub enum VerifyError {
     },
 }
 
+/// What is shown each listed file while it is hashed, by its path in the kit, from several threads; what it leaves
+/// unread is hashed all the same.
+pub type Visitor<'a> = dyn Fn(&str, &mut dyn BufRead) + Sync + 'a;
+
 /// Hashes every file of the kit in `folder` with `jobs` threads.
 pub fn kit(folder: &Path, jobs: usize, reporter: &dyn Reporter) -> Result<Report, VerifyError> {
+    kit_with(folder, jobs, reporter, &|_, _| {})
+}
+
+/// Does the same, and lets somebody else read along: every file is read once for both.
+pub fn kit_with(
+    folder: &Path,
+    jobs: usize,
+    reporter: &dyn Reporter,
+    visitor: &Visitor<'_>,
+) -> Result<Report, VerifyError> {
     let listed = read_sums(folder)?;
     let mut present = files_of(folder)?;
     present.remove(SUMS);
     let missing = listed.keys().filter(|path| !present.contains_key(*path));
     let mut findings: BTreeSet<Finding> =
         missing.map(|path| Finding::Missing { path: path.clone() }).collect();
-    let (known, extra): (Vec<_>, Vec<_>) =
+    let (mut known, extra): (Vec<_>, Vec<_>) =
         present.into_iter().partition(|(path, _)| listed.contains_key(path));
     findings.extend(extra.into_iter().map(|(path, _)| Finding::Extra { path }));
     let bytes = known.iter().map(|(_, size)| size).sum();
+    // The largest first, or one thread is left with it while the others have nothing to do.
+    known.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     reporter.report(Event::Planned { bytes, items: known.len() as u64 });
-    findings.extend(hash_all(folder, &known, &listed, jobs, reporter));
+    let work = Work { folder, listed: &listed, visitor };
+    findings.extend(work.hash_all(&known, jobs, reporter));
     Ok(Report { files: known.len(), bytes, findings: findings.into_iter().collect() })
 }
 
@@ -136,44 +153,78 @@ fn files_of(folder: &Path) -> Result<BTreeMap<String, u64>, VerifyError> {
     Ok(files)
 }
 
-fn hash_all(
-    folder: &Path,
-    files: &[(String, u64)],
-    listed: &BTreeMap<String, Digest>,
-    jobs: usize,
-    reporter: &dyn Reporter,
-) -> Vec<Finding> {
-    let next = AtomicUsize::new(0);
-    let findings = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, files.len().max(1)) {
-            scope.spawn(|| {
-                while let Some((path, size)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = hash_one(folder, path, &listed[path]);
-                    reporter.report(Event::Advanced { bytes: *size });
-                    reporter.report(Event::ItemFinished { name: path.clone() });
-                    findings.lock().expect("no thread panics while it holds the lock").extend(found);
-                }
-            });
-        }
-    });
-    findings.into_inner().expect("all threads have ended")
+/// What all threads share.
+struct Work<'a> {
+    folder: &'a Path,
+    listed: &'a BTreeMap<String, Digest>,
+    visitor: &'a Visitor<'a>,
 }
 
-fn hash_one(folder: &Path, path: &str, expected: &Digest) -> Option<Finding> {
-    let unreadable = |reason: String| Some(Finding::Unreadable { path: path.to_owned(), reason });
-    if let Err(error) = path.parse::<TreePath>() {
-        return unreadable(error.to_string());
+impl Work<'_> {
+    fn hash_all(&self, files: &[(String, u64)], jobs: usize, reporter: &dyn Reporter) -> Vec<Finding> {
+        let next = AtomicUsize::new(0);
+        let findings = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..jobs.clamp(1, files.len().max(1)) {
+                scope.spawn(|| {
+                    while let Some((path, size)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let found = self.hash_one(path, &self.listed[path]);
+                        reporter.report(Event::Advanced { bytes: *size });
+                        reporter.report(Event::ItemFinished { name: path.clone() });
+                        findings.lock().expect("no thread panics while it holds the lock").extend(found);
+                    }
+                });
+            }
+        });
+        findings.into_inner().expect("all threads have ended")
     }
-    let file = folder.join(path);
-    // A link could lead anywhere, and would not survive a FAT disk; a kit has none.
-    if !fs::symlink_metadata(&file).is_ok_and(|metadata| metadata.is_file()) {
-        return unreadable("it is not a regular file".to_owned());
+
+    fn hash_one(&self, path: &str, expected: &Digest) -> Option<Finding> {
+        let unreadable = |reason: String| Some(Finding::Unreadable { path: path.to_owned(), reason });
+        if let Err(error) = path.parse::<TreePath>() {
+            return unreadable(error.to_string());
+        }
+        let file = self.folder.join(path);
+        // A link could lead anywhere, and would not survive a FAT disk; a kit has none.
+        if !fs::symlink_metadata(&file).is_ok_and(|metadata| metadata.is_file()) {
+            return unreadable("it is not a regular file".to_owned());
+        }
+        match fs::File::open(&file).and_then(|file| self.read(path, file.into_parts().0)) {
+            Ok(actual) if actual == *expected => None,
+            Ok(actual) => Some(Finding::Bad { path: path.to_owned(), expected: expected.clone(), actual }),
+            Err(error) => unreadable(error.to_string()),
+        }
     }
-    match fs::File::open(&file).and_then(|file| Hasher::sha256_of(&mut file.into_parts().0)) {
-        Ok((actual, _)) if actual == *expected => None,
-        Ok((actual, _)) => Some(Finding::Bad { path: path.to_owned(), expected: expected.clone(), actual }),
-        Err(error) => unreadable(error.to_string()),
+
+    /// Shows a file to the visitor and returns the digest of all of it.
+    fn read(&self, path: &str, file: std::fs::File) -> io::Result<Digest> {
+        let hashing = Hashing { inner: file, hasher: Hasher::new(Algorithm::Sha256) };
+        let mut reader = BufReader::with_capacity(PIECE, hashing);
+        (self.visitor)(path, &mut reader);
+        loop {
+            let length = reader.fill_buf()?.len();
+            if length == 0 {
+                return Ok(reader.into_inner().hasher.finish());
+            }
+            reader.consume(length);
+        }
+    }
+}
+
+/// How much is read at once.
+const PIECE: usize = 256 * 1024;
+
+/// Hashes what passes through.
+struct Hashing {
+    inner: std::fs::File,
+    hasher: Hasher,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
     }
 }
 

@@ -11,11 +11,12 @@ const README: &str = "README.md";
 const KOREAN: &str = "README.ko.md";
 const SPEC: &str = "docs/spec.md";
 const JSON: &str = "docs/json.md";
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
     README,
     KOREAN,
     SPEC,
     JSON,
+    "docs/check.md",
     "docs/image-lists.md",
     "docs/node.md",
     "templates/README.md",
@@ -285,6 +286,7 @@ fn every_json_result_has_the_shape_that_is_documented() {
         lab.run(&["pack", "images", "--output", &output]),
         lab.run(&["iso", "--node", "k3s-worker2", "--output", &output]),
         lab.run(&["build", "--output", &kit]),
+        lab.run(&["check", &kit]),
         lab.run(&["verify", &kit]),
         lab.run(&["inspect", &lab.path(&bundle)]),
         lab.run(&["inspect", &lab.path("kit/images")]),

@@ -9,7 +9,18 @@ use crate::text::counted;
 const LICENSES: usize = 3;
 
 pub(super) fn text(bundle: &OpsBundle) -> String {
-    let OpsBundle { name, suite, architecture, epoch, requested, count, bytes, packages } = bundle;
+    let OpsBundle {
+        name,
+        suite,
+        architecture,
+        epoch,
+        requested,
+        count,
+        bytes,
+        packages,
+        index: _,
+        installer: _,
+    } = bundle;
     let date = epoch.map_or("unknown".to_owned(), |epoch| epoch.to_string());
     let rows: Vec<[String; 6]> = packages.iter().map(row).collect();
     let head = [

@@ -28,7 +28,7 @@ pub(super) const INSTALLER: &str = "install.sh";
 pub(super) const POOL: &str = "pool/";
 
 /// The files that are needed to judge the others.
-const TEXTS: [&str; 5] = [SUMS, MANIFEST, REQUEST, INDEX, RELEASE];
+const TEXTS: [&str; 6] = [SUMS, MANIFEST, REQUEST, INDEX, RELEASE, INSTALLER];
 /// The largest of them: the whole index of Debian has 50 MB.
 const LARGEST_TEXT: u64 = 64 << 20;
 /// Packages unpack to so many times their size, and some are an image of zeros: qemu's firmware has 100.

@@ -67,6 +67,7 @@ pub(super) fn judge(folder: &str, contents: Contents) -> (OpsBundle, Vec<Finding
     findings.extend(judge_request(&requested, manifest.as_ref(), &packages));
     let table = table(&files, packages, manifest.as_ref());
     let (suite, architecture) = named_for(folder).unwrap_or_default();
+    let text = |name: &str| texts.get(name).cloned().unwrap_or_default();
     let bundle = OpsBundle {
         name: folder.to_owned(),
         suite: suite.to_owned(),
@@ -76,6 +77,8 @@ pub(super) fn judge(folder: &str, contents: Contents) -> (OpsBundle, Vec<Finding
         count: table.len(),
         bytes: table.iter().map(|package| package.size).sum(),
         packages: table,
+        index: text(INDEX),
+        installer: text(INSTALLER),
     };
     (bundle, findings.into_iter().collect())
 }

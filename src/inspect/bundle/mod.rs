@@ -40,6 +40,12 @@ pub struct OpsBundle {
     pub bytes: u64,
     /// The packages, sorted by name.
     pub packages: Vec<BundledPackage>,
+    /// The index that apt reads.
+    #[serde(skip)]
+    pub index: String,
+    /// The script that installs them.
+    #[serde(skip)]
+    pub installer: String,
 }
 
 /// One package of a bundle, as it is.

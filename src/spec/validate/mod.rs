@@ -13,8 +13,8 @@ mod registry;
 
 use std::path::{Path as Folder, PathBuf};
 
-use super::model::{Seed, Spec, Ssh};
-use super::raw::{ApiVersion, RawPack, RawSeed, RawSpec, RawSsh};
+use super::model::{Allowance, Seed, Spec, Ssh};
+use super::raw::{ApiVersion, RawAllowance, RawPack, RawSeed, RawSpec, RawSsh};
 use super::report::Report;
 use crate::oci::Platform;
 use crate::text::Path;
@@ -37,6 +37,7 @@ pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Op
         templates,
         seed,
         deliver,
+        allow,
     } = raw;
     let root = Path::root();
     let platforms = self::platforms(platforms.unwrap_or_default(), &root.key("platforms"), report);
@@ -56,6 +57,7 @@ pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Op
     let templates = optional_path(templates, folder, &root.key("templates"), report);
     let seed = self::seed(seed.unwrap_or_default(), report);
     let deliver = optional_path(deliver, folder, &root.key("deliver"), report);
+    let allow = self::allow(allow.unwrap_or_default(), report);
     let ApiVersion::V1 = api_version?;
     Some(Spec {
         folder: folder.to_owned(),
@@ -75,6 +77,7 @@ pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Op
         templates,
         seed,
         deliver,
+        allow,
         platforms,
     })
 }
@@ -160,6 +163,28 @@ fn seed(raw: RawSeed, report: &mut Report<'_>) -> Seed {
         }
     }
     Seed { flavour, payload, timezone }
+}
+
+/// Reads the accepted findings; which ids there are, only a check knows.
+fn allow(raw: Vec<RawAllowance>, report: &mut Report<'_>) -> Vec<Allowance> {
+    let mut allowed: Vec<Allowance> = Vec::new();
+    for (index, RawAllowance { id, reason }) in raw.into_iter().enumerate() {
+        let path = Path::root().key("allow").index(index);
+        let (Some(id), Some(reason)) = (id, reason) else { continue };
+        let digits = id.strip_prefix("SK").unwrap_or_default();
+        if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            let hint = "write an id such as SK0108; `seedkit check` names them";
+            report.error_with_hint(&path.key("id"), format!("`{id}` is not the id of a finding"), hint);
+        } else if allowed.iter().any(|known| known.id == id) {
+            report.error(&path.key("id"), format!("`{id}` is in the list twice"));
+        } else if reason.trim().is_empty() {
+            let hint = "say why the finding is accepted: every report shows it";
+            report.error_with_hint(&path.key("reason"), "the reason is empty", hint);
+        } else {
+            allowed.push(Allowance { id, reason: reason.trim().to_owned() });
+        }
+    }
+    allowed
 }
 
 /// Reads the name of a file in the secrets folder.

@@ -2,6 +2,7 @@
 
 pub(crate) mod alone;
 pub(crate) mod apt;
+pub(crate) mod broken;
 pub(crate) mod containerd;
 pub(crate) mod hostile;
 pub(crate) mod images;

@@ -1,0 +1,177 @@
+//! What nodes need, against what their tarballs have.
+
+use std::collections::BTreeSet;
+
+use super::{images_of, names_of, tarballs};
+use crate::check::kit::{Kit, Node, items, scalar};
+use crate::check::verdict::Verdict;
+use crate::cluster::executable::Pause;
+use crate::imagelist::builtin_k3s;
+use crate::oci::Reference;
+
+/// What k3s' own components need, beside what all clusters need: a part of the image's name, by component.
+const COMPONENTS: [(&str, &[&str]); 5] = [
+    ("traefik", &["mirrored-library-traefik", "klipper-helm"]),
+    ("servicelb", &["klipper-lb"]),
+    ("local-storage", &["local-path-provisioner", "mirrored-library-busybox"]),
+    ("metrics-server", &["mirrored-metrics-server"]),
+    ("coredns", &["mirrored-coredns-coredns"]),
+];
+/// The image that every pod begins with.
+const PAUSE: &str = "/mirrored-pause:";
+/// Where the node is told what it must have.
+const LIST: &str = "/var/lib/seedkit/images.txt";
+const EXECUTABLE: &str = "/usr/local/bin/k3s";
+
+/// SK0301
+pub(super) fn pause_image(kit: &Kit, verdict: &mut Verdict) {
+    for node in &kit.nodes {
+        let Some(images) = images_of(kit, node) else { continue };
+        let wanted = wanted_pause(node);
+        if wanted.is_empty() || images.is_empty() {
+            continue;
+        }
+        let found = images
+            .iter()
+            .find(|image| image.names.iter().any(|name| wanted.iter().flatten().any(|one| one == name)));
+        let platform = node.platform.as_deref().unwrap_or_default();
+        match found {
+            None => {
+                let names: Vec<&str> =
+                    wanted.iter().filter_map(|readings| readings.first()).map(String::as_str).collect();
+                let has: Vec<&str> = images
+                    .iter()
+                    .flat_map(|image| &image.names)
+                    .filter(|name| name.contains(PAUSE))
+                    .map(String::as_str)
+                    .collect();
+                let has = if has.is_empty() { "no pause image".to_owned() } else { has.join(", ") };
+                let what =
+                    format!("k3s starts every pod with `{}`; the seed has {has}", names.join("` or `"));
+                verdict.fault(&node.seed, format!("payload/root{EXECUTABLE}"), what);
+            }
+            Some(image) if !platform.is_empty() && !is_for(image, platform) => {
+                let what = format!("`{}` is not there for {platform}", image.names.join(", "));
+                verdict.fault(&node.seed, "pause image", what);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Tells whether an image is there for a platform; one that says none may be for all.
+pub(super) fn is_for(image: &crate::inspect::Image, platform: &str) -> bool {
+    let known: Vec<&str> = image.platforms.iter().filter_map(|one| one.platform.as_deref()).collect();
+    known.is_empty() || known.contains(&platform)
+}
+
+/// Returns the names that the pause image may have: one list of readings for each that is named.
+fn wanted_pause(node: &Node) -> Vec<Vec<String>> {
+    let config = node.k3s_config();
+    let set =
+        config.as_ref().and_then(|config| config.entry("pause-image")).and_then(|(_, value)| scalar(value));
+    if let Some(name) = set {
+        return vec![vec![full_name(&name)]];
+    }
+    let executable = node.files.get(EXECUTABLE).and_then(|file| file.executable.as_ref());
+    let readings = |pause: &Pause| pause.readings().into_iter().map(Pause::image).collect();
+    executable.iter().flat_map(|executable| executable.pauses.iter()).map(readings).collect()
+}
+
+/// Returns the name as containerd has it.
+fn full_name(text: &str) -> String {
+    text.parse::<Reference>().map_or_else(|_| text.to_owned(), |reference| reference.tagged_name())
+}
+
+/// SK0302
+pub(super) fn all_images(kit: &Kit, verdict: &mut Verdict) {
+    for node in &kit.nodes {
+        if tarballs(node).next().is_none() {
+            verdict.fault(&node.seed, super::FOLDER, "there is no image tarball in the seed");
+            continue;
+        }
+        let Some(present) = names_of(kit, node) else { continue };
+        let mut wanted = listed(node);
+        wanted.extend(release_needs(kit, node));
+        // Whether the pause image is the right one is a row of its own.
+        let missing: Vec<&String> =
+            wanted.iter().filter(|name| !name.contains(PAUSE) && !present.contains(*name)).collect();
+        if let Some(first) = missing.first() {
+            let what = format!(
+                "{} of {} images are not in its tarballs, such as `{first}`",
+                missing.len(),
+                wanted.len()
+            );
+            verdict.fault(&node.seed, super::FOLDER, what);
+        }
+    }
+}
+
+fn listed(node: &Node) -> BTreeSet<String> {
+    let text = node.files.get(LIST).and_then(|file| file.text.as_ref());
+    text.map(|text| text.text().lines().map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// Returns what the release needs for the components that are not disabled; nothing for a release of unknown needs.
+fn release_needs(kit: &Kit, node: &Node) -> Vec<String> {
+    let disabled: BTreeSet<String> = kit.servers().flat_map(disabled).collect();
+    let is_needed = |line: &&str| {
+        let users: Vec<&str> = COMPONENTS
+            .iter()
+            .filter(|(_, parts)| parts.iter().any(|part| line.contains(part)))
+            .map(|(component, _)| *component)
+            .collect();
+        users.is_empty() || users.iter().any(|component| !disabled.contains(*component))
+    };
+    // Without servers nothing says what is disabled, and with `system-default-registry` names differ.
+    let renames = node.k3s_config().is_some_and(|config| config.entry("system-default-registry").is_some());
+    let list = builtin_k3s(&kit.bill.k3s).filter(|_| !renames && kit.servers().next().is_some());
+    let lines = list.into_iter().flat_map(str::lines).map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).filter(is_needed).map(full_name).collect()
+}
+
+/// Returns the components that a server does not deploy.
+pub(in crate::check) fn disabled(node: &Node) -> Vec<String> {
+    let Some(config) = node.k3s_config() else { return Vec::new() };
+    let Some((_, value)) = config.entry("disable") else { return Vec::new() };
+    let listed = items(value).iter().filter_map(scalar);
+    let all: Vec<String> = listed.chain(scalar(value)).collect();
+    all.iter().flat_map(|text| text.split(',')).map(|name| name.trim().to_owned()).collect()
+}
+
+/// SK0311
+pub(super) fn manifests(kit: &Kit, verdict: &mut Verdict) {
+    let mirrored: BTreeSet<String> = kit
+        .bill
+        .images
+        .iter()
+        .flat_map(|image| [Some(&image.reference), image.destination.as_ref()])
+        .flatten()
+        .map(|name| full_name(name))
+        .collect();
+    for node in kit.servers() {
+        let present = names_of(kit, node).unwrap_or_default();
+        let manifests =
+            node.files.iter().filter(|(path, _)| path.starts_with("/var/lib/rancher/k3s/server/manifests/"));
+        for (_, file) in manifests {
+            let Some(text) = &file.text else { continue };
+            for (number, line) in text.text().lines().enumerate() {
+                let Some(name) = named_image(line) else { continue };
+                let full = full_name(&name);
+                let is_known = present.contains(&full)
+                    || mirrored.iter().any(|known| *known == full || full.ends_with(&format!("/{known}")));
+                if !is_known {
+                    let place = format!("{}: line {}", file.place, number + 1);
+                    verdict.fault(&node.seed, place, format!("`{name}` is not in the kit"));
+                }
+            }
+        }
+    }
+}
+
+/// Returns the image that a line of a manifest names.
+fn named_image(line: &str) -> Option<String> {
+    let line = line.trim_start().trim_start_matches("- ");
+    let value = line.strip_prefix("image:")?.split(" #").next()?.trim().trim_matches(['"', '\'']);
+    (!value.is_empty() && !value.starts_with(['{', '$', '&', '*'])).then(|| value.to_owned())
+}

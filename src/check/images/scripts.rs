@@ -1,0 +1,110 @@
+//! Scripts that import images, and scripts that go on after a failure.
+
+use crate::check::kit::{Joint, Kit, Node, Statement, statements};
+use crate::check::verdict::Verdict;
+
+/// Programs whose failure must not be passed over.
+const CRITICAL: [&str; 14] = [
+    "install",
+    "cp",
+    "mv",
+    "tar",
+    "apt-get",
+    "apt",
+    "dpkg",
+    "sha256sum",
+    "mount",
+    "curl",
+    "wget",
+    "gzip",
+    "zstd",
+    "update-ca-certificates",
+];
+
+/// Returns every statement that the node runs, with its place.
+fn all(node: &Node) -> Vec<(String, Statement)> {
+    let mut found: Vec<(String, Statement)> = Vec::new();
+    for command in &node.commands {
+        found.extend(command.statements().into_iter().map(|statement| (command.place.clone(), statement)));
+    }
+    for (_, file, script) in node.scripts() {
+        let place = |statement: &Statement| format!("{}: line {}", file.place, statement.line);
+        found.extend(statements(&script).into_iter().map(|statement| (place(&statement), statement)));
+    }
+    for (name, unit) in &node.units {
+        for (key, command) in unit.commands() {
+            found.extend(
+                statements(command).into_iter().map(|statement| (format!("{name}: {key}="), statement)),
+            );
+        }
+    }
+    found
+}
+
+/// SK0305
+pub(super) fn import_nothing(kit: &Kit, verdict: &mut Verdict) {
+    for node in &kit.nodes {
+        for (place, statement) in all(node) {
+            let words = statement.unwrapped();
+            let is_ctr = words.first() == Some(&"ctr")
+                || (words.first() == Some(&"k3s") && words.get(1) == Some(&"ctr"));
+            if is_ctr && words.contains(&"import") {
+                verdict.fault(&node.seed, place, format!("it runs `{}`", words.join(" ")));
+            }
+        }
+    }
+}
+
+/// SK0306
+pub(super) fn stop_at_failures(kit: &Kit, verdict: &mut Verdict) {
+    for node in &kit.nodes {
+        let found = all(node);
+        for pair in found.windows(2) {
+            let [(place, statement), (next_place, next)] = pair else { continue };
+            let is_joined = statement.joint == Joint::Or
+                && place.split(": line").next() == next_place.split(": line").next();
+            let is_swallowed = is_joined && ["true", ":", "echo", "printf"].contains(&next.program());
+            if is_swallowed && !statement.is_captured && !statement.is_condition && is_critical(statement) {
+                let what = format!("a failure of `{}` is passed over", statement.unwrapped().join(" "));
+                verdict.fault(&node.seed, place, what);
+            }
+        }
+        for (path, file, script) in node.scripts() {
+            if is_run(node, path) && !stops(&script) {
+                verdict.fault(&node.seed, &file.place, "it has no `set -e`: it goes on after a failure");
+            }
+        }
+    }
+}
+
+fn is_critical(statement: &Statement) -> bool {
+    let words = statement.unwrapped();
+    let second = words.get(1).copied().unwrap_or_default();
+    match words.first().copied().unwrap_or_default() {
+        "k3s" => second != "kubectl" && second != "--version",
+        "systemctl" => words.iter().any(|word| ["start", "restart", "enable"].contains(word)),
+        program => CRITICAL.contains(&program),
+    }
+}
+
+/// Tells whether a unit or a command runs a script.
+fn is_run(node: &Node, path: &str) -> bool {
+    let of_units =
+        node.units.values().flat_map(|unit| unit.commands().into_iter().map(|(_, command)| command));
+    let mut words = of_units.flat_map(str::split_whitespace);
+    words.any(|word| word == path)
+        || node.commands.iter().any(|command| {
+            command.statements().iter().any(|statement| statement.words.iter().any(|word| word == path))
+        })
+}
+
+fn stops(script: &str) -> bool {
+    let first = script.lines().next().unwrap_or_default();
+    let has_flag = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('e');
+    let in_first = first.split_whitespace().skip(1).any(has_flag);
+    let is_set = |statement: &Statement| {
+        statement.program() == "set"
+            && statement.words[1..].iter().any(|word| has_flag(word) || word == "errexit")
+    };
+    in_first || statements(script).iter().any(is_set)
+}

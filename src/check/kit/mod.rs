@@ -1,0 +1,198 @@
+//! A finished kit, read back: every file once, while it is hashed.
+//!
+//! Nothing that is found to be damaged stops the reading: it is remembered, and [`CHECKS`] say so.
+
+mod bill;
+mod disc;
+mod node;
+mod shell;
+mod text;
+mod unit;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use fs_err as fs;
+
+pub use bill::Bill;
+pub(super) use bill::BillNode;
+pub(super) use disc::{Archive, DiscView};
+pub(super) use node::{Command, Node, PlacedFile, Role, Source, Stage, entries, items, scalar};
+pub(super) use shell::{Joint, Statement, statements};
+pub(super) use text::Text;
+pub(super) use unit::Unit;
+
+use super::Check;
+use super::verdict::Verdict;
+use crate::progress::Reporter;
+use crate::verify::{self, VerifyError};
+use disc::Shelf;
+
+/// The bill of materials.
+const BILL: &str = "kit.json";
+/// The largest text that is kept.
+const LARGEST_TEXT: u64 = 64 << 20;
+
+pub(super) const CHECKS: &[Check] =
+    &[Check::kit("SK0001", bytes_are_listed), Check::kit("SK0002", artifacts_are_readable)];
+
+/// A finished kit, as the nodes and their administrators will find it.
+#[derive(Debug)]
+pub struct Kit {
+    /// What it says of itself.
+    pub bill: Bill,
+    /// When it is, in seconds since 1970: what certificates are compared with.
+    pub(super) now: i64,
+    /// What comparing every byte with its list said.
+    pub verified: verify::Report,
+    /// The seeds, in the order of the bill; also those that are no valid seed.
+    pub(super) seeds: Vec<Seed>,
+    /// What the nodes become; one for each seed that cloud-init would read.
+    pub(super) nodes: Vec<Node>,
+    /// Image tarballs and bundles of the kit, by path.
+    pub(super) archives: BTreeMap<String, Archive>,
+    /// Texts of the kit that hold no secret, by path.
+    pub(super) texts: BTreeMap<String, Text>,
+    /// What could not be read: path and reason.
+    pub(super) unreadable: Vec<(String, String)>,
+}
+
+/// One node's disc.
+#[derive(Debug)]
+pub(super) struct Seed {
+    pub(super) node: BillNode,
+    pub(super) disc: Option<DiscView>,
+}
+
+/// Says why a kit cannot be checked at all.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its bill cannot be read.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Its bill is not one.
+    #[error("`{}` is no bill of materials that this seedkit knows", .path.display())]
+    Bill {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: bill::InvalidBill,
+    },
+    /// Its list of digests cannot be used.
+    #[error("the kit cannot be verified")]
+    Verify(#[from] VerifyError),
+}
+
+/// What one file of a kit was found to be.
+enum Piece {
+    Disc(Result<DiscView, String>),
+    Archive(Box<Archive>),
+    Text(Text),
+}
+
+impl Kit {
+    /// Reads the kit in `folder` with `jobs` threads; `now` is in seconds since 1970.
+    pub fn open(folder: &Path, now: i64, jobs: usize, reporter: &dyn Reporter) -> Result<Self, OpenError> {
+        let path = folder.join(BILL);
+        let bill = fs::File::open(&path)
+            .and_then(|file| {
+                let mut text = String::new();
+                file.take(LARGEST_TEXT).read_to_string(&mut text).map(|_| text)
+            })
+            .map_err(|source| OpenError::Read { path: path.clone(), source })?;
+        let bill: Bill = bill.parse().map_err(|source| OpenError::Bill { path, source })?;
+        let shelf = Shelf::new(bill.digests());
+        let pieces = Mutex::new(BTreeMap::new());
+        let visit = |path: &str, input: &mut dyn BufRead| {
+            if let Some(piece) = read_piece(folder, path, input, &shelf) {
+                pieces
+                    .lock()
+                    .expect("no thread panics while it holds the lock")
+                    .insert(path.to_owned(), piece);
+            }
+        };
+        let verified = verify::kit_with(folder, jobs, reporter, &visit)?;
+        Ok(Self::assemble((bill, now), verified, pieces.into_inner().expect("all threads have ended")))
+    }
+
+    fn assemble((bill, now): (Bill, i64), verified: verify::Report, pieces: BTreeMap<String, Piece>) -> Self {
+        let (mut discs, mut archives, mut texts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut unreadable = Vec::new();
+        for (path, piece) in pieces {
+            match piece {
+                Piece::Disc(Ok(disc)) => drop(discs.insert(path, disc)),
+                Piece::Disc(Err(reason)) => unreadable.push((path, reason)),
+                Piece::Archive(archive) => {
+                    unreadable.extend(archive.problem().map(|reason| (path.clone(), reason)));
+                    archives.insert(path, *archive);
+                }
+                Piece::Text(text) => drop(texts.insert(path, text)),
+            }
+        }
+        let shared = discs.values().find(|disc| disc.is_shared_payload());
+        let seed = |node: &BillNode| Seed { node: node.clone(), disc: discs.get(&node.seed).cloned() };
+        let seeds: Vec<Seed> = bill.nodes.iter().map(seed).collect();
+        let nodes = seeds.iter().filter_map(|seed| Node::of(seed, shared)).collect();
+        Self { bill, now, verified, seeds, nodes, archives, texts, unreadable }
+    }
+
+    /// Returns the nodes that run the control plane.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.role == Role::Server)
+    }
+}
+
+fn read_piece(folder: &Path, path: &str, input: &mut dyn BufRead, shelf: &Shelf) -> Option<Piece> {
+    let is_top = !path.contains('/');
+    if path.starts_with("seeds/") && path.ends_with(".iso") {
+        return Some(Piece::Disc(DiscView::read(&folder.join(path), input, shelf)));
+    }
+    if is_top && (path.starts_with("airgap-images-") || path.starts_with("ops-packages-")) {
+        let length = fs::metadata(folder.join(path)).map(|metadata| metadata.len()).unwrap_or_default();
+        return Some(Piece::Archive(Box::new(Archive::read(Path::new(path), length, input))));
+    }
+    // The registry's key is nobody's business.
+    let is_text = path.starts_with("registry/") && !path.ends_with(".key");
+    is_text.then(|| Piece::Text(Text::read(input)))
+}
+
+/// SK0001
+fn bytes_are_listed(kit: &Kit, verdict: &mut Verdict) {
+    for finding in &kit.verified.findings {
+        let (path, what) = match finding {
+            verify::Finding::Bad { path, expected, actual } => {
+                (path, format!("it has other content than the list says: {actual}, listed {expected}"))
+            }
+            verify::Finding::Missing { path } => (path, "it is listed and not there".to_owned()),
+            verify::Finding::Extra { path } => (path, "it is there and not listed".to_owned()),
+            verify::Finding::Unreadable { path, reason } => (path, format!("it cannot be read: {reason}")),
+        };
+        verdict.fault(path, "", what);
+    }
+}
+
+/// SK0002
+fn artifacts_are_readable(kit: &Kit, verdict: &mut Verdict) {
+    for (path, reason) in &kit.unreadable {
+        verdict.fault(path, "", reason);
+    }
+    for seed in kit.seeds.iter().filter(|seed| seed.disc.is_none()) {
+        let is_named = kit.unreadable.iter().any(|(path, _)| *path == seed.node.seed);
+        if !is_named {
+            verdict.fault(
+                BILL,
+                format!("nodes: {}", seed.node.name),
+                format!("`{}` is not in the kit", seed.node.seed),
+            );
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! What a node becomes from its seed: its files, units and commands, whoever places them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Seed;
+use super::disc::{ARCHIVES, Archive, DiscFile, DiscView, EXECUTABLE};
+use super::shell::{Statement, statements};
+use super::text::Text;
+use super::unit::Unit;
+use crate::cluster::executable::Executable;
+use crate::digest::Digest;
+use crate::disc::Names;
+use crate::yaml::{self, Value};
+
+/// Where systemd looks for an administrator's units.
+const UNITS: &str = "/etc/systemd/system/";
+/// Where the files of a payload lie on a disc.
+const ROOT: &str = "payload/root";
+
+/// What a node is in its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::check) enum Role {
+    Server,
+    Agent,
+}
+
+/// Who places a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::check) enum Source {
+    /// cloud-init, from user-data.
+    Written,
+    /// Staging, from the node's own disc or that of all nodes.
+    Payload,
+}
+
+/// A file on a node.
+#[derive(Debug, Clone)]
+pub(in crate::check) struct PlacedFile {
+    /// Where it is in the seed.
+    pub(in crate::check) place: String,
+    /// Its permission bits, as they are written.
+    pub(in crate::check) mode: Option<String>,
+    pub(in crate::check) source: Source,
+    /// Its bytes, if they are few.
+    pub(in crate::check) text: Option<Text>,
+    pub(in crate::check) digest: Option<Digest>,
+    pub(in crate::check) executable: Option<Arc<Executable>>,
+    /// What is in it, if it is an archive of which the kit has no other copy.
+    pub(in crate::check) archive: Option<Arc<Archive>>,
+}
+
+impl PlacedFile {
+    /// Returns the text if it is a script for sh or bash; what stands in for k3s in a lab is none of the node's own.
+    pub(in crate::check) fn script(&self) -> Option<String> {
+        let text = self.text.as_ref().filter(|_| self.executable.is_none())?.text();
+        let first = text.lines().next()?;
+        let is_shell = first.starts_with("#!")
+            && first.split(['/', ' ']).any(|word| ["sh", "bash", "dash"].contains(&word.trim_end()));
+        is_shell.then(|| text.into_owned())
+    }
+}
+
+/// When a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::check) enum Stage {
+    /// Very early at every boot.
+    Boot,
+    /// At the end of the first boot.
+    Run,
+    /// In the installer.
+    Install,
+}
+
+/// A command of user-data.
+#[derive(Debug, Clone)]
+pub(in crate::check) struct Command {
+    pub(in crate::check) stage: Stage,
+    /// Such as `user-data: runcmd[2]`.
+    pub(in crate::check) place: String,
+    pub(in crate::check) value: yaml::Node,
+}
+
+impl Command {
+    /// Returns the simple commands that it runs.
+    pub(in crate::check) fn statements(&self) -> Vec<Statement> {
+        if !matches!(self.value.value, Value::Sequence(_)) {
+            return statements(&self.value.written);
+        }
+        let words: Vec<String> = items(&self.value).iter().map(|node| node.written.clone()).collect();
+        match words.as_slice() {
+            [shell, option, script, ..] if shell.ends_with("sh") && option.starts_with('-') => {
+                statements(script)
+            }
+            _ => vec![Statement { line: 1, words, ..Statement::default() }],
+        }
+    }
+}
+
+/// A node as its seed makes it.
+#[derive(Debug)]
+pub(in crate::check) struct Node {
+    pub(in crate::check) name: String,
+    pub(in crate::check) role: Role,
+    /// The path of its disc in the kit.
+    pub(in crate::check) seed: String,
+    /// The platform, as far as anything says it.
+    pub(in crate::check) platform: Option<String>,
+    pub(in crate::check) user_data: Text,
+    pub(in crate::check) meta_data: Text,
+    pub(in crate::check) network_config: Option<Text>,
+    /// All of user-data, if it can be read.
+    pub(in crate::check) user: Option<yaml::Node>,
+    /// What configures the node's own first boot: user-data, or a part of it for the installer.
+    pub(in crate::check) cloud_config: Option<yaml::Node>,
+    /// What Ubuntu's installer is told.
+    pub(in crate::check) autoinstall: Option<yaml::Node>,
+    /// Every file by its path on the node.
+    pub(in crate::check) files: BTreeMap<String, PlacedFile>,
+    /// Every unit by its name.
+    pub(in crate::check) units: BTreeMap<String, Unit>,
+    pub(in crate::check) commands: Vec<Command>,
+    pub(in crate::check) disc: DiscView,
+}
+
+impl Node {
+    /// Puts a node together; `None` if cloud-init would find no seed.
+    pub(super) fn of(seed: &Seed, shared: Option<&DiscView>) -> Option<Self> {
+        // Without Rock Ridge its files have other names, and no node would find them.
+        let disc = seed.disc.clone().filter(|disc| disc.names == Names::RockRidge)?;
+        let user_data = disc.text("user-data")?.clone();
+        let meta_data = disc.text("meta-data")?.clone();
+        let user = user_data.root();
+        let autoinstall =
+            user.as_ref().and_then(|user| user.entry("autoinstall")).map(|(_, node)| node.clone());
+        let cloud_config = match &autoinstall {
+            Some(installer) => installer.entry("user-data").map(|(_, node)| node.clone()),
+            None => user.clone(),
+        };
+        let mut files = payload(&disc, shared);
+        files.extend(cloud_config.iter().flat_map(written));
+        let units = files.iter().filter_map(|(path, file)| unit(path, file)).collect();
+        let (boot, run) = (Stage::Boot, Stage::Run);
+        let mut commands = Vec::new();
+        for (key, stage) in [("bootcmd", boot), ("runcmd", run)] {
+            commands.extend(cloud_config.iter().flat_map(|config| commands_of(config, key, stage)));
+        }
+        for key in ["early-commands", "late-commands", "error-commands"] {
+            commands.extend(autoinstall.iter().flat_map(|config| commands_of(config, key, Stage::Install)));
+        }
+        Some(Self {
+            name: seed.node.name.clone(),
+            role: if seed.node.role == "server" { Role::Server } else { Role::Agent },
+            seed: seed.node.seed.clone(),
+            platform: seed.node.platform.clone(),
+            network_config: disc.text("network-config").cloned(),
+            user_data,
+            meta_data,
+            user,
+            cloud_config,
+            autoinstall,
+            files,
+            units,
+            commands,
+            disc,
+        })
+    }
+
+    /// Returns a file of the node as YAML.
+    pub(in crate::check) fn yaml(&self, path: &str) -> Option<yaml::Node> {
+        self.files.get(path)?.text.as_ref()?.root()
+    }
+
+    /// Returns what k3s is told.
+    pub(in crate::check) fn k3s_config(&self) -> Option<yaml::Node> {
+        self.yaml("/etc/rancher/k3s/config.yaml")
+    }
+
+    /// Returns the network's description, without the mapping that may be around it, and where it is.
+    pub(in crate::check) fn network(&self) -> Option<(&'static str, yaml::Node)> {
+        let (place, root) = match &self.autoinstall {
+            Some(installer) => ("user-data: autoinstall.network", installer.entry("network")?.1.clone()),
+            None => ("network-config", self.network_config.as_ref()?.root()?),
+        };
+        let inner = root.entry("network").map(|(_, node)| node.clone());
+        Some((place, inner.unwrap_or(root)))
+    }
+
+    /// Returns every script for sh on the node that was made for it, with its path and text.
+    pub(in crate::check) fn scripts(&self) -> impl Iterator<Item = (&str, &PlacedFile, String)> {
+        self.files.iter().filter_map(|(path, file)| Some((path.as_str(), file, file.script()?)))
+    }
+}
+
+/// Returns text of a scalar, however it is written.
+pub(in crate::check) fn scalar(node: &yaml::Node) -> Option<String> {
+    match &node.value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Integer(_) | Value::Float(_) => Some(node.written.clone()),
+        Value::Null | Value::Sequence(_) | Value::Mapping(_) => None,
+    }
+}
+
+/// Returns the items of a list; none for anything else.
+pub(in crate::check) fn items(node: &yaml::Node) -> &[yaml::Node] {
+    if let Value::Sequence(items) = &node.value { items } else { &[] }
+}
+
+/// Returns the entries of a mapping; none for anything else.
+pub(in crate::check) fn entries(node: &yaml::Node) -> &[(yaml::Key, yaml::Node)] {
+    if let Value::Mapping(entries) = &node.value { entries } else { &[] }
+}
+
+fn commands_of(config: &yaml::Node, key: &str, stage: Stage) -> Vec<Command> {
+    let Some((_, list)) = config.entry(key) else { return Vec::new() };
+    let command = |(index, value): (usize, &yaml::Node)| Command {
+        stage,
+        place: format!("user-data: {key}[{index}]"),
+        value: value.clone(),
+    };
+    items(list).iter().enumerate().map(command).collect()
+}
+
+fn unit(path: &str, file: &PlacedFile) -> Option<(String, Unit)> {
+    let name = path.strip_prefix(UNITS)?;
+    (!name.contains('/')).then(|| {
+        let text = file.text.as_ref().map(|text| text.text().into_owned()).unwrap_or_default();
+        (name.to_owned(), Unit::parse(&text))
+    })
+}
+
+/// Returns what cloud-init writes.
+fn written(config: &yaml::Node) -> Vec<(String, PlacedFile)> {
+    let Some((_, list)) = config.entry("write_files") else { return Vec::new() };
+    let file = |(index, item): (usize, &yaml::Node)| {
+        let text = |key: &str| item.entry(key).and_then(|(_, node)| scalar(node));
+        let path = text("path")?;
+        let content = text("content").unwrap_or_default();
+        let bytes = match text("encoding").as_deref() {
+            None | Some("text/plain") => content.into_bytes(),
+            Some("b64" | "base64") => STANDARD.decode(content.trim()).ok()?,
+            Some(_) => Vec::new(),
+        };
+        let placed = PlacedFile {
+            place: format!("user-data: write_files[{index}]: {path}"),
+            mode: text("permissions"),
+            source: Source::Written,
+            digest: Some(Digest::sha256(&bytes)),
+            text: Some(Text { bytes }),
+            executable: None,
+            archive: None,
+        };
+        Some((path, placed))
+    };
+    items(list).iter().enumerate().filter_map(file).collect()
+}
+
+/// Returns what staging places.
+fn payload(disc: &DiscView, shared: Option<&DiscView>) -> BTreeMap<String, PlacedFile> {
+    let lines = |name: &str| -> Vec<(String, String)> {
+        let text = disc.text(&format!("payload/{name}")).map(|text| text.text().into_owned());
+        let line = |line: &str| line.split_once(' ').map(|(one, two)| (one.to_owned(), two.to_owned()));
+        text.unwrap_or_default().lines().filter_map(line).collect()
+    };
+    let modes: BTreeMap<String, String> =
+        lines("FILES").into_iter().map(|(mode, path)| (path, mode)).collect();
+    let placed = |place: String, path: &str, file: &DiscFile| PlacedFile {
+        place,
+        mode: modes.get(path).cloned(),
+        source: Source::Payload,
+        text: file.text.clone(),
+        digest: Some(file.digest.clone()),
+        executable: file.executable.clone().filter(|_| path == EXECUTABLE),
+        archive: file.archive.clone().filter(|_| ARCHIVES.iter().any(|folder| path.starts_with(folder))),
+    };
+    let mut files = BTreeMap::new();
+    for (place, file) in &disc.files {
+        let Some(path) = place.strip_prefix(ROOT) else { continue };
+        files.insert(path.to_owned(), placed(place.clone(), path, file));
+    }
+    for (digest, path) in lines("SHARED") {
+        let place = format!("sha256/{digest}");
+        if let Some(file) = shared.and_then(|disc| disc.files.get(&place)) {
+            let placed = placed(format!("payload.iso: {place}"), &path, file);
+            files.insert(path, placed);
+        }
+    }
+    files
+}

@@ -1,0 +1,114 @@
+//! Do all the parts of a kit fit each other, before any VM boots?
+//!
+//! The known failures are rows: an id, what must hold, why it matters on the node, what to do, and the story behind it,
+//! in `rows/*.toml`. A row's function reads a finished [`Kit`], or a [`Plan`] before anything is fetched, by readers
+//! that share nothing with what wrote it. A [`Report`] has every row: with what was found, as not applicable with the
+//! reason, or as not checked; none is passed over in silence.
+//!
+//! # Why
+//! No tool that owns one part can say whether it fits the others: images against the executable and the registry's
+//! configuration, certificates against endpoints, seeds against payloads, tokens and addresses across nodes.
+
+mod autoinstall;
+mod cluster;
+mod host;
+mod images;
+mod kit;
+mod ordering;
+mod packages;
+mod plan;
+mod registry;
+mod report;
+mod rows;
+mod sarif;
+mod seed;
+mod tables;
+mod verdict;
+
+pub use kit::{Bill, Kit, OpenError};
+pub use plan::Plan;
+pub use report::{Finding, NotApplicable, Report, Summary, Unknown};
+pub use rows::{Origin, Row, Scope, Severity, row, rows};
+pub use sarif::sarif;
+
+use report::Subject;
+use verdict::Verdict;
+
+/// What tests one row.
+struct Check {
+    id: &'static str,
+    kit: Option<fn(&Kit, &mut Verdict)>,
+    plan: Option<fn(&Plan<'_>, &mut Verdict)>,
+}
+
+impl Check {
+    const fn kit(id: &'static str, kit: fn(&Kit, &mut Verdict)) -> Self {
+        Self { id, kit: Some(kit), plan: None }
+    }
+
+    const fn plan(id: &'static str, plan: fn(&Plan<'_>, &mut Verdict)) -> Self {
+        Self { id, kit: None, plan: Some(plan) }
+    }
+
+    const fn both(id: &'static str, kit: fn(&Kit, &mut Verdict), plan: fn(&Plan<'_>, &mut Verdict)) -> Self {
+        Self { id, kit: Some(kit), plan: Some(plan) }
+    }
+}
+
+/// All functions, in the order of the report.
+const CHECKS: [&[Check]; 9] = [
+    kit::CHECKS,
+    seed::CHECKS,
+    ordering::CHECKS,
+    images::CHECKS,
+    registry::CHECKS,
+    cluster::CHECKS,
+    packages::CHECKS,
+    autoinstall::CHECKS,
+    host::CHECKS,
+];
+
+fn check_of(id: &str) -> Option<&'static Check> {
+    CHECKS.iter().flat_map(|group| group.iter()).find(|check| check.id == id)
+}
+
+/// Checks a finished kit against every row.
+pub fn kit(kit: &Kit) -> Report {
+    let verdict = |row: &Row| {
+        let work = check_of(&row.id)?.kit?;
+        let mut verdict = Verdict::default();
+        work(kit, &mut verdict);
+        Some(verdict)
+    };
+    report::assemble(Subject::Kit, verdict, &kit.bill.allow)
+}
+
+/// Checks what a spec and its lock alone can tell.
+pub fn plan(plan: &Plan<'_>) -> Report {
+    let verdict = |row: &Row| {
+        let work = check_of(&row.id)?.plan?;
+        let mut verdict = Verdict::default();
+        work(plan, &mut verdict);
+        Some(verdict)
+    };
+    report::assemble(Subject::Spec, verdict, &plan.spec.allow)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_belongs_to_a_row_and_no_row_has_two() {
+        let mut ids: Vec<&str> = CHECKS.iter().flat_map(|group| group.iter()).map(|check| check.id).collect();
+        for check in CHECKS.iter().flat_map(|group| group.iter()) {
+            let row = row(check.id).unwrap_or_else(|| panic!("{} is no row", check.id));
+            let (kit, plan) = (check.kit.is_some(), check.plan.is_some());
+            assert_eq!((kit, plan), (row.scope.has_kit(), row.scope.has_spec()), "{}", check.id);
+        }
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
+    }
+}

@@ -1,0 +1,71 @@
+//! The registry, its certificate, and what nodes are told of it.
+
+mod certificate;
+mod configuration;
+mod reach;
+
+use super::Check;
+use super::kit::{Node, entries, items, scalar};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::kit("SK0401", certificate::is_accepted),
+    Check::kit("SK0402", configuration::files_are_there),
+    Check::kit("SK0403", configuration::says_what_was_meant),
+    Check::kit("SK0404", configuration::is_everywhere),
+    Check::kit("SK0405", configuration::has_no_default),
+    Check::both("SK0406", reach::of_kit, reach::of_spec),
+    Check::kit("SK0407", certificate::cluster_is_not_trusted),
+];
+
+/// Where k3s reads what it is told.
+const FILE: &str = "/etc/rancher/k3s/registries.yaml";
+
+/// Where an endpoint leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Endpoint {
+    /// As it is written.
+    written: String,
+    /// `https` or `http`; nothing if none is written.
+    scheme: Option<String>,
+    /// With the port, as it is written.
+    authority: String,
+}
+
+impl Endpoint {
+    fn of(written: &str) -> Self {
+        let (scheme, rest) = match written.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme.to_owned()), rest),
+            None => (None, written),
+        };
+        let authority = rest.split('/').next().unwrap_or_default();
+        Self { written: written.to_owned(), scheme, authority: authority.to_owned() }
+    }
+
+    /// Returns the name or address without the port and without brackets.
+    fn host(&self) -> &str {
+        match self.authority.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or(rest),
+            None => self.authority.split(':').next().unwrap_or_default(),
+        }
+    }
+
+    /// Returns the keys under which `configs` may speak of it.
+    fn keys(&self) -> Vec<String> {
+        let port = if self.scheme.as_deref() == Some("http") { ":80" } else { ":443" };
+        let mut keys = vec![self.authority.clone()];
+        keys.extend(self.authority.strip_suffix(port).map(str::to_owned));
+        keys
+    }
+}
+
+/// Returns every mirrored registry of a node with its endpoints.
+fn mirrors(node: &Node) -> Vec<(String, Vec<Endpoint>)> {
+    let Some(root) = node.yaml(FILE) else { return Vec::new() };
+    let Some((_, mirrors)) = root.entry("mirrors") else { return Vec::new() };
+    let mirror = |(key, value): &(crate::yaml::Key, crate::yaml::Node)| {
+        let list = value.entry("endpoint").map(|(_, list)| items(list)).unwrap_or_default();
+        let endpoints = list.iter().filter_map(scalar).map(|text| Endpoint::of(&text));
+        (key.name.clone(), endpoints.collect())
+    };
+    entries(mirrors).iter().map(mirror).collect()
+}

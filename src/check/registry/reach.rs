@@ -1,0 +1,67 @@
+//! Whether an address can be the registry's, as far as addresses alone tell.
+
+use std::net::IpAddr;
+
+use super::{Endpoint, mirrors};
+use crate::check::kit::{Kit, Node, entries, items, scalar};
+use crate::check::plan::Plan;
+use crate::check::verdict::Verdict;
+use crate::spec::Cidr;
+
+/// SK0406
+pub(super) fn of_kit(kit: &Kit, verdict: &mut Verdict) {
+    for node in &kit.nodes {
+        let billed = kit.bill.nodes.iter().find(|billed| billed.name == node.name);
+        let network = billed.and_then(|billed| billed.address.parse::<Cidr>().ok());
+        let mut hosts: Vec<String> = mirrors(node)
+            .into_iter()
+            .flat_map(|(_, endpoints)| endpoints)
+            .map(|endpoint| endpoint.host().to_owned())
+            .collect();
+        hosts.sort();
+        hosts.dedup();
+        for host in hosts {
+            if let Some(what) = unreachable(&host, network.as_ref(), has_route(node)) {
+                verdict.fault(&node.seed, format!("{}: endpoint", super::FILE), what);
+            }
+        }
+    }
+}
+
+/// Tells whether the node's network has a way out.
+fn has_route(node: &Node) -> bool {
+    let Some((_, network)) = node.network() else { return true };
+    let cards = network.entry("ethernets").map(|(_, cards)| entries(cards)).unwrap_or_default();
+    let is_default = |route: &crate::yaml::Node| {
+        let to = route.entry("to").and_then(|(_, to)| scalar(to)).unwrap_or_default();
+        ["default", "0.0.0.0/0", "::/0"].contains(&to.as_str())
+    };
+    cards.iter().any(|(_, card)| {
+        let routes = card.entry("routes").map(|(_, routes)| items(routes)).unwrap_or_default();
+        routes.iter().any(is_default)
+            || card.entry("gateway4").is_some()
+            || card.entry("dhcp4").is_some_and(|(_, value)| value.written == "true")
+    })
+}
+
+/// SK0406
+pub(super) fn of_spec(plan: &Plan<'_>, verdict: &mut Verdict) {
+    let endpoint = Endpoint::of(&plan.spec.registry.address.to_string());
+    for node in &plan.spec.nodes {
+        if let Some(what) = unreachable(endpoint.host(), Some(&node.address), node.gateway.is_some()) {
+            verdict.fault(plan.file, format!("nodes: {}", node.name), what);
+        }
+    }
+}
+
+fn unreachable(host: &str, network: Option<&Cidr>, has_route: bool) -> Option<String> {
+    if host == "localhost" {
+        return Some(format!("`{host}` is the node itself"));
+    }
+    let address: IpAddr = host.parse().ok()?;
+    if address.is_loopback() || address.is_unspecified() {
+        return Some(format!("`{host}` is the node itself"));
+    }
+    let is_near = network.is_none_or(|network| network.contains(address));
+    (!is_near && !has_route).then(|| format!("`{host}` is in another network, and the node has no gateway"))
+}

@@ -1,0 +1,233 @@
+//! The network of each node, and of all of them together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::check::kit::{Kit, Node, Role, entries, items, scalar};
+use crate::check::plan::Plan;
+use crate::check::verdict::Verdict;
+use crate::spec::{self, Cidr, DnsLabel};
+use crate::yaml::{self, Value};
+
+/// The networks that k3s gives to pods and services, unless it is told otherwise.
+const INNER: [(&str, &str); 2] = [("cluster-cidr", "10.42.0.0/16"), ("service-cidr", "10.43.0.0/16")];
+/// The port at which servers are asked.
+const PORT: &str = "6443";
+
+/// SK0108
+pub(in crate::check) fn comes_up(kit: &Kit, verdict: &mut Verdict) {
+    for node in &kit.nodes {
+        let Some((place, network)) = node.network() else {
+            verdict.fault(
+                &node.seed,
+                "network-config",
+                "it is not there, or no YAML: the node asks for an address",
+            );
+            continue;
+        };
+        let cards = network.entry("ethernets").map(|(_, cards)| entries(cards)).unwrap_or_default();
+        if cards.is_empty() {
+            verdict.fault(&node.seed, place, "it describes no network card");
+        }
+        for (name, card) in cards {
+            let mut faults = Vec::new();
+            judge(card, &mut faults);
+            // A card without an address may be waited for in vain.
+            let is_unused =
+                card.entry("addresses").is_none() && !is_true(card, "dhcp4") && !is_true(card, "dhcp6");
+            if is_unused && !is_true(card, "optional") {
+                faults.push("it has no address and is not `optional`: each boot waits for it".to_owned());
+            }
+            for what in faults {
+                verdict.fault(&node.seed, format!("{place}: ethernets.{}", name.name), what);
+            }
+        }
+        let has_route =
+            cards.iter().any(|(_, card)| is_true(card, "dhcp4") || !default_routes(card).is_empty());
+        if !cards.is_empty() && !has_route {
+            verdict.warning(
+                &node.seed,
+                place,
+                "there is no default route: k3s does not find its own address by itself",
+            );
+        }
+    }
+}
+
+fn is_true(card: &yaml::Node, key: &str) -> bool {
+    card.entry(key).is_some_and(|(_, value)| value.value == Value::Bool(true))
+}
+
+/// Returns where the default routes of a card lead.
+fn default_routes(card: &yaml::Node) -> Vec<String> {
+    let routes = card.entry("routes").map(|(_, routes)| items(routes)).unwrap_or_default();
+    let get = |route: &yaml::Node, key: &str| route.entry(key).and_then(|(_, value)| scalar(value));
+    let is_default = |route: &&yaml::Node| {
+        get(route, "to").is_some_and(|to| ["default", "0.0.0.0/0", "::/0"].contains(&to.as_str()))
+    };
+    routes.iter().filter(is_default).map(|route| get(route, "via").unwrap_or_default()).collect()
+}
+
+fn judge(card: &yaml::Node, faults: &mut Vec<String>) {
+    let mut networks = Vec::new();
+    let addresses = card.entry("addresses").map(|(_, list)| list);
+    for address in addresses.map(items).unwrap_or_default() {
+        let text = scalar(address).unwrap_or_default();
+        match text.parse::<Cidr>() {
+            Ok(network) if text.contains('/') => networks.push(network),
+            Ok(_) | Err(_) => faults.push(format!("`{text}` is no address with its prefix")),
+        }
+    }
+    if addresses.is_some_and(|list| !matches!(list.value, Value::Sequence(_))) {
+        faults.push("`addresses` is no list".to_owned());
+    }
+    for via in default_routes(card) {
+        match via.parse::<IpAddr>() {
+            Ok(gateway)
+                if networks.is_empty() || networks.iter().any(|network| network.contains(gateway)) => {}
+            Ok(gateway) => faults.push(format!("the gateway {gateway} is in none of its networks")),
+            Err(_) => faults.push(format!("`{via}` is no address of a gateway")),
+        }
+    }
+    for key in ["gateway4", "gateway6"] {
+        if card.entry(key).is_some() {
+            faults.push(format!("`{key}` is no longer read: use routes"));
+        }
+    }
+    if let Some((_, mac)) = card.entry("match").and_then(|(_, found)| found.entry("macaddress")) {
+        let is_mac =
+            mac.written.split(':').count() == 6 && mac.written.split(':').all(|part| part.len() == 2);
+        if !matches!(mac.value, Value::String(_)) || !is_mac {
+            faults.push(format!("`{}` is no MAC in quotes", mac.written));
+        }
+    }
+    // In block or in flow style, it is the same list.
+    if let Some((_, servers)) = card.entry("nameservers").and_then(|(_, found)| found.entry("addresses"))
+        && !matches!(servers.value, Value::Sequence(_))
+    {
+        faults.push("`nameservers.addresses` is no list".to_owned());
+    }
+}
+
+/// SK0109
+pub(in crate::check) fn nodes_are_apart(kit: &Kit, verdict: &mut Verdict) {
+    let mut known: BTreeMap<(&str, String), String> = BTreeMap::new();
+    for node in &kit.nodes {
+        let mut own: Vec<(&str, String)> = Vec::new();
+        let config = node.k3s_config();
+        let of_config = |key: &str| {
+            config.as_ref().and_then(|config| config.entry(key)).and_then(|(_, value)| scalar(value))
+        };
+        let host = node
+            .meta_data
+            .root()
+            .and_then(|root| root.entry("local-hostname").and_then(|(_, name)| scalar(name)));
+        let name = of_config("node-name").or(host);
+        own.extend(name.clone().map(|name| ("name", name)));
+        let (addresses, macs) = identifiers(node);
+        own.extend(addresses.iter().map(|cidr| ("address", cidr.address().to_string())));
+        own.extend(macs.into_iter().map(|mac| ("MAC", mac.to_lowercase())));
+        for (kind, value) in own {
+            if let Some(other) = known.insert((kind, value.clone()), node.name.clone()) {
+                verdict.fault(&node.seed, kind, format!("`{value}` is also that of node `{other}`"));
+            }
+        }
+        if let Some(name) = name.filter(|name| name.parse::<DnsLabel>().is_err()) {
+            verdict.fault(
+                &node.seed,
+                "name",
+                format!("`{name}` is no name of small letters, digits and `-`"),
+            );
+        }
+        for (key, default) in INNER {
+            let inner = of_config(key).unwrap_or_else(|| default.to_owned());
+            let inner: Vec<Cidr> = inner.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+            for cidr in addresses.iter().filter(|cidr| inner.iter().any(|inner| inner.overlaps(cidr))) {
+                verdict.fault(&node.seed, "address", format!("{cidr} is within the network of `{key}`"));
+            }
+        }
+        if let Some(address) = of_config("node-ip").filter(|_| !addresses.is_empty()) {
+            let is_own = address
+                .split(',')
+                .all(|one| addresses.iter().any(|cidr| cidr.address().to_string() == one.trim()));
+            if !is_own {
+                verdict.fault(
+                    &node.seed,
+                    "/etc/rancher/k3s/config.yaml: node-ip",
+                    format!("`{address}` is no address of the node"),
+                );
+            }
+        }
+    }
+}
+
+/// Returns the addresses and MACs of a node.
+fn identifiers(node: &Node) -> (Vec<Cidr>, Vec<String>) {
+    let Some((_, network)) = node.network() else { return (Vec::new(), Vec::new()) };
+    let cards = network.entry("ethernets").map(|(_, cards)| entries(cards)).unwrap_or_default();
+    let (mut addresses, mut macs) = (Vec::new(), Vec::new());
+    for (_, card) in cards {
+        let list = card.entry("addresses").map(|(_, list)| items(list)).unwrap_or_default();
+        addresses.extend(list.iter().filter_map(scalar).filter_map(|text| text.parse::<Cidr>().ok()));
+        let mac = card.entry("match").and_then(|(_, found)| found.entry("macaddress"));
+        macs.extend(mac.map(|(_, mac)| mac.written.clone()));
+    }
+    (addresses, macs)
+}
+
+/// SK0109
+pub(in crate::check) fn nodes_of_spec_are_apart(plan: &Plan<'_>, verdict: &mut Verdict) {
+    let mut known: BTreeSet<(&str, String)> = BTreeSet::new();
+    for node in &plan.spec.nodes {
+        let spec::Node { name, address, mac, .. } = node;
+        let mac = mac.as_ref().map(|mac| ("MAC", mac.to_string()));
+        let own = [("name", name.to_string()), ("address", address.address().to_string())];
+        for (kind, value) in own.into_iter().chain(mac) {
+            if !known.insert((kind, value.clone())) {
+                verdict.fault(
+                    plan.file,
+                    format!("nodes: {name}"),
+                    format!("its {kind} `{value}` is another node's"),
+                );
+            }
+        }
+        for (key, default) in INNER {
+            let written =
+                plan.spec.k3s.config.get(key).and_then(serde_json::Value::as_str).unwrap_or(default);
+            let inner: Vec<Cidr> = written.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+            if inner.iter().any(|inner| inner.overlaps(address)) {
+                verdict.fault(
+                    plan.file,
+                    format!("nodes: {name}"),
+                    format!("{address} is within the network of `{key}`"),
+                );
+            }
+        }
+    }
+}
+
+/// Returns the host and port of the server that a node joins.
+pub(in crate::check) fn joined(node: &Node) -> Option<(String, String)> {
+    let config = node.k3s_config()?;
+    let server = scalar(config.entry("server")?.1)?;
+    let rest = server.strip_prefix("https://")?;
+    let rest = rest.trim_end_matches('/');
+    match rest.rsplit_once(':') {
+        Some((host, port)) => Some((host.trim_matches(['[', ']']).to_owned(), port.to_owned())),
+        None => Some((rest.to_owned(), PORT.to_owned())),
+    }
+}
+
+/// Tells whether a host is one of the servers: their address, name, or what their certificate is told to cover.
+pub(in crate::check) fn is_server(kit: &Kit, host: &str) -> bool {
+    kit.nodes.iter().filter(|node| node.role == Role::Server).any(|node| {
+        let config = node.k3s_config();
+        let sans = config.as_ref().and_then(|config| config.entry("tls-san"));
+        let listed = sans.iter().flat_map(|(_, list)| items(list)).filter_map(scalar);
+        let all: Vec<String> = listed.chain(sans.and_then(|(_, text)| scalar(text))).collect();
+        let (addresses, _) = identifiers(node);
+        node.name == host
+            || all.iter().flat_map(|text| text.split(',')).any(|name| name.trim() == host)
+            || addresses.iter().any(|cidr| cidr.address().to_string() == host)
+    })
+}

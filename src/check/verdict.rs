@@ -1,0 +1,40 @@
+//! What a row's function says of its subject.
+
+use super::rows::Severity;
+
+/// What was found for one row; nothing is a pass.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    pub(super) faults: Vec<Fault>,
+    pub(super) not_applicable: Option<String>,
+}
+
+/// One place where a row does not hold.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) artifact: String,
+    pub(super) place: String,
+    pub(super) what: String,
+    pub(super) severity: Option<Severity>,
+}
+
+impl Verdict {
+    /// Says that the row does not hold; a place of an artifact is a path within it, and may be empty.
+    pub(super) fn fault(&mut self, artifact: &str, place: impl Into<String>, what: impl Into<String>) {
+        self.add(artifact, place.into(), what.into(), None);
+    }
+
+    /// Says the same where it is less bad than the row in general.
+    pub(super) fn warning(&mut self, artifact: &str, place: impl Into<String>, what: impl Into<String>) {
+        self.add(artifact, place.into(), what.into(), Some(Severity::Warning));
+    }
+
+    fn add(&mut self, artifact: &str, place: String, what: String, severity: Option<Severity>) {
+        self.faults.push(Fault { artifact: artifact.to_owned(), place, what, severity });
+    }
+
+    /// Says that the row means nothing for this subject.
+    pub(super) fn not_applicable(&mut self, reason: impl Into<String>) {
+        self.not_applicable = Some(reason.into());
+    }
+}

@@ -1,0 +1,137 @@
+//! `seedkit check`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::Args;
+use serde::Serialize;
+
+use crate::check::{self, Finding, Kit, Plan, Report, Row, Severity};
+use crate::cli::session::Session;
+use crate::cli::{Answer, environment, ui};
+use crate::text::counted;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  seedkit check                       what the spec and its lock alone can tell
+  seedkit check kit                   a finished kit, every file of it
+  seedkit check --explain SK0203      the story behind a finding
+  seedkit check kit --sarif > k.sarif for code-scanning pipelines
+  seedkit check kit --json | jq -r '.findings[] | [.id, .artifact, .what] | @tsv'
+
+Exit code 1 if there is an error that `allow` in seedkit.yaml does not accept;
+warnings do not count.";
+
+/// Arguments of `seedkit check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// A finished kit; without it the spec and its lock are checked.
+    kit: Option<PathBuf>,
+    /// Print the result as SARIF 2.1.0.
+    #[arg(long, conflicts_with = "json")]
+    sarif: bool,
+    /// Print the story behind a finding.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["kit", "sarif", "json"])]
+    explain: Option<String>,
+}
+
+#[derive(Serialize)]
+struct CheckResult<'a> {
+    path: String,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+pub(super) fn run(arguments: CheckArguments, session: &Session) -> anyhow::Result<Answer> {
+    let CheckArguments { kit, sarif, explain } = arguments;
+    if let Some(id) = explain {
+        let Some(row) = check::row(&id) else { bail!("`{id}` is no id of a check") };
+        return ui::print(&story(row));
+    }
+    let (path, report) = match kit {
+        Some(folder) => {
+            let report = of_kit(&folder, session)?;
+            (folder, report)
+        }
+        None => (session.global.file.clone(), of_spec(session)?),
+    };
+    let answer = if report.has_errors() { Answer::No } else { Answer::Yes };
+    if sarif {
+        let document = check::sarif(&report, env!("CARGO_PKG_VERSION"));
+        ui::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+    } else if session.global.json {
+        ui::print_json("check", CheckResult { path: path.display().to_string(), report: &report })?;
+    } else {
+        ui::print(&text(&path, &report))?;
+    }
+    Ok(answer)
+}
+
+fn of_kit(folder: &Path, session: &Session) -> anyhow::Result<Report> {
+    crate::progress::step(&session.console, "check", || {
+        let kit = Kit::open(folder, environment::now(), usize::from(session.global.jobs), &session.console)?;
+        let report = check::kit(&kit);
+        let summary = report.summary.to_string();
+        anyhow::Ok((report, summary))
+    })
+}
+
+fn of_spec(session: &Session) -> anyhow::Result<Report> {
+    let spec = session.spec()?;
+    let lockfile = session.lockfile()?;
+    let file = session.global.file.display().to_string();
+    Ok(check::plan(&Plan { file: &file, spec: &spec, lockfile: lockfile.as_ref() }))
+}
+
+/// Lists findings, then what was not looked at, then how it went.
+fn text(path: &Path, report: &Report) -> String {
+    let mut text = String::new();
+    for finding in &report.findings {
+        text += &paragraph(finding);
+    }
+    let rows = |title: &str, rows: Vec<(&str, &str)>| {
+        let line = |(id, reason): (&str, &str)| format!("  {id}  {reason}\n");
+        let list: String = rows.into_iter().map(line).collect();
+        if list.is_empty() { list } else { format!("{title}:\n{list}") }
+    };
+    let not_applicable = report.not_applicable.iter().map(|row| (row.id.as_str(), row.reason.as_str()));
+    text += &rows("does not apply", not_applicable.collect());
+    let not_checked = report.not_checked.iter().map(|row| (row.id.as_str(), row.reason.as_str()));
+    text += &rows("not checked", not_checked.collect());
+    text += "no file can tell:\n";
+    text += &report.not_knowable.iter().map(|line| format!("  {line}\n")).collect::<String>();
+    let verdict = match report.has_errors() {
+        true => format!("no: {} to correct", counted(report.summary.errors, "error")),
+        false => "yes: all parts that were checked fit each other".to_owned(),
+    };
+    text + &format!("{}\n{}: {verdict}\n", report.summary, path.display())
+}
+
+fn paragraph(finding: &Finding) -> String {
+    let Finding { severity, why, fix, allowed, .. } = finding;
+    let word = match (allowed, severity) {
+        (Some(_), _) => "accepted",
+        (None, Severity::Error) => "error",
+        (None, Severity::Warning) => "warning",
+        (None, Severity::Note) => "note",
+    };
+    let mut text = format!("{word} {finding}\n  on the node: {why}\n");
+    match allowed {
+        Some(reason) => text += &format!("  accepted: {reason}\n"),
+        None => text += &format!("  what to do: {fix}\n"),
+    }
+    text + "\n"
+}
+
+fn story(row: &Row) -> String {
+    let Row { id, title, origin, severity, not_applicable, why, fix, story, .. } = row;
+    let mut text = format!("{id}: {title}\n\n{story}\n\n");
+    text += &format!("severity:    {}\n", severity.name());
+    text += &format!("known from:  {}\n", origin.description());
+    text += &format!("on the node: {why}\n");
+    match not_applicable {
+        Some(reason) => text += &format!("not checked: {reason}\n"),
+        None => text += &format!("what to do:  {fix}\n"),
+    }
+    text
+}

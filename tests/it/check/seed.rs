@@ -1,0 +1,216 @@
+//! The seed's disc and what cloud-init makes of it.
+
+use std::io::{Seek as _, SeekFrom, Write as _};
+
+use fs_err as fs;
+
+use crate::support::broken::BrokenKit;
+
+const NODE: &str = "k3s-worker1";
+
+#[test]
+fn sk0001_a_byte_that_changed_on_its_way() {
+    let kit = BrokenKit::lab();
+    let path = kit.path("images/index.json");
+    let bytes = fs::read(&path).unwrap();
+    kit.seal();
+    fs::write(&path, [bytes, b" ".to_vec()].concat()).unwrap();
+    let run = kit.run(&["--json"]);
+    assert_eq!(run.code, Some(1));
+    let json = run.json();
+    let ids: Vec<&str> =
+        json["findings"].as_array().unwrap().iter().map(|finding| finding["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["SK0001"]);
+}
+
+#[test]
+fn sk0101_a_label_that_cloud_init_does_not_look_for() {
+    let mut kit = BrokenKit::lab();
+    kit.disc_options = ["-quiet", "-R", "-V", "Cidata"].map(str::to_owned).to_vec();
+    kit.seed(NODE, |_| {});
+    kit.is_found_by("SK0101", "it is `Cidata`");
+}
+
+#[test]
+fn sk0101_a_bridge_disc_with_udf() {
+    let mut kit = BrokenKit::lab();
+    kit.disc_options.push("-udf".to_owned());
+    kit.seed(NODE, |_| {});
+    kit.is_found_by("SK0101", "UDF");
+}
+
+#[test]
+fn sk0101_a_disc_without_rock_ridge() {
+    let mut kit = BrokenKit::lab();
+    kit.disc_options = ["-quiet", "-iso-level", "4", "-V", "CIDATA"].map(str::to_owned).to_vec();
+    kit.seed(NODE, |_| {});
+    kit.is_found_by("SK0101", "no Rock Ridge");
+}
+
+#[test]
+fn sk0102_a_seed_without_meta_data() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| disc.remove("meta-data"));
+    kit.is_found_by("SK0102", "meta-data: it is not there");
+}
+
+#[test]
+fn sk0102_meta_data_without_an_instance() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| disc.write("meta-data", "local-hostname: \"k3s-worker1\"\n"));
+    kit.is_found_by("SK0102", "no instance-id");
+}
+
+#[test]
+fn sk0103_a_seed_that_was_changed_and_kept_its_name() {
+    let mut kit = BrokenKit::lab();
+    kit.is_renamed = false;
+    kit.seed(NODE, |disc| disc.edit("user-data", "timezone: \"Asia/Seoul\"", "timezone: \"Etc/UTC\""));
+    kit.is_found_by("SK0103", "the content was changed");
+}
+
+#[test]
+fn sk0104_user_data_with_a_byte_order_mark() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| {
+        let text = disc.read("user-data");
+        disc.write("user-data", format!("\u{feff}{text}"));
+    });
+    kit.is_found_by("SK0104", "byte order mark");
+}
+
+#[test]
+fn sk0104_a_script_with_the_line_ends_of_windows() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| {
+        disc.place("/usr/local/bin/tool", "0755", "#!/bin/sh\r\nset -eu\r\necho hello\r\n")
+    });
+    kit.is_found_by("SK0104", "as on Windows");
+}
+
+#[test]
+fn sk0106_what_envsubst_left_in_the_notes() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| disc.edit_written("node='k3s-worker1'", "node=${DOLLAR}{NODE_NAME}"));
+    kit.is_found_by("SK0106", "${DOLLAR}");
+}
+
+#[test]
+fn sk0106_a_name_that_is_empty() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| disc.edit("user-data", "hostname: \"k3s-worker1\"", "hostname: \"\""));
+    kit.is_found_by("SK0106", "it is empty");
+}
+
+#[test]
+fn sk0112_a_disc_that_is_shorter_than_it_says() {
+    let kit = BrokenKit::lab();
+    let path = kit.path("seeds/seed-k3s-worker1.iso");
+    let mut disc = fs::OpenOptions::new().write(true).open(path).unwrap();
+    // The volume space size, in both byte orders (ECMA-119, section 8.4.8).
+    disc.seek(SeekFrom::Start(16 * 2048 + 80)).unwrap();
+    let blocks = 9_999_u32;
+    disc.write_all(&[blocks.to_le_bytes(), blocks.to_be_bytes()].concat()).unwrap();
+    drop(disc);
+    kit.is_found_by("SK0112", "it says that it has");
+}
+
+#[test]
+fn sk0105_a_key_that_cloud_init_ignores() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| disc.edit("user-data", "\ntimezone:", "\nhostnme: x\ntimezone:"));
+    kit.is_found_by("SK0105", "does not know `hostnme`");
+}
+
+#[test]
+fn sk0105_a_key_that_is_there_twice() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| disc.edit("user-data", "\ntimezone:", "\nssh_pwauth: false\ntimezone:"));
+    kit.is_found_by("SK0105", "already set");
+}
+
+#[test]
+fn sk0107_a_command_that_is_a_mapping() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| disc.edit("user-data", "\nruncmd:\n", "\nruncmd:\n  - echo a: b\n"));
+    kit.is_found_by("SK0107", "it is a mapping");
+}
+
+#[test]
+fn sk0107_a_mode_without_quotes() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| {
+        let text = disc.read("user-data");
+        disc.write("user-data", text.replacen("permissions: \"0644\"", "permissions: 644", 1));
+    });
+    kit.is_found_by("SK0107", "no text of three or four octal digits");
+}
+
+#[test]
+fn sk0107_a_script_for_bash_that_sh_runs() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| {
+        disc.place("/opt/tool", "0755", "#!/bin/sh\nset -eu\nif [[ -e /x ]]; then ls; fi\n")
+    });
+    kit.is_found_by("SK0107", "`[[` is of bash");
+}
+
+#[test]
+fn sk0108_an_address_without_its_prefix() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| disc.edit("network-config", "192.168.6.11/24", "192.168.6.11"));
+    kit.is_found_by("SK0108", "no address with its prefix");
+}
+
+#[test]
+fn sk0108_a_gateway_in_another_network() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| disc.edit("network-config", "via: \"192.168.6.1\"", "via: \"192.168.7.1\""));
+    kit.is_found_by("SK0108", "in none of its networks");
+}
+
+#[test]
+fn sk0108_flow_and_block_style_of_nameservers_are_the_same() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| {
+        disc.edit("network-config", "addresses: [\"192.168.6.1\"]", "addresses:\n      - \"192.168.6.1\"")
+    });
+    assert_eq!(kit.findings(), [""; 0]);
+    kit.seed(NODE, |disc| {
+        disc.edit("network-config", "addresses:\n      - \"192.168.6.1\"", "addresses: \"192.168.6.1\"")
+    });
+    kit.is_found_by("SK0108", "`nameservers.addresses` is no list");
+}
+
+#[test]
+fn sk0109_two_nodes_with_one_mac() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| disc.edit("network-config", "00:50:56:06:00:11", "00:50:56:06:00:12"));
+    kit.is_found_by("SK0109", "is also that of node");
+}
+
+#[test]
+fn sk0109_a_node_in_the_network_of_pods() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| {
+        let text = disc.read("network-config");
+        disc.write("network-config", text + "  pods:\n    match: {macaddress: \"00:50:56:06:01:11\"}\n    addresses: [\"10.42.0.11/24\"]\n");
+        let path = "/etc/rancher/k3s/config.yaml";
+        let text = disc.read(&format!("payload/root{path}"));
+        disc.place(path, "0600", text + "flannel-iface: eth0\n");
+    });
+    kit.is_found_by("SK0109", "within the network of `cluster-cidr`");
+}
+
+#[test]
+fn sk0111_a_copy_before_the_disk_has_grown() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| {
+        disc.edit(
+            "user-data",
+            "\nruncmd:\n",
+            "\nbootcmd:\n  - [\"cp\", \"-r\", \"/mnt\", \"/srv\"]\nruncmd:\n",
+        );
+    });
+    kit.is_found_by("SK0111", "before the root file system has grown");
+}

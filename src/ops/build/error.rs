@@ -1,0 +1,80 @@
+//! Why a build ends without a kit.
+
+use std::path::PathBuf;
+
+use crate::check;
+use crate::ops::ca::CaError;
+use crate::ops::deliver::DeliverError;
+use crate::ops::failures::Failures;
+use crate::ops::files::FileError;
+use crate::ops::iso::IsoError;
+use crate::ops::k3s::K3sError;
+use crate::ops::mirror::MirrorError;
+use crate::ops::output::Irreplaceable;
+use crate::ops::pack::PackError;
+use crate::ops::packages::PackagesError;
+use crate::ops::preflight::PreflightError;
+use crate::text::counted;
+use crate::verify::Finding;
+
+/// Why there is no new kit. The old one, if there is one, is untouched.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// What stands at the kit's place is something else.
+    #[error("cannot put the kit there")]
+    Output(#[from] Irreplaceable),
+    /// There is not enough space.
+    #[error("there is no room for the kit")]
+    Preflight(#[from] PreflightError),
+    /// A file cannot be had.
+    #[error("cannot fetch the files")]
+    File(#[from] FileError),
+    /// The k3s executable is not that of the spec, or lacks an image.
+    #[error("cannot use the k3s executables")]
+    K3s(#[from] K3sError),
+    /// An image cannot be had.
+    #[error("cannot mirror the images")]
+    Mirror(#[from] MirrorError),
+    /// Some things cannot be had; all others are in the store.
+    #[error("there is no kit, for it would have holes")]
+    Several(#[source] Failures),
+    /// The certificates do not fit.
+    #[error("cannot use the registry's certificates")]
+    Ca(#[from] CaError),
+    /// A tarball cannot be written.
+    #[error("cannot pack the images")]
+    Pack(#[from] PackError),
+    /// Ops packages cannot be packed.
+    #[error("cannot pack the ops packages")]
+    Packages(#[from] PackagesError),
+    /// A seed cannot be made.
+    #[error("cannot make the seeds")]
+    Iso(#[from] IsoError),
+    /// The kit's folder refuses.
+    #[error("cannot write the kit `{}`", .kit.display())]
+    Write {
+        /// The kit.
+        kit: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kit cannot be read back.
+    #[error("cannot read the new kit back")]
+    Reopen(#[from] check::OpenError),
+    /// What was written is not what was meant; wrong blobs were taken out of the store.
+    #[error("the kit is not what it should be: {}", .findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Unsound {
+        /// All that is wrong.
+        findings: Vec<Finding>,
+    },
+    /// Its parts do not fit each other; nothing was published.
+    #[error("the kit would not work: {} in it that stop a node or the cluster", counted(.findings.len(), "error"))]
+    Unfit {
+        /// The errors.
+        findings: Vec<check::Finding>,
+    },
+    /// The seeds could not be copied; the kit itself is whole and published.
+    #[error("the kit is whole, but its seeds were not delivered")]
+    Deliver(#[from] DeliverError),
+}

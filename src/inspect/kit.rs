@@ -53,6 +53,9 @@ pub struct KitNode {
     pub role: String,
     /// Its address.
     pub address: String,
+    /// Its platform; empty in a kit of an older seedkit.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub platform: String,
     /// The path of its ISO.
     pub seed: String,
 }

@@ -353,6 +353,9 @@ impl Build<'_> {
     fn check(&self, kit: &Kit) -> Result<check::Report, BuildError> {
         self.step("check", || {
             let report = check::kit(kit);
+            if report.has_errors() {
+                return Err(BuildError::Unfit { findings: report.errors().cloned().collect() });
+            }
             for finding in report.findings.iter().filter(|finding| finding.severity != check::Severity::Note)
             {
                 let text = match &finding.allowed {
@@ -360,9 +363,6 @@ impl Build<'_> {
                     None => finding.to_string(),
                 };
                 self.equipment.reporter.report(Event::Warning { text });
-            }
-            if report.has_errors() {
-                return Err(BuildError::Unfit { findings: report.errors().cloned().collect() });
             }
             let summary = report.summary.to_string();
             Ok((report, summary))

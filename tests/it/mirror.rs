@@ -32,7 +32,8 @@ pub(crate) fn write_spec(sandbox: &Sandbox, sources: &[(&str, &str)], images: &[
              registry:\n  address: 192.168.6.1:5000\n\
              images:\n  k3s: false\n  inline:\n{inline}sources:\n{sources}\
              nodes:\n  - name: n1\n    role: server\n    address: 192.168.6.10/24\n    gateway: 192.168.6.1\n    \
-             nameservers: [192.168.6.1]\n    mac: \"52:54:00:06:00:10\"\n"
+             nameservers: [192.168.6.1]\n    mac: \"52:54:00:06:00:10\"\n\
+             allow:\n  - {{ id: SK0302, reason: \"no node boots from it\" }}\n"
         ),
     );
 }

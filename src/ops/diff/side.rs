@@ -153,10 +153,10 @@ fn kit_things(folder: &Path, kit: Kit, options: &Options<'_>) -> Result<Things, 
         }
     }
     let of_node = |node: KitNode| {
-        let KitNode { name, role, address, seed } = node;
+        let KitNode { name, role, address, platform, seed } = node;
         let artifact = artifacts.get(&seed);
         let digest = artifact.map(|artifact| artifact.digest.to_string()).unwrap_or_default();
-        let properties = [("role", role), ("address", address), ("seed", digest)];
+        let properties = [("role", role), ("address", address), ("platform", platform), ("seed", digest)];
         (name, Thing::of(artifact.map(|artifact| artifact.size), properties))
     };
     let seeds: Vec<String> = nodes.iter().map(|node| node.seed.clone()).collect();

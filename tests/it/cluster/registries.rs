@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use fs_err as fs;
 use serde_json::{Value, json};
 
+use super::executable::WITHOUT_IMAGES;
 use crate::support::oracle;
 use crate::support::sandbox::{BUILD, SPEC, Sandbox};
 
@@ -169,6 +170,7 @@ fn default_endpoints_are_disabled_where_every_patch_of_the_release_knows_the_fla
         sandbox.write("lab/k3s-images.txt", "docker.io/rancher/mirrored-pause:3.6\n");
         let images = format!("version: {version}\n  images: {{ path: k3s-images.txt }}\n");
         sandbox.edit(SPEC, "version: v1.35.0+k3s1\n", &images);
+        sandbox.edit(SPEC, "images:\n  lists:\n", &format!("{WITHOUT_IMAGES}images:\n  lists:\n"));
         relock(&sandbox);
         sandbox.seedkit(&BUILD).succeeds();
         let config =

@@ -130,6 +130,7 @@ def spec(folder, server, names):
         f'sources:\n  bench.example: {{ from: "http://{server}", plainHttp: true }}\n'
         "nodes:\n  - name: n1\n    role: server\n    address: 192.168.6.10/24\n    gateway: 192.168.6.1\n"
         '    nameservers: [192.168.6.1]\n    mac: "52:54:00:06:00:10"\n'
+        "allow:\n  - { id: SK0302, reason: no node boots from it }\n"
     )
     return path
 

@@ -9,6 +9,8 @@ pub mod compress;
 pub mod iso9660;
 pub mod tar;
 
+mod bounded;
 mod content;
 
+pub use bounded::Bounded;
 pub use content::ContentError;

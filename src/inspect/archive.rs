@@ -4,9 +4,9 @@ use std::io::Read;
 use std::path::Path;
 
 use super::finding::Finding;
-use super::stream::Bounded;
 use super::tar::TarStream;
 use super::{InspectError, Inspected, bundle, images};
+use crate::archive::Bounded;
 use crate::archive::compress::Compression;
 
 /// How much an archive may unpack to: some layers are holes for the most part.

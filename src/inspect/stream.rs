@@ -1,48 +1,9 @@
-//! Readers that bound, hash and report what passes through them.
+//! Readers that hash and report what passes through them.
 
 use std::io::{self, Read};
 
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::progress::{Event, Reporter};
-
-/// Passes on so many bytes, and fails if there are more.
-pub(super) struct Bounded<R> {
-    inner: R,
-    left: u64,
-    limit: u64,
-}
-
-impl<R: Read> Bounded<R> {
-    pub(super) fn new(inner: R, limit: u64) -> Self {
-        Self { inner, left: limit, limit }
-    }
-
-    /// Allows fewer bytes in all, those that were read already included.
-    pub(super) fn limit_to(&mut self, limit: u64) {
-        let read = self.limit - self.left;
-        self.limit = limit.min(self.limit);
-        self.left = self.limit.saturating_sub(read);
-    }
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        if most == 0 && !buffer.is_empty() {
-            // Whether there is more decides between the end and too much.
-            return match self.inner.read(&mut [0])? {
-                0 => Ok(0),
-                _ => Err(io::Error::other(format!(
-                    "it unpacks to more than the {} bytes that are plausible for its size",
-                    self.limit
-                ))),
-            };
-        }
-        let read = self.inner.read(&mut buffer[..most])?;
-        self.left -= read as u64;
-        Ok(read)
-    }
-}
 
 /// Passes bytes on while hashing and counting them.
 pub(super) struct Hashing<R> {

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use tar::{Entry, EntryType};
 
 use super::InvalidPackage;
+use crate::archive::Bounded;
 use crate::deb::name::excerpt;
 use crate::deb::packing::Packing;
 
@@ -48,12 +49,11 @@ impl TarMember {
         mut visit: impl FnMut(Member<'_>) -> io::Result<()>,
     ) -> Result<(), InvalidPackage> {
         let unpack = |source| InvalidPackage::Unpack { member: self.name.clone(), source };
-        let mut input =
-            Bounded { inner: self.packing.open(packed).map_err(unpack)?, left: limit, is_exceeded: false };
+        let mut input = Bounded::new(self.packing.open(packed).map_err(unpack)?, limit);
         let visited = self.visit_tar(&mut input, &mut visit);
         // To the end: only there stand the checksums of what was compressed.
         let drained = visited.and_then(|()| io::copy(&mut input, &mut io::sink()).map_err(unpack));
-        match input.is_exceeded {
+        match input.is_exceeded() {
             true => Err(InvalidPackage::TooLarge { member: self.name.clone(), limit }),
             false => drained.map(drop),
         }
@@ -127,31 +127,5 @@ impl TarMember {
         let path = excerpt(&String::from_utf8_lossy(&entry.path_bytes()));
         let kind = char::from(entry.header().entry_type().as_byte());
         InvalidPackage::Kind { member: self.name.clone(), path, kind }
-    }
-}
-
-/// A reader that fails when there is more than allowed, and says so.
-struct Bounded<R> {
-    inner: R,
-    left: u64,
-    is_exceeded: bool,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        if most == 0 && !buffer.is_empty() {
-            // Whether there is more decides between the end and too much.
-            return match self.inner.read(&mut [0])? {
-                0 => Ok(0),
-                _ => {
-                    self.is_exceeded = true;
-                    Err(io::Error::other("it unpacks to more than is allowed"))
-                }
-            };
-        }
-        let read = self.inner.read(&mut buffer[..most])?;
-        self.left -= read as u64;
-        Ok(read)
     }
 }

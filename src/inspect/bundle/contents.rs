@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
+use crate::archive::Bounded;
 use crate::archive::compress::{Compression, Decoder};
 use crate::deb;
 use crate::digest::{Digest, Hasher};
 use crate::inspect::finding::Finding;
-use crate::inspect::stream::{Bounded, Hashing, read_text};
+use crate::inspect::stream::{Hashing, read_text};
 use crate::inspect::tar::{Member, MemberKind, TarFault, TarStream};
 
 /// The list of all files.

@@ -206,18 +206,12 @@ fn base64(text: &str) -> String {
 
 /// A registry that serves one image, changed by `lie` where it names another answer.
 fn lying(image: &Image, lie: impl Fn(&str, &Content) -> Option<Answer> + Send + Sync + 'static) -> Hostile {
-    let contents: BTreeMap<String, Content> = image
-        .manifests
-        .iter()
-        .chain(&image.blobs)
-        .map(|content| (content.descriptor.digest.to_string(), content.clone()))
-        .collect();
-    let root = image.root().digest.to_string();
+    let contents = image.by_name();
     Hostile::start(move |request: &Request| {
         let path = request.target.as_str();
-        let name = path.rsplit('/').next().unwrap();
-        let name = if name == "1" { root.as_str() } else { name };
-        let Some(content) = contents.get(name) else { return Answer::new(404, "") };
+        let Some(content) = contents.get(path.rsplit('/').next().unwrap()) else {
+            return Answer::new(404, "");
+        };
         let kind = if path.contains("/blobs/") { "blob" } else { "manifest" };
         lie(kind, content).unwrap_or_else(|| {
             Answer::new(200, content.bytes.clone())

@@ -1,6 +1,5 @@
 //! Several places for one registry's images, and registries that count what is pulled.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -156,18 +155,12 @@ fn what_one_place_gives_wrongly_or_in_part_comes_from_the_next() {
 fn counting(app: &Image, left: u64) -> (Hostile, Arc<AtomicU64>) {
     let remaining = Arc::new(AtomicU64::new(left));
     let counter = Arc::clone(&remaining);
-    let contents: BTreeMap<String, _> = app
-        .manifests
-        .iter()
-        .map(|content| (content.descriptor.digest.to_string(), content.clone()))
-        .collect();
-    let root = app.root().digest.to_string();
+    let contents = app.by_name();
     let server = listing(app, &[], move |request| {
         if !request.target.contains("/manifests/") {
             return None;
         }
-        let name = request.target.rsplit('/').next().unwrap();
-        let content = contents.get(if name == "1" { root.as_str() } else { name })?;
+        let content = contents.get(request.target.rsplit('/').next().unwrap())?;
         let counts = u64::from(request.method == "GET");
         let left = counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(counts));
         let Ok(left) = left else { return Some(Answer::new(429, "")) };

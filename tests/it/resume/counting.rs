@@ -57,23 +57,17 @@ pub(super) struct Counting {
 impl Counting {
     /// Serves an image.
     pub(super) fn start(image: &Image, ranges: Ranges) -> Self {
-        let contents: BTreeMap<String, Content> = image
-            .manifests
-            .iter()
-            .chain(&image.blobs)
-            .map(|content| (content.descriptor.digest.to_string(), content.clone()))
-            .collect();
-        let root = image.root().digest.to_string();
+        let contents = image.by_name();
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
         let counting = Arc::clone(&shared);
         let server = Hostile::start(move |request: &Request| {
-            let name = request.target.rsplit('/').next().unwrap();
-            let name = if name == "1" { root.as_str() } else { name };
-            let Some(content) = contents.get(name) else { return Answer::new(404, "") };
+            let Some(content) = contents.get(request.target.rsplit('/').next().unwrap()) else {
+                return Answer::new(404, "");
+            };
             if !request.target.contains("/blobs/") {
                 return Answer::new(200, content.bytes.clone())
                     .header("Content-Type", &content.descriptor.media_type)
-                    .header("Docker-Content-Digest", name);
+                    .header("Docker-Content-Digest", &content.descriptor.digest.to_string());
             }
             counting.answer(request, content, ranges)
         });

@@ -1,5 +1,6 @@
 //! Images of every kind that registries hold, made on the fly, the same bytes each time.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -215,6 +216,14 @@ impl Image {
     /// Returns the descriptor of the manifest or index that is the image.
     pub(crate) fn root(&self) -> &Descriptor {
         &self.manifests.last().unwrap().descriptor
+    }
+
+    /// Returns every content by the last part of its path in a registry: its digest, and `1` for the image itself.
+    pub(crate) fn by_name(&self) -> BTreeMap<String, Content> {
+        let contents = self.manifests.iter().chain(&self.blobs);
+        let named = contents.map(|content| (content.descriptor.digest.to_string(), content.clone()));
+        let root = self.manifests.last().map(|root| ("1".to_owned(), root.clone()));
+        named.chain(root).collect()
     }
 
     /// Writes an OCI layout with the image under the name `latest`. `folder` must not hold one yet.

@@ -68,10 +68,7 @@ impl Unruly {
         image: &Image,
         whim: impl Fn(&Ask<'_>) -> Option<Whim> + Send + Sync + 'static,
     ) -> Self {
-        let contents = image.manifests.iter().chain(&image.blobs);
-        let named = contents.map(|content| (content.descriptor.digest.to_string(), content.clone()));
-        let root = image.manifests.last().map(|root| ("1".to_owned(), root.clone()));
-        Self::start(named.chain(root).collect(), None, whim)
+        Self::start(image.by_name(), None, whim)
     }
 
     /// Starts a server of files, by the last parts of their paths.

@@ -2,7 +2,8 @@
 //!
 //! Graphs are read first, because they say what there is to fetch; blobs go largest first, so that the last
 //! worker does not start the biggest one alone; each blob is fetched once, whoever needs it. There is no
-//! barrier between the two. Who finds no blob waiting helps with a large one. Measured against the alternatives in docs/performance.md.
+//! barrier between the two. Who finds no blob waiting helps with a large one. Measured against the alternatives in
+//! docs/performance.md.
 
 mod ahead;
 
@@ -88,8 +89,8 @@ pub struct Transferred {
 
 /// Reads the graphs of `images` from `source` and brings all their blobs into the store.
 ///
-/// The first error, in the order of the images, is returned, or all of them by those who keep going; blobs that are whole stay in the store, and the others are
-/// continued by the next run.
+/// The first error, in the order of the images, is returned, or all of them by those who keep going; blobs that are
+/// whole stay in the store, and the others are continued by the next run.
 pub fn run(
     images: &[Image],
     platforms: &[Platform],

@@ -9,7 +9,7 @@
 //! Whoever helps stays within a window, so that the disk holds little twice.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -202,9 +202,7 @@ impl<'a> Stitched<'a> {
         match state.parts.remove(&position) {
             Some(Part::There(file)) => {
                 drop(state);
-                let mut file = file.reopen()?;
-                file.seek(SeekFrom::Start(0))?;
-                self.current = Current::File(file.take(PART));
+                self.current = Current::File(file.reopen()?.take(PART));
             }
             Some(Part::Coming) | None => {
                 drop(state);

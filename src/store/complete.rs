@@ -10,6 +10,9 @@ use super::partial::{FOLDER, Partial};
 use super::{Descriptor, Mismatch};
 use crate::digest::{Digest, Hasher};
 
+/// The most bytes that are read at once.
+const MOST_AT_ONCE: usize = 256 * 1024;
+
 /// What is there of a content: for who opens the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept {
@@ -171,6 +174,11 @@ impl DiskStore {
     }
 }
 
+/// Returns room for what is read at once of so many bytes: most contents are small.
+fn buffer(length: u64) -> Vec<u8> {
+    vec![0; usize::try_from(length).map_or(MOST_AT_ONCE, |length| length.clamp(1, MOST_AT_ONCE))]
+}
+
 /// Tells whether bytes are wrong, rather than missing.
 fn is_wrong(error: &StoreError) -> bool {
     match error {
@@ -204,7 +212,10 @@ impl Attempt<'_> {
         advance: &mut impl FnMut(u64),
     ) -> Result<(u64, u64), CompleteError<E>> {
         let kept = self.partial.kept().map_err(|source| self.write_error(source))?;
-        let mut hasher = self.hash_kept(advance)?;
+        let mut hasher = match kept.length {
+            0 => self.new_hasher(),
+            length => self.hash_kept(length, advance)?,
+        };
         // The last run was stopped when all had come.
         let is_whole = kept.length > 0 && hasher.clone().finish() == *self.wanted.digest;
         if is_whole || self.wanted.size == Size::Exactly(kept.length) {
@@ -230,10 +241,10 @@ impl Attempt<'_> {
         Hasher::new(self.wanted.digest.algorithm())
     }
 
-    fn hash_kept(&self, advance: &mut impl FnMut(u64)) -> Result<Hasher, StoreError> {
+    fn hash_kept(&self, length: u64, advance: &mut impl FnMut(u64)) -> Result<Hasher, StoreError> {
         let mut hasher = self.new_hasher();
         let mut file = self.partial.file();
-        let mut buffer = vec![0; 256 * 1024];
+        let mut buffer = buffer(length);
         file.seek(SeekFrom::Start(0)).map_err(|source| self.read_error(source))?;
         loop {
             match file.read(&mut buffer).map_err(|source| self.read_error(source))? {
@@ -256,7 +267,8 @@ impl Attempt<'_> {
     ) -> Result<u64, StoreError> {
         let mut file = self.partial.file();
         file.seek(SeekFrom::Start(start)).map_err(|source| self.write_error(source))?;
-        let mut buffer = vec![0; 256 * 1024];
+        // One byte more than there should be, to see whether there is more.
+        let mut buffer = buffer((self.wanted.most() - start).saturating_add(1));
         let (mut size, mut begun) = (start, start);
         loop {
             let read = match reader.read(&mut buffer) {

@@ -1,11 +1,13 @@
 //! Image references: `registry/repository[:tag][@digest]`, always fully qualified.
 
+mod grammar;
+
 use std::fmt;
 use std::str::FromStr;
 
-use oci_spec::distribution::Reference as Parsed;
 use serde::{Deserialize, Serialize};
 
+use self::grammar::Parts;
 use crate::digest::Digest;
 
 /// The name of Docker Hub in references, whatever its registry's host is.
@@ -96,24 +98,20 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
         let invalid = |reason: String| InvalidReference { text: text.chars().take(300).collect(), reason };
-        let parsed = text.parse::<Parsed>().map_err(|error| invalid(error.to_string()))?;
-        let digest = parsed
-            .digest()
+        let Parts { domain, path, tag, digest } = Parts::of(text).map_err(invalid)?;
+        let digest = digest
             .map(|digest| digest.parse::<Digest>().map_err(|error| invalid(error.to_string())))
             .transpose()?;
-        // `name@digest` means no tag; the parser adds `latest` only to names that have neither.
-        let tag = parsed.tag().map(str::to_owned);
-        let registry = parsed.registry().to_ascii_lowercase();
+        let registry = domain.unwrap_or(DOCKER_HUB).to_ascii_lowercase();
         let is_hub = ["docker.io", "index.docker.io", "registry-1.docker.io"].contains(&registry.as_str());
-        let (registry, repository) = match (is_hub, parsed.repository()) {
-            (true, name) if !name.contains('/') => (DOCKER_HUB.to_owned(), format!("library/{name}")),
-            (true, name) => (DOCKER_HUB.to_owned(), name.to_owned()),
-            (false, name) => (registry, name.to_owned()),
+        let (registry, repository) = match is_hub {
+            true if !path.contains('/') => (DOCKER_HUB.to_owned(), format!("library/{path}")),
+            true => (DOCKER_HUB.to_owned(), path.to_owned()),
+            false => (registry, path.to_owned()),
         };
-        // The grammar of the parser takes a first component in capitals for a host.
-        if repository.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(invalid("repository name must be lowercase".to_owned()));
-        }
+        // `name@digest` means no tag: what it is called is known, and `latest` would be a guess.
+        let unnamed = digest.is_none().then_some("latest");
+        let tag = tag.or(unnamed).map(str::to_owned);
         Ok(Self { registry, repository, tag, digest })
     }
 }

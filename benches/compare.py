@@ -32,7 +32,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
 def measure(command, env=None, cwd=None):
-    """Runs a command to its end; returns wall seconds, CPU seconds, peak RSS in MiB.
+    """Runs a command to its end; returns seconds by the wall, of its own code and of the kernel, and peak RSS in MiB.
 
     Linux counts what the parent had when it started the child, so no peak is below this process' own.
     """
@@ -45,7 +45,7 @@ def measure(command, env=None, cwd=None):
     if child.returncode != 0:
         log.seek(0)
         sys.exit(f"{command[0]} failed:\n{log.read().decode()[-2000:]}")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return wall, usage.ru_utime, usage.ru_stime, usage.ru_maxrss / 1024
 
 
 @contextlib.contextmanager
@@ -60,10 +60,19 @@ def registry(folder):
         ["docker-registry", "serve", str(config)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
     try:
-        yield listening(server)
+        yield Authority(listening(server), server.pid)
     finally:
         server.kill()
         server.wait()
+
+
+class Authority(str):
+    """`host:port` of a server, with the number of its process."""
+
+    def __new__(cls, text, pid):
+        authority = super().__new__(cls, text)
+        authority.pid = pid
+        return authority
 
 
 def listening(server):
@@ -206,11 +215,12 @@ def bench_program(name):
 def print_table(results):
     """Prints one line for each label: what `measure` returned in all rounds."""
     width = max(map(len, results)) + 2
-    print(f"{'':{width}} {'wall s':>20} {'CPU s':>7} {'peak MiB':>9}")
+    print(f"{'':{width}} {'wall s':>20} {'user s':>7} {'kernel s':>9} {'peak MiB':>9}")
     for label, rounds in results.items():
-        walls, cpus, peaks = zip(*rounds)
+        walls, users, kernels, peaks = zip(*rounds)
         wall = f"{statistics.median(walls):.2f} [{min(walls):.2f}-{max(walls):.2f}]"
-        print(f"{label:{width}} {wall:>20} {statistics.median(cpus):7.2f} {max(peaks):9.0f}")
+        cpu = f"{statistics.median(users):7.2f} {statistics.median(kernels):9.2f}"
+        print(f"{label:{width}} {wall:>20} {cpu} {max(peaks):9.0f}")
 
 
 def main():

@@ -323,7 +323,7 @@ fn noise_layer(size: usize) -> Content {
 }
 
 #[test]
-fn mirroring_and_packing_a_layer_of_600_mib_stays_below_64_mib() {
+fn mirroring_and_packing_600_mib_stays_below_56_mib_and_64_with_zstd() {
     let registry = Registry::start();
     let image = images::image("linux", "amd64", &[noise_layer(600)]);
     image.put(&registry, "large/app", "1");
@@ -332,7 +332,7 @@ fn mirroring_and_packing_a_layer_of_600_mib_stays_below_64_mib() {
     let names = ["large.example/large/app:1".to_owned()];
     write_spec(&sandbox, &[("large.example", &registry.url())], &names, "linux/amd64");
     sandbox.seedkit(&["lock"]).succeeds();
-    for compression in ["none", "zstd"] {
+    for (compression, most) in [("none", 56), ("zstd", 64)] {
         // The kernel's own count, asked by a small parent: Linux takes over a parent's peak at the start.
         let script = "import resource, subprocess, sys\n\
                       code = subprocess.call(sys.argv[1:], stdout=2)\n\
@@ -355,6 +355,6 @@ fn mirroring_and_packing_a_layer_of_600_mib_stays_below_64_mib() {
         ]);
         let run = Run::of(&mut command).succeeds();
         let peak: u64 = run.stdout.trim().parse().unwrap();
-        assert!(peak < 64 * 1024, "{compression}: {peak} KiB");
+        assert!(peak < most * 1024, "{compression}: {peak} KiB");
     }
 }

@@ -410,7 +410,9 @@ fn hint_of_fault(fault: &Fault) -> Option<&'static str> {
         Fault::Proxy(_) => {
             Some("check HTTPS_PROXY and its user and password; NO_PROXY names what is reached directly")
         }
-        Fault::TimedOut | Fault::Closed => Some("run the same command again: what is whole is kept"),
+        Fault::TimedOut | Fault::TooSlow(_) | Fault::Closed => {
+            Some("run the same command again: what is whole is kept")
+        }
         Fault::NameServer => Some("check this machine's name servers (/etc/resolv.conf) and its network"),
         Fault::UnknownHost | Fault::Unreachable | Fault::Refused | Fault::Tls(_) | Fault::Other(_) => None,
     }

@@ -5,6 +5,8 @@ use std::io;
 
 use rustls::{CertificateError, Error as TlsError};
 
+use super::pace::Pace;
+
 /// Why a connection did not work, as far as a user can do something about it.
 ///
 /// It is the cause inside a [`SourceError`](crate::oci::SourceError), or inside the [`io::Error`] of a body.
@@ -25,6 +27,9 @@ pub enum Fault {
     /// Nothing came for too long.
     #[error("nothing came within the time allowed")]
     TimedOut,
+    /// So little came for so long that it is as good as nothing.
+    #[error("fewer than {} bytes came in {} s", .0.bytes, .0.within.as_secs_f64())]
+    TooSlow(Pace),
     /// The connection ended early.
     #[error("the connection ended before the answer was complete")]
     Closed,
@@ -71,7 +76,12 @@ impl Fault {
     /// What only a person can mend does not pass: names, certificates, protocols, a proxy's password.
     pub(super) fn is_passing(&self) -> bool {
         match self {
-            Self::Refused | Self::TimedOut | Self::Closed | Self::NameServer | Self::Unreachable => true,
+            Self::Refused
+            | Self::TimedOut
+            | Self::TooSlow(_)
+            | Self::Closed
+            | Self::NameServer
+            | Self::Unreachable => true,
             Self::Proxy(reason) => !reason.contains("authorization"),
             Self::UnknownHost
             | Self::UnknownAuthority
@@ -88,7 +98,7 @@ impl Fault {
     /// Returns the kind that an [`io::Error`] about this has.
     pub(super) fn io_kind(&self) -> io::ErrorKind {
         match self {
-            Self::TimedOut => io::ErrorKind::TimedOut,
+            Self::TimedOut | Self::TooSlow(_) => io::ErrorKind::TimedOut,
             Self::Closed => io::ErrorKind::UnexpectedEof,
             Self::Refused => io::ErrorKind::ConnectionRefused,
             Self::UnknownHost
@@ -116,6 +126,9 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 }
 
 fn recognise(error: &(dyn Error + 'static)) -> Option<Fault> {
+    if let Some(fault) = error.downcast_ref::<Fault>() {
+        return Some(fault.clone());
+    }
     if let Some(error) = error.downcast_ref::<TlsError>() {
         return Some(recognise_tls(error));
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::pace::Pace;
 use super::retry::RetryPolicy;
 use crate::secrets::SecretText;
 
@@ -22,6 +23,8 @@ pub struct ClientOptions {
     pub connect_timeout: Duration,
     /// How long a server may be silent: before its answer, and between two pieces of it.
     pub read_timeout: Duration,
+    /// How slowly the bytes of an answer may come; slower is as silent.
+    pub least_pace: Pace,
     /// When something is asked for again.
     pub retry: RetryPolicy,
 }
@@ -36,6 +39,7 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(15),
             // A registry that is a cache itself answers only when it has begun to fetch from upstream.
             read_timeout: Duration::from_secs(60),
+            least_pace: Pace::default(),
             retry: RetryPolicy::default(),
         }
     }

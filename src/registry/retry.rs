@@ -10,8 +10,8 @@
 //! # Why
 //! A `Retry-After` that is a date is compared with the `Date` of the same answer: so this machine's clock, which may be
 //! wrong, is not asked. A server that stalls is one that sends nothing for
-//! [`read_timeout`](super::ClientOptions::read_timeout); the time counted here begins with the first failure, so that
-//! large bodies may take as long as they need.
+//! [`read_timeout`](super::ClientOptions::read_timeout), or less than [`least_pace`](super::ClientOptions::least_pace);
+//! the time counted here begins with the first failure, so that large bodies may take as long as they need.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -210,6 +210,11 @@ impl Patience {
     /// Returns the time of the policy's clock.
     pub(super) fn now(&self) -> Duration {
         self.policy.clock.now()
+    }
+
+    /// Returns the policy's clock.
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.policy.clock)
     }
 
     /// Begins to ask for one thing.

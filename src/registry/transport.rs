@@ -13,6 +13,7 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::endpoint::shown;
 use super::fault::Fault;
+use super::pace::{Pace, Watch};
 use super::part::Part;
 use super::proxies::proxied;
 use super::retry::{Attempts, Failure, Patience, Place, retry_after};
@@ -77,6 +78,7 @@ pub(super) struct Answer {
     host: String,
     /// How often it was asked for, as an error says it.
     attempts: String,
+    watch: Watch,
     place: Option<Place>,
 }
 
@@ -126,13 +128,13 @@ impl Answer {
 
     /// Returns the body.
     pub(super) fn into_content(self) -> Content {
-        let Self { response, host, place, .. } = self;
-        Content { response, host, _place: place }
+        let Self { response, host, watch, place, .. } = self;
+        Content { response, host, watch, _place: place }
     }
 
     /// Reads what is left, if it is little, so that the connection can be used again.
     pub(super) fn drain(self) {
-        drain(self.response);
+        drain(self.response, self.watch);
     }
 }
 
@@ -142,18 +144,20 @@ pub(super) struct Content {
     response: Response,
     /// The host it comes from.
     pub(super) host: String,
+    watch: Watch,
     _place: Option<Place>,
 }
 
 impl Read for Content {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.response.read(buffer)
+        self.watch.read(&mut self.response, buffer)
     }
 }
 
-fn drain(response: Response) {
+fn drain(response: Response, watch: Watch) {
+    let content = Content { response, host: String::new(), watch, _place: None };
     // If this fails, the connection is closed instead.
-    let _no_matter = io::copy(&mut response.take(WORTH_DRAINING), &mut io::sink());
+    let _no_matter = io::copy(&mut content.take(WORTH_DRAINING), &mut io::sink());
 }
 
 /// Connections that share trusted authorities and proxies. They are kept open between requests.
@@ -161,6 +165,7 @@ fn drain(response: Response) {
 pub(super) struct Transport {
     client: blocking::Client,
     read_timeout: Duration,
+    least_pace: Pace,
     patience: Arc<Patience>,
 }
 
@@ -192,6 +197,7 @@ impl Transport {
             proxies,
             connect_timeout,
             read_timeout,
+            least_pace,
             retry: _,
         } = options;
         let builder = blocking::Client::builder()
@@ -212,7 +218,7 @@ impl Transport {
             SourceError::new(SourceErrorKind::Connection, "cannot prepare connections")
                 .caused_by(error.without_url())
         })?;
-        Ok(Self { client, read_timeout: *read_timeout, patience })
+        Ok(Self { client, read_timeout: *read_timeout, least_pace: *least_pace, patience })
     }
 
     /// Returns what is known of all hosts.
@@ -270,23 +276,24 @@ impl Transport {
             let host = host_of(&url);
             let place = attempts.enter(&host).map_err(|wait| left_alone(request, &host, wait))?;
             let response = self.send_once(request, &url, &headers)?;
+            let watch = Watch::new(self.least_pace, self.patience.clock());
             let is_elsewhere = url.origin() != request.url.origin();
             let Some(next) = redirection(request, &url, &response)? else {
                 let mut origin = request.shown();
                 if is_elsewhere {
                     origin = format!("{origin} (redirected to {})", url.host_str().unwrap_or_default());
                 }
-                let (is_from_elsewhere, place) = (is_elsewhere, Some(place));
                 return Ok(Answer {
                     response,
                     origin,
-                    is_from_elsewhere,
+                    is_from_elsewhere: is_elsewhere,
                     host,
                     attempts: String::new(),
-                    place,
+                    watch,
+                    place: Some(place),
                 });
             };
-            drain(response);
+            drain(response, watch);
             if next.origin() != url.origin() {
                 headers.remove(AUTHORIZATION);
             }

@@ -9,7 +9,7 @@ use seedkit::oci::{ImageSource, MANIFEST_LIMIT, SourceErrorKind};
 use seedkit::registry::{Client, Fault, PlainHttp, Registry};
 use seedkit::store::{Descriptor, Mismatch};
 
-use super::{fault, options, reference, registry_at};
+use super::{fault, impatient, options, reference, registry_at};
 use crate::support::hostile::{Answer, Body, Hostile};
 
 const MANIFEST: &str = r#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json",
@@ -27,6 +27,13 @@ fn descriptor(content: &[u8]) -> Descriptor {
 fn always(answer: Answer) -> (Hostile, Registry) {
     let server = Hostile::start(move |_| answer.clone());
     let registry = registry_at(options(), &server.url(), None);
+    (server, registry)
+}
+
+/// The same with a client that does not wait long for a server that is silent.
+fn always_impatient(answer: Answer) -> (Hostile, Registry) {
+    let (server, _) = always(answer);
+    let registry = registry_at(impatient(), &server.url(), None);
     (server, registry)
 }
 
@@ -125,7 +132,7 @@ fn a_body_that_breaks_off_or_stalls_is_an_error_of_the_reader() {
         (Body::Announced(b"cont".to_vec(), 7), ErrorKind::UnexpectedEof, Fault::Closed),
         (Body::Stalling(b"cont".to_vec(), 7), ErrorKind::TimedOut, Fault::TimedOut),
     ] {
-        let (_server, registry) = always(Answer::with_body(body));
+        let (_server, registry) = always_impatient(Answer::with_body(body));
         let error = super::read(&registry, &reference(&registry, "some/app:1"), &descriptor(b"content"));
         let error = error.unwrap_err();
         assert_eq!(error.kind(), kind);
@@ -140,17 +147,17 @@ fn a_slow_body_may_take_longer_than_one_read_may() {
     let content = vec![7; 40];
     let bytes = content.clone();
     let server =
-        Hostile::start(move |_| Answer::with_body(Body::Slow(bytes.clone(), Duration::from_millis(20))));
-    let registry = registry_at(options(), &server.url(), None);
+        Hostile::start(move |_| Answer::with_body(Body::Slow(bytes.clone(), Duration::from_millis(100))));
+    let registry = registry_at(impatient(), &server.url(), None);
     let begin = Instant::now();
     let read = super::read(&registry, &reference(&registry, "some/app:1"), &descriptor(&content)).unwrap();
     assert_eq!(read, content);
-    assert!(begin.elapsed() > options().read_timeout);
+    assert!(begin.elapsed() > impatient().read_timeout);
 }
 
 #[test]
 fn a_silent_server_is_given_up() {
-    let (_server, registry) = always(Answer::silence());
+    let (_server, registry) = always_impatient(Answer::silence());
     let error = registry.resolve(&reference(&registry, "some/app:1")).unwrap_err();
     assert_eq!((error.kind, fault(&error)), (SourceErrorKind::Connection, Some(&Fault::TimedOut)));
     assert!(error.message.ends_with("/v2/some/app/manifests/1 gets no answer"), "{error}");

@@ -9,16 +9,22 @@ mod ways;
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use seedkit::oci::{ImageSource, Reference, SourceError};
 use seedkit::registry::{Client, ClientOptions, Endpoint, Fault, PlainHttp, Registry, RetryPolicy};
 use seedkit::store::Descriptor;
 
-/// Options with a time short enough for a test to wait for it; nothing is asked for twice.
+use crate::support::patience::SILENCE;
+
+/// Options with which nothing is asked for twice.
 fn options() -> ClientOptions {
     let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
-    ClientOptions { read_timeout: Duration::from_millis(400), retry, ..ClientOptions::default() }
+    ClientOptions { retry, ..ClientOptions::default() }
+}
+
+/// The same for servers that are silent on purpose.
+fn impatient() -> ClientOptions {
+    ClientOptions { read_timeout: SILENCE, ..options() }
 }
 
 /// Returns the registry at `url`, plain HTTP allowed.

@@ -16,9 +16,9 @@ use crate::support::patience;
 
 const CHUNK: u64 = 1000;
 
-/// Options with the usual patience, that costs no time.
+/// Options with the usual patience, that costs no time but for silence.
 fn options() -> ClientOptions {
-    patience::options().0
+    ClientOptions { read_timeout: patience::SILENCE, ..patience::options().0 }
 }
 
 fn registry_to_push(options: ClientOptions, url: &str) -> Registry {

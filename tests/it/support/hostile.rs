@@ -53,6 +53,8 @@ pub(crate) enum Body {
     Stalling(Vec<u8>, u64),
     /// These bytes, announced, in pieces that are counted and may be held back.
     Metered(Vec<u8>, Meter),
+    /// The same in pieces of so many bytes.
+    Drops(Vec<u8>, usize, Meter),
 }
 
 /// Hears how many bytes are about to be sent; tells whether they are, else nothing comes any more.
@@ -125,7 +127,7 @@ impl Answer {
             write!(to, "{name}: {value}\r\n")?;
         }
         let framing = match &self.body {
-            Body::Whole(bytes) | Body::Slow(bytes, _) | Body::Metered(bytes, _) => {
+            Body::Whole(bytes) | Body::Slow(bytes, _) | Body::Metered(bytes, _) | Body::Drops(bytes, ..) => {
                 format!("Content-Length: {}", bytes.len())
             }
             Body::Announced(_, length) | Body::Stalling(_, length) => format!("Content-Length: {length}"),
@@ -146,15 +148,8 @@ impl Answer {
                 }
                 Ok(true)
             }
-            Body::Metered(bytes, Meter(is_sent)) => {
-                for piece in bytes.chunks(16 * 1024) {
-                    if !is_sent(piece.len() as u64) {
-                        return wait_for_end(to);
-                    }
-                    to.write_all(piece)?;
-                }
-                Ok(true)
-            }
+            Body::Metered(bytes, meter) => in_pieces(to, bytes, 16 * 1024, meter),
+            Body::Drops(bytes, size, meter) => in_pieces(to, bytes, *size, meter),
             Body::Announced(bytes, _) => to.write_all(bytes).map(|()| false),
             Body::Stalling(bytes, _) => to.write_all(bytes).and_then(|()| wait_for_end(to)),
             Body::Chunked(bytes) => {
@@ -166,6 +161,21 @@ impl Answer {
             },
         }
     }
+}
+
+fn in_pieces(
+    to: &mut dyn Stream,
+    bytes: &[u8],
+    size: usize,
+    Meter(is_sent): &Meter,
+) -> std::io::Result<bool> {
+    for piece in bytes.chunks(size) {
+        if !is_sent(piece.len() as u64) {
+            return wait_for_end(to);
+        }
+        to.write_all(piece)?;
+    }
+    Ok(true)
 }
 
 fn chunk(to: &mut dyn Stream, bytes: &[u8]) -> std::io::Result<()> {

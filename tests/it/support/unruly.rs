@@ -4,10 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::process::Child;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::hostile::{Answer, Body, Hostile, Request};
+use fs_err as fs;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use super::hostile::{Answer, Body, Hostile, Meter, Request};
 use super::images::{Content, Image};
 
 /// Returns a layer of exactly that many bytes, which nothing compresses (SplitMix64).
@@ -34,6 +40,8 @@ pub(crate) enum Whim {
     Short(usize),
     /// Sends one byte after the other.
     Drip,
+    /// Sends pieces of so many bytes, each when it is told to.
+    Drops(usize, Meter),
     /// Sends other bytes.
     Wrong,
     /// Announces another length.
@@ -44,6 +52,53 @@ pub(crate) enum Whim {
     Shifted(usize),
     /// Says this.
     Says(Answer),
+}
+
+/// Sends so many bytes of a content, waits until a program has kept them all, and kills it.
+pub(crate) struct Trap {
+    limit: usize,
+    /// The program, and the file in which it keeps what came.
+    victim: Mutex<Option<(Pid, PathBuf)>>,
+    is_set: Condvar,
+}
+
+impl Trap {
+    /// Sets one that lets so many bytes pass, thousands of them.
+    pub(crate) fn after(limit: usize) -> Arc<Self> {
+        assert_eq!(limit % 1000, 0);
+        Arc::new(Self { limit, victim: Mutex::default(), is_set: Condvar::new() })
+    }
+
+    /// Says whom it is for.
+    pub(crate) fn set(&self, victim: &Child, kept: PathBuf) {
+        *self.victim.lock().unwrap() = Some((Pid::from_child(victim), kept));
+        self.is_set.notify_all();
+    }
+
+    /// Returns the whim of the request that springs it.
+    pub(crate) fn whim(self: &Arc<Self>) -> Whim {
+        let (trap, sent) = (Arc::clone(self), AtomicUsize::new(0));
+        let meter = move |bytes: u64| {
+            let before = sent.fetch_add(usize::try_from(bytes).unwrap(), Ordering::SeqCst);
+            let passes = before < trap.limit;
+            if !passes {
+                trap.spring();
+            }
+            passes
+        };
+        Whim::Drops(1000, Meter(Arc::new(meter)))
+    }
+
+    fn spring(&self) {
+        let victim = self.is_set.wait_while(self.victim.lock().unwrap(), |victim| victim.is_none()).unwrap();
+        let (program, kept) = victim.clone().unwrap();
+        let has_all = || fs::metadata(&kept).is_ok_and(|found| found.len() >= self.limit as u64);
+        // The program may end by itself, with an error that the test will show.
+        while !has_all() && test_kill_process(program).is_ok() {
+            std::thread::yield_now();
+        }
+        let _gone = kill_process(program, Signal::KILL);
+    }
 }
 
 /// One request, as a whim may depend on it.
@@ -161,6 +216,10 @@ fn answer(
     let whole = 0..content.bytes.len();
     let is_still = request.header("if-range").is_none_or(|tag| Some(tag) == entity_tag);
     let wanted = request.header("range").filter(|_| is_still).map(|range| parse(range, whole.end));
+    if wanted.as_ref().is_some_and(|part| part.start >= whole.end) {
+        let range = format!("bytes */{}", whole.end);
+        return (Answer::new(416, "").header("Content-Range", &range), 0..0);
+    }
     let (status, part) = match (wanted, &whim) {
         (Some(part), whim) if !matches!(whim, Some(Whim::Whole)) => (206, part),
         (Some(_) | None, _) => (200, whole.clone()),
@@ -174,6 +233,7 @@ fn answer(
         Some(Whim::Stall(count)) => (Body::Stalling(first(count).0, length), first(count).1),
         Some(Whim::Short(count)) => (Body::Chunked(first(count).0), first(count).1),
         Some(Whim::Drip) => (Body::Slow(bytes, Duration::from_millis(1)), part.clone()),
+        Some(Whim::Drops(size, meter)) => (Body::Drops(bytes, size, meter), part.clone()),
         Some(Whim::Wrong) => {
             (Body::Whole(bytes.iter().map(|byte| byte.wrapping_add(1)).collect()), part.clone())
         }

@@ -71,7 +71,8 @@ fn a_storm_is_sat_out_and_whatever_follows_it_is_taken() {
         Answer::new(503, ""),
         Answer::hang_up(),
         Answer::silence(),
-    ]);
+    ])
+    .impatient();
     scene.registry.resolve(&scene.reference).unwrap();
     scene.assert_waits("storm", &[1, 2, 4, 8]);
     let reasons = scene.patience.heard.events().into_iter().map(|event| {
@@ -155,7 +156,7 @@ fn a_manifest_that_breaks_off_is_asked_for_again() {
     let name = root.digest.to_string();
     let whim = in_turn(&[Some(Whim::Cut(30)), Some(Whim::Stall(30)), None]);
     let server = Unruly::registry(&image, move |ask| if ask.name == name { whim(ask) } else { None });
-    let scene = Scene::at(server, layer);
+    let scene = Scene::at(server, layer).impatient();
     assert_eq!(scene.registry.manifest(&scene.reference, &root).unwrap(), image.manifests[0].bytes);
     assert_eq!(scene.server.asked(&root.digest.to_string()), ["whole"; 3]);
     scene.assert_waits("manifest", &[2]);

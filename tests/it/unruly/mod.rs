@@ -6,6 +6,7 @@ mod commands;
 mod files;
 mod heads;
 mod messages;
+mod slow;
 mod tokens;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seedkit::oci::{ImageSource, Reference};
-use seedkit::registry::Registry;
+use seedkit::registry::{ClientOptions, Registry};
 use seedkit::store::{DiskStore, StoreError};
 
 use crate::registry::{reference, registry_at};
@@ -59,6 +60,14 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let store = DiskStore::open(folder.path()).unwrap();
         Self { server, registry, reference, patience, layer, store, _folder: folder }
+    }
+
+    /// Has the client wait only shortly for a server that is silent on purpose.
+    fn impatient(self) -> Self {
+        let (options, patience) = patience::options();
+        let options = ClientOptions { read_timeout: patience::SILENCE, ..options };
+        let registry = registry_at(options, &self.server.url(), None);
+        Self { registry, patience, ..self }
     }
 
     /// Fetches the layer into the store.

@@ -8,6 +8,7 @@ use crate::cli::{Answer, ui};
 use crate::lockfile::Lockfile;
 use crate::ops::lock::Fresh;
 use crate::ops::pulls::Pulls;
+use crate::ops::sources::{Complaint, Sources};
 use crate::progress::Bytes;
 
 pub(super) const EXAMPLES: &str = "\
@@ -36,6 +37,7 @@ struct LockResult {
     bytes: u64,
     is_changed: bool,
     pulls: Vec<Pulls>,
+    passed_over: Vec<Complaint>,
 }
 
 pub(super) fn run(arguments: LockArguments, session: &Session) -> anyhow::Result<Answer> {
@@ -49,17 +51,17 @@ pub(super) fn run(arguments: LockArguments, session: &Session) -> anyhow::Result
         };
         let Workplace { spec, sources, store } = &workplace;
         let locked = crate::ops::lock::check(spec, previous, sources, &session.equipment(store))?;
-        return print(session, locked.lockfile(), false, Vec::new());
+        return print(session, locked.lockfile(), false, (Vec::new(), sources));
     }
     let Fresh { lockfile, pulls } = session.make_lock(&workplace, previous.as_ref())?;
-    print(session, &lockfile, previous.as_ref() != Some(&lockfile), pulls)
+    print(session, &lockfile, previous.as_ref() != Some(&lockfile), (pulls, &workplace.sources))
 }
 
 fn print(
     session: &Session,
     lockfile: &Lockfile,
     is_changed: bool,
-    pulls: Vec<Pulls>,
+    (pulls, sources): (Vec<Pulls>, &Sources),
 ) -> anyhow::Result<Answer> {
     let files: u64 = lockfile.files.iter().map(|file| file.size).sum();
     let images: u64 = lockfile.images.iter().map(|image| image.total_size).sum();
@@ -72,6 +74,7 @@ fn print(
         bytes: files + images,
         is_changed,
         pulls,
+        passed_over: sources.complaints(),
     };
     if session.global.json {
         return ui::print_json("lock", result);

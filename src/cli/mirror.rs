@@ -9,6 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::{Answer, interrupt, ui};
 use crate::fs::{Staging, follow_link, parent};
 use crate::ops::pulls::Pulls;
+use crate::ops::sources::Complaint;
 use crate::ops::{mirror, output};
 
 pub(super) const EXAMPLES: &str = "\
@@ -34,6 +35,8 @@ struct MirrorResult {
     bytes: u64,
     present: u64,
     pulls: Vec<Pulls>,
+    #[serde(rename = "passedOver")]
+    passed_over: Vec<Complaint>,
 }
 
 pub(super) fn run(arguments: MirrorArguments, session: &Session) -> anyhow::Result<Answer> {
@@ -61,6 +64,7 @@ pub(super) fn run(arguments: MirrorArguments, session: &Session) -> anyhow::Resu
         bytes: mirrored.bytes,
         present: mirrored.present,
         pulls: mirrored.pulls.clone(),
+        passed_over: workplace.sources.complaints(),
     };
     if session.global.json {
         return ui::print_json("mirror", result);

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use super::Reference;
-use crate::store::Descriptor;
+use crate::store::{Descriptor, Mismatch};
 
 /// Why a source did not give what was asked for, as far as a user can do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,11 @@ pub trait ImageSource: Send + Sync {
 
     /// Returns whether contents come over a network, so that several connections may be faster than one.
     fn is_remote(&self, _reference: &Reference) -> bool {
+        false
+    }
+
+    /// Hears that what it gave of a blob is wrong; tells whether the next request for it is answered otherwise.
+    fn distrust(&self, _reference: &Reference, _descriptor: &Descriptor, _why: &Mismatch) -> bool {
         false
     }
 

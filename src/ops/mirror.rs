@@ -75,8 +75,8 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
     let pulls = pulls::check(&planned(lockfile, &images, &attached), sources, equipment)?;
     let done = transfer::run(&images, &lockfile.platforms, sources, equipment);
     let done = both(done, equipment, || transfer::run(&attached, &[], sources, equipment));
-    for text in sources.complaints() {
-        equipment.reporter.report(Event::Warning { text });
+    for complaint in sources.new_complaints() {
+        equipment.reporter.report(Event::Warning { text: complaint.to_string() });
     }
     // What is attached is for all platforms.
     let (done, also) = done?;

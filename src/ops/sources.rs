@@ -1,6 +1,8 @@
 //! Where every image and file comes from: the store first, then what the spec says, then the registry itself.
 
+mod doubts;
 mod failover;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,7 +10,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+pub use self::failover::Complaint;
 use self::failover::{Complaints, Failover};
+pub use self::whole::{Streamed, fetch_whole, is_to_be_had_elsewhere};
 use crate::digest::Digest;
 use crate::fs::open_regular;
 use crate::oci::{
@@ -19,7 +23,7 @@ use crate::registry::{
     Client, ClientOptions, Endpoint, FetchedFile, InvalidEndpoint, KeptPart, PlainHttp, RateLimit, Registry,
 };
 use crate::spec::{Origin, Source, SourcePlace, Spec};
-use crate::store::{self, CompleteError, Descriptor, DiskStore, Kept, StoreError};
+use crate::store::{CompleteError, Descriptor, DiskStore, Mismatch, StoreError};
 
 /// Whether there is a network, and how it is reached.
 #[derive(Debug, Clone)]
@@ -194,9 +198,14 @@ impl Sources {
         Ok(Opened { source: Arc::<Registry>::clone(&registry), registries: vec![registry] })
     }
 
-    /// Returns what places did, while others gave what was asked for; each text once.
-    pub fn complaints(&self) -> Vec<String> {
+    /// Returns what places did, while others gave what was asked for; each only once.
+    pub fn new_complaints(&self) -> Vec<Complaint> {
         self.complaints.take()
+    }
+
+    /// Returns all that [`Sources::new_complaints`] ever returned.
+    pub fn complaints(&self) -> Vec<Complaint> {
+        self.complaints.taken()
     }
 
     /// Returns what the registry that is asked for these images last said of how much may still be pulled.
@@ -251,6 +260,10 @@ impl ImageSource for Sources {
         self.source_for(reference).is_ok_and(|source| source.is_remote(reference))
     }
 
+    fn distrust(&self, reference: &Reference, descriptor: &Descriptor, why: &Mismatch) -> bool {
+        self.source_for(reference).is_ok_and(|source| source.distrust(reference, descriptor, why))
+    }
+
     /// Small blobs, such as the configurations that say an image's platform, stay in the store as manifests do.
     fn blob(
         &self,
@@ -258,11 +271,8 @@ impl ImageSource for Sources {
         descriptor: &Descriptor,
     ) -> Result<Box<dyn Read + Send>, SourceError> {
         if descriptor.size <= MANIFEST_LIMIT {
-            let open = |kept: &Kept| {
-                let part = self.blob_part(reference, descriptor, kept.length..descriptor.size)?;
-                Ok(store::Opened { from: kept.length, entity_tag: None, reader: part.reader })
-            };
-            self.store.complete(descriptor, open, |_| {}).map_err(|error| match error {
+            let wanted = (reference, descriptor);
+            fetch_whole(self, &self.store, wanted, |_| {}, || {}).map_err(|error| match error {
                 CompleteError::Open(error) => error,
                 CompleteError::Store(error @ StoreError::Mismatch(_)) => {
                     let message = format!("a blob of `{reference}` is not what it should be");

@@ -18,6 +18,7 @@ use crate::oci::graph::{self, GraphError};
 use crate::oci::{Graph, ImageSource, Platform, Reference, SourceError};
 use crate::ops::Equipment;
 use crate::ops::failures::{Failure, Failures};
+use crate::ops::sources::{Streamed, fetch_whole, is_to_be_had_elsewhere};
 use crate::progress::{Event, Reporter};
 use crate::store::{CompleteError, Descriptor, DiskStore, Kept, Opened, StoreError};
 
@@ -301,13 +302,11 @@ impl Work<'_> {
         });
     }
 
-    /// Fetches a blob, or what is missing of it, by one connection; returns how many bytes came.
+    /// Fetches a blob, or what is missing of it, by one connection at a time; returns how many bytes came.
     fn stream(&self, descriptor: &Descriptor, reference: &Reference) -> Streamed {
-        let open = |kept: &Kept| {
-            let part = self.source.blob_part(reference, descriptor, kept.length..descriptor.size)?;
-            Ok(Opened { from: kept.length, entity_tag: None, reader: part.reader })
-        };
-        self.store.complete(descriptor, open, |bytes| self.reporter.report(Event::Advanced { bytes }))
+        let advance = |bytes| self.reporter.report(Event::Advanced { bytes });
+        let begins_anew = || advance_anew(self.reporter, descriptor);
+        fetch_whole(self.source, self.store, (reference, descriptor), advance, begins_anew)
     }
 
     /// Fetches a large blob, with the help of workers that have nothing else to do.
@@ -333,15 +332,17 @@ impl Work<'_> {
         let result = self.store.complete(descriptor, open, advance);
         self.queue.lock().large.retain(|other| !Arc::ptr_eq(other, &ahead));
         let was_helped = ahead.close();
-        match result {
-            // A server that mistakes ranges may still give the whole.
-            Err(CompleteError::Store(StoreError::Mismatch(_))) if was_helped => {
-                self.stream(descriptor, reference)
-            }
-            result => result,
+        // A server that mistakes ranges may still give the whole.
+        let was_mistaken = was_helped && matches!(result, Err(CompleteError::Store(StoreError::Mismatch(_))));
+        if is_to_be_had_elsewhere(self.source, reference, descriptor, &result) || was_mistaken {
+            advance_anew(self.reporter, descriptor);
+            return self.stream(descriptor, reference);
         }
+        result
     }
 }
 
-/// How many bytes of a blob came; `None` if it was there.
-type Streamed = Result<Option<u64>, CompleteError<SourceError>>;
+/// All bytes of a blob come again.
+fn advance_anew(reporter: &dyn Reporter, descriptor: &Descriptor) {
+    reporter.report(Event::Planned { bytes: descriptor.size, items: 0 });
+}

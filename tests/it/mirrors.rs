@@ -9,7 +9,8 @@ use crate::attached::listing;
 use crate::mirror::write_spec;
 use crate::support::hostile::{Answer, Body, Hostile, Request};
 use crate::support::images::{Image, image, index, layer};
-use crate::support::sandbox::{Run, Sandbox};
+use crate::support::sandbox::{Run, Sandbox, names};
+use crate::support::unruly::{Ask, Unruly, Whim, noise};
 
 const IMAGE: &str = "copied.example/lab/app:1";
 
@@ -149,6 +150,121 @@ fn what_one_place_gives_wrongly_or_in_part_comes_from_the_next() {
     assert!(mirrored.stderr.contains(&format!("`{}` broke off", broken.url())), "{}", mirrored.stderr);
     let stored = sandbox.path("images/blobs/sha256").join(app.blobs[0].descriptor.digest.hex());
     assert_eq!(fs_err::read(stored).unwrap(), app.blobs[0].bytes);
+}
+
+/// A registry that gives other bytes for some blobs: as many, and with no other fault.
+fn lying(app: &Image, lies: impl Fn(&str) -> bool + Send + Sync + 'static) -> Hostile {
+    let contents = app.by_name();
+    listing(app, &[], move |request| {
+        let name = request.target.rsplit('/').next().unwrap();
+        if !request.target.contains("/blobs/") || !lies(name) {
+            return None;
+        }
+        let mut bytes = contents.get(name)?.bytes.clone();
+        bytes.iter_mut().for_each(|byte| *byte = byte.wrapping_add(1));
+        Some(Answer::new(200, bytes))
+    })
+}
+
+/// How often a server was asked for a blob.
+fn asked(server: &Hostile, digest: &str) -> usize {
+    server.requests().iter().filter(|request| request.target.ends_with(digest)).count()
+}
+
+fn partials(sandbox: &Sandbox) -> Vec<String> {
+    let folder = sandbox.store().join("partial");
+    if folder.exists() { names(&folder) } else { Vec::new() }
+}
+
+#[test]
+fn a_blob_whose_bytes_are_wrong_comes_from_the_next_place_and_the_bad_one_is_named() {
+    let app = app();
+    let (bad, good) = (lying(&app, |_| true), listing(&app, &[], |_| None));
+    let sandbox = sandbox(&[&bad.url()], &good.url());
+    run(&sandbox, &["lock"]).succeeds();
+    let mirrored = run(&sandbox, &["mirror", "--json"]).succeeds();
+    let layout = sandbox.path("images/blobs/sha256");
+    let mut needed = 0;
+    for blob in &app.blobs {
+        let digest = &blob.descriptor.digest.to_string();
+        let path = layout.join(blob.descriptor.digest.hex());
+        if !path.exists() {
+            continue;
+        }
+        needed += 1;
+        assert!(fs_err::read(path).unwrap() == blob.bytes, "{digest}");
+        assert_eq!((asked(&bad, digest), asked(&good, digest)), (1, 1), "{digest}");
+        let said = format!("`{}` is passed over: blob {digest} has the wrong content", bad.url());
+        assert!(mirrored.stderr.contains(&said), "{said}: {}", mirrored.stderr);
+        let listed = mirrored.json()["passedOver"].as_array().unwrap().iter().any(|complaint| {
+            complaint["place"] == bad.url() && complaint["what"].as_str().unwrap().contains(digest)
+        });
+        assert!(listed, "{mirrored:?}");
+    }
+    assert_eq!(needed, 2, "a configuration and a layer");
+    assert_eq!(partials(&sandbox), [""; 0]);
+}
+
+#[test]
+fn when_every_place_gives_wrong_bytes_the_error_names_all_and_nothing_is_kept() {
+    let app = app();
+    let layer = app.blobs[0].descriptor.digest.clone();
+    let of_layer = |wanted: String| move |name: &str| name == wanted;
+    let places = [(); 3].map(|()| lying(&app, of_layer(layer.to_string())));
+    let [first, second, last] = &places;
+    let sandbox = sandbox(&[&first.url(), &second.url()], &last.url());
+    run(&sandbox, &["lock"]).succeeds();
+    let failed = run(&sandbox, &["mirror"]);
+    let said = failed.fails(2);
+    for place in &places {
+        let why = format!("`{}`: blob {layer} has the wrong content", place.url());
+        assert!(said.contains(&why), "{why}: {said}");
+        assert_eq!(asked(place, &layer.to_string()), 1);
+    }
+    assert!(said.contains(&format!("none of 3 places gives `{IMAGE}`")), "{said}");
+    assert!(!sandbox.store().join("sha256").join(layer.hex()).exists());
+    assert_eq!(partials(&sandbox), [""; 0]);
+    assert!(!sandbox.path("images").exists());
+}
+
+#[test]
+fn wrong_bytes_in_the_middle_of_which_a_place_broke_off_do_not_spoil_those_of_the_next() {
+    let app = app();
+    let blob = app.blobs[0].clone();
+    let digest = blob.descriptor.digest.to_string();
+    let name = digest.clone();
+    let cut = listing(&app, &[], move |request| {
+        let wrong = || Body::Announced(vec![b'?'; 20], blob.bytes.len() as u64);
+        request.target.ends_with(&name).then(|| Answer::with_body(wrong()))
+    });
+    let good = listing(&app, &[], |_| None);
+    let sandbox = sandbox(&[&cut.url()], &good.url());
+    run(&sandbox, &["lock"]).succeeds();
+    let mirrored = run(&sandbox, &["mirror"]).succeeds();
+    assert!(mirrored.stderr.contains(&format!("`{}` broke off", cut.url())), "{}", mirrored.stderr);
+    let said = format!("`{}` is passed over: what came from it and others", cut.url());
+    assert!(mirrored.stderr.contains(&said), "{}", mirrored.stderr);
+    let stored = sandbox.path("images/blobs/sha256").join(app.blobs[0].descriptor.digest.hex());
+    assert!(fs_err::read(stored).unwrap() == app.blobs[0].bytes);
+    assert_eq!(partials(&sandbox), [""; 0]);
+}
+
+#[test]
+fn a_large_blob_that_several_workers_fetch_comes_from_the_next_place_too() {
+    let large = noise(66 << 20);
+    let app = image("linux", "amd64", &[large.clone()]);
+    let is_blob = |ask: &Ask<'_>| ask.request.target.contains("/blobs/");
+    let bad = Unruly::registry(&app, move |ask| is_blob(ask).then_some(Whim::Wrong));
+    let good = Unruly::registry(&app, |_| None);
+    let sandbox = sandbox(&[&bad.url()], &good.url());
+    run(&sandbox, &["lock"]).succeeds();
+    let mirrored = run(&sandbox, &["mirror", "--jobs", "4"]).succeeds();
+    let digest = &large.descriptor.digest;
+    let said = format!("`{}` is passed over: blob {digest} has the wrong content", bad.url());
+    assert!(mirrored.stderr.contains(&said), "{}", mirrored.stderr);
+    let stored = sandbox.path("images/blobs/sha256").join(digest.hex());
+    assert!(fs_err::read(stored).unwrap() == large.bytes);
+    assert_eq!(good.sent_twice(&digest.to_string()), 0);
 }
 
 /// A registry that counts pulls as Docker Hub does, and has `left` of them.

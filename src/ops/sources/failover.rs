@@ -2,34 +2,70 @@
 //!
 //! The next place is asked when one does not have something, refuses it, cannot be reached, or gives what is not what
 //! it should be. Only the last place's word that something is not there counts, for the others are its copies. A place
-//! that cannot be reached or wants to be left alone is not asked again in this run. Nothing of this is silent: what a
-//! place did is a warning, unless it only lacks something; and when all fail, the error has all their reasons.
+//! that cannot be reached or wants to be left alone is not asked again in this run. Nor is one asked again for a blob of
+//! which it gave wrong bytes. Nothing of this is silent: what a place did is a warning, unless it only lacks something;
+//! and when all fail, the error has all their reasons.
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
+use std::fmt;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Serialize;
+
+use super::doubts::Doubts;
 use crate::digest::Digest;
 use crate::oci::{AttachmentSource, BlobPart, ImageSource, Reference, SourceError, SourceErrorKind};
-use crate::store::Descriptor;
+use crate::store::{Descriptor, Mismatch};
 
-/// What places did that should not stay unsaid; each text once.
+/// What one of several places did, while another one gave what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Complaint {
+    /// The place.
+    pub place: String,
+    /// What it did: `is passed over: …`, `broke off: …`.
+    pub what: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}` {}", self.place, self.what)
+    }
+}
+
+/// What places did that should not stay unsaid; each once.
 #[derive(Debug, Default)]
-pub(super) struct Complaints(Mutex<(BTreeSet<String>, Vec<String>)>);
+pub(super) struct Complaints(Mutex<Said>);
+
+#[derive(Debug, Default)]
+struct Said {
+    known: BTreeSet<Complaint>,
+    new: Vec<Complaint>,
+    taken: Vec<Complaint>,
+}
 
 impl Complaints {
-    fn add(&self, text: String) {
-        let mut both = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if both.0.insert(text.clone()) {
-            both.1.push(text);
+    fn add(&self, place: &str, what: String) {
+        let complaint = Complaint { place: place.to_owned(), what };
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.known.insert(complaint.clone()) {
+            said.new.push(complaint);
         }
     }
 
     /// Returns what was not returned before.
-    pub(super) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).1)
+    pub(super) fn take(&self) -> Vec<Complaint> {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = std::mem::take(&mut said.new);
+        said.taken.extend(new.iter().cloned());
+        new
+    }
+
+    /// Returns what was returned before.
+    pub(super) fn taken(&self) -> Vec<Complaint> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).taken.clone()
     }
 }
 
@@ -42,8 +78,10 @@ pub(super) struct Place {
 }
 
 /// The places of one registry; at least one.
+#[derive(Clone)]
 pub(super) struct Failover {
     places: Arc<[Place]>,
+    doubts: Arc<Doubts>,
     complaints: Arc<Complaints>,
 }
 
@@ -54,7 +92,24 @@ impl Failover {
         complaints: &Arc<Complaints>,
     ) -> Self {
         let place = |(name, source)| Place { name, source, given_up: Mutex::default() };
-        Self { places: places.into_iter().map(place).collect(), complaints: Arc::clone(complaints) }
+        let (places, complaints) = (places.into_iter().map(place).collect(), Arc::clone(complaints));
+        Self { places, doubts: Arc::default(), complaints }
+    }
+
+    /// Opens a part of a blob at one place, unless that gave wrong bytes of it before.
+    fn open(
+        &self,
+        number: usize,
+        (reference, descriptor): (&Reference, &Descriptor),
+        part: Range<u64>,
+    ) -> Result<BlobPart, SourceError> {
+        let digest = &descriptor.digest;
+        if let Some(why) = self.doubts.against(digest, number) {
+            return Err(SourceError::new(SourceErrorKind::Invalid, why));
+        }
+        let opened = self.places[number].source.blob_part(reference, descriptor, part)?;
+        self.doubts.note(digest, number);
+        Ok(opened)
     }
 
     /// Asks one place after the other until one answers with something; an answer of `None` is one if the last gives it.
@@ -107,7 +162,7 @@ impl Failover {
             | SourceErrorKind::Offline
             | SourceErrorKind::Local
             | SourceErrorKind::Store => {
-                self.complaints.add(format!("`{name}` is passed over: {}", in_full(error)));
+                self.complaints.add(name, format!("is passed over: {}", in_full(error)));
             }
         }
     }
@@ -171,17 +226,23 @@ impl ImageSource for Failover {
         descriptor: &Descriptor,
         part: Range<u64>,
     ) -> Result<BlobPart, SourceError> {
-        let (number, opened) = self.get(reference, |number, place| {
-            Ok((number, place.source.blob_part(reference, descriptor, part.clone())?))
+        let what = (reference, descriptor);
+        let (number, opened) = self.get(reference, |number, _| {
+            self.open(number, what, part.clone()).map(|opened| (number, opened))
         })?;
         let reader = Continued {
             reader: opened.reader,
             rest: part,
+            place: number,
             next: number + 1,
-            failover: Self { places: Arc::clone(&self.places), complaints: Arc::clone(&self.complaints) },
+            failover: self.clone(),
             what: (reference.clone(), descriptor.clone()),
         };
         Ok(BlobPart { reader: Box::new(reader), ..opened })
+    }
+
+    fn distrust(&self, _reference: &Reference, descriptor: &Descriptor, why: &Mismatch) -> bool {
+        self.doubts.judge(&descriptor.digest, &why.to_string())
     }
 }
 
@@ -204,6 +265,8 @@ struct Continued {
     reader: Box<dyn Read + Send>,
     /// What is still to come.
     rest: Range<u64>,
+    /// The place that gives it now.
+    place: usize,
     /// The place to ask then.
     next: usize,
     failover: Failover,
@@ -225,15 +288,23 @@ impl Read for Continued {
                 Err(error) => error,
             };
             let (reference, descriptor) = &self.what;
-            let Some(place) = self.failover.places.get(self.next).filter(|_| !self.rest.is_empty()) else {
+            if self.rest.is_empty() {
                 return Err(failed);
+            }
+            let part = loop {
+                if self.next >= self.failover.places.len() {
+                    return Err(failed);
+                }
+                self.next += 1;
+                // The error of the place that broke off is the one to tell if no other one has anything either.
+                let opened = self.failover.open(self.next - 1, (reference, descriptor), self.rest.clone());
+                if let Ok(part) = opened {
+                    break part;
+                }
             };
-            let before = &self.failover.places[self.next - 1];
-            self.next += 1;
-            // The error of the place that broke off is the one to tell if this one has nothing either.
-            let Ok(part) = place.source.blob_part(reference, descriptor, self.rest.clone()) else { continue };
-            self.failover.complaints.add(format!("`{}` broke off: {failed}", before.name));
-            self.reader = part.reader;
+            let before = &self.failover.places[self.place];
+            self.failover.complaints.add(&before.name, format!("broke off: {failed}"));
+            (self.reader, self.place) = (part.reader, self.next - 1);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use super::{Listed, Release};
 use crate::deb::packing::Packing;
 use crate::digest::Digest;
+use crate::store::Mismatch;
 
 /// The largest index: that of Debian's main has 50 MiB.
 const LARGEST_INDEX: u64 = 1 << 30;
@@ -126,6 +127,16 @@ impl IndexFile {
         reader.take(self.content.size + 1).read_to_end(&mut content).map_err(unpack)?;
         self.check(&content, &self.content)?;
         String::from_utf8(content).map_err(|source| WrongIndex::NotText { path: self.path.clone(), source })
+    }
+
+    /// Says of what was fetched why it is not what is listed.
+    pub fn wrong(&self, mismatch: Mismatch) -> WrongIndex {
+        let path = self.path.clone();
+        match mismatch {
+            Mismatch::Truncated { expected, actual, .. } => WrongIndex::Size { path, expected, actual },
+            Mismatch::Oversized { expected, .. } => WrongIndex::Size { path, expected, actual: expected + 1 },
+            Mismatch::WrongContent { expected, actual } => WrongIndex::Digest { path, expected, actual },
+        }
     }
 
     fn check(&self, bytes: &[u8], expected: &Listed) -> Result<(), WrongIndex> {

@@ -87,21 +87,27 @@ fn download(
     urls: impl Iterator<Item = String>,
     (sources, equipment): (&Sources, &Equipment<'_>),
 ) -> Result<(), PackagesError> {
-    let urls: Vec<String> = urls.collect();
-    let open = |kept: &Kept| {
-        let kept = KeptPart { length: kept.length, total: Some(package.size), entity_tag: None };
-        let mut last = SourceError::new(SourceErrorKind::Invalid, "the spec names no mirror");
-        for url in &urls {
-            match sources.rest_of_repository_file(url, path, &kept) {
-                Ok((from, reader)) => return Ok(Opened { from, entity_tag: None, reader }),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    };
     let descriptor = descriptor_of(package);
     let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
-    let completed = equipment.store.complete_staged(&Wanted::described(&descriptor), open, advance);
+    let mut places = Places { urls: urls.collect(), next: 0, refusal: None };
+    let completed = loop {
+        let open = |kept: &Kept| {
+            let kept = KeptPart { length: kept.length, total: Some(package.size), entity_tag: None };
+            places.open(|url| sources.rest_of_repository_file(url, path, &kept))
+        };
+        let completed = equipment.store.complete_staged(&Wanted::described(&descriptor), open, advance);
+        match &completed {
+            // What came is wrong, or stopped coming: the next mirror may do better.
+            Err(CompleteError::Store(error @ (StoreError::Mismatch(_) | StoreError::Read { .. }))) => {
+                let Some(url) = places.pass_over() else { break completed };
+                let why = in_full(error);
+                equipment.reporter.report(Event::Warning { text: format!("`{url}` is passed over: {why}") });
+                let bytes = package.size;
+                equipment.reporter.report(Event::Planned { bytes, items: 0 });
+            }
+            Ok(_) | Err(_) => break completed,
+        }
+    };
     match completed {
         Ok(Completed::Present) => Ok(()),
         Ok(Completed::Staged { staged, .. }) => keep(package, staged, equipment),
@@ -111,6 +117,46 @@ fn download(
         }
         Err(CompleteError::Store(source)) => Err(PackagesError::Store { name: package.name.clone(), source }),
     }
+}
+
+/// The mirrors of a package, in their order.
+struct Places {
+    urls: Vec<String>,
+    /// The one that is asked, or gives what comes.
+    next: usize,
+    /// Why the last one that was asked gave nothing.
+    refusal: Option<SourceError>,
+}
+
+impl Places {
+    /// Opens the file at the first mirror that gives it, from the current one on.
+    fn open(
+        &mut self,
+        open: impl Fn(&str) -> Result<(u64, Box<dyn Read + Send>), SourceError>,
+    ) -> Result<Opened<Box<dyn Read + Send>>, SourceError> {
+        while let Some(url) = self.urls.get(self.next) {
+            match open(url) {
+                Ok((from, reader)) => return Ok(Opened { from, entity_tag: None, reader }),
+                Err(error) => self.refusal = Some(error),
+            }
+            self.next += 1;
+        }
+        let none = || SourceError::new(SourceErrorKind::Invalid, "the spec names no mirror");
+        Err(self.refusal.take().unwrap_or_else(none))
+    }
+
+    /// Goes on to the next mirror, if there is one; returns the one that is not asked any more.
+    fn pass_over(&mut self) -> Option<&String> {
+        let is_last = self.next + 1 >= self.urls.len();
+        self.next += 1;
+        self.urls.get(self.next - 1).filter(|_| !is_last)
+    }
+}
+
+/// Returns an error with its causes, on one line.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {}", in_full(cause))).unwrap_or_default();
+    format!("{error}{cause}")
 }
 
 /// Reads a loose file into the store, if it is still what was locked.

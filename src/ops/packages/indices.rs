@@ -14,8 +14,9 @@ use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::Equipment;
 use crate::ops::sources::Sources;
 use crate::progress::Event;
+use crate::registry::KeptPart;
 use crate::spec::PackageSource;
-use crate::store::Descriptor;
+use crate::store::{CompleteError, Descriptor, Kept, Opened, StoreError};
 
 /// The most bytes an `InRelease` may have.
 const RELEASE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -155,7 +156,8 @@ impl Mirrors<'_> {
         Ok(Index { locked, text })
     }
 
-    /// Returns the packed index from the store, else from the mirror; what is fetched is kept.
+    /// Returns the packed index from the store, else from the mirror; what is fetched is kept, and what is not whole is
+    /// continued by the next run.
     fn index_bytes(&self, suite: &str, signed: &Signed, file: &IndexFile) -> Result<Vec<u8>, PackagesError> {
         let descriptor = Descriptor {
             media_type: "application/octet-stream".to_owned(),
@@ -166,12 +168,30 @@ impl Mirrors<'_> {
         if let Some(bytes) = self.equipment.store.read(&descriptor).map_err(store_error)? {
             return Ok(bytes);
         }
-        let (_, bytes) = self.first_of([signed.url.clone()], suite, &file.location(), file.listed.size)?;
-        // Only what is right is kept; what is wrong is named by the caller, which unpacks it.
-        if Digest::sha256(&bytes) == descriptor.digest {
-            self.equipment.store.push(&descriptor, bytes.as_slice(), |_| {}).map_err(store_error)?;
+        let path = format!("dists/{suite}/{}", file.location());
+        let open = |kept: &Kept| {
+            let length = kept.length;
+            let kept = KeptPart { length, total: Some(descriptor.size), entity_tag: None };
+            let (from, reader) = self.sources.rest_of_repository_file(&signed.url, &path, &kept)?;
+            let reader = reader.take(descriptor.size.saturating_sub(from));
+            Ok(Opened { from, entity_tag: None, reader })
+        };
+        match self.equipment.store.complete(&descriptor, open, |_| {}) {
+            Ok(_) => {}
+            Err(CompleteError::Open(source)) => return Err(fetch_error(suite, file, source)),
+            Err(CompleteError::Store(StoreError::Read { source, .. })) => {
+                let message = format!("cannot read {}/{path} to its end", signed.url);
+                let source = SourceError::new(SourceErrorKind::Connection, message).caused_by(source);
+                return Err(fetch_error(suite, file, source));
+            }
+            Err(CompleteError::Store(StoreError::Mismatch(mismatch))) => {
+                let source = file.wrong(mismatch);
+                return Err(PackagesError::WrongIndex { suite: suite.to_owned(), source });
+            }
+            Err(CompleteError::Store(error)) => return Err(store_error(error)),
         }
-        Ok(bytes)
+        let stored = self.equipment.store.read(&descriptor).map_err(store_error)?;
+        Ok(stored.expect("what was completed is there"))
     }
 
     /// Fetches a file of a suite from the first URL that gives it.
@@ -201,6 +221,10 @@ impl Mirrors<'_> {
         })?;
         Ok(bytes)
     }
+}
+
+fn fetch_error(suite: &str, file: &IndexFile, source: SourceError) -> PackagesError {
+    PackagesError::Fetch { suite: suite.to_owned(), what: file.location(), source }
 }
 
 /// Returns the certificates that may sign a source: its own, or those of Debian.

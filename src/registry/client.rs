@@ -307,7 +307,7 @@ impl ImageSource for Registry {
         let origin = (format!("`{}`", descriptor.digest), host_of(self.endpoint.base()));
         let reopen = move |from| {
             let BlobPart { reader, .. } = registry.open_part(&repository, &descriptor, from..end)?;
-            Ok(Rest { reader, from })
+            Ok(Rest { reader, from, is_none: false })
         };
         let position = (part.start, Some(end));
         let patience = self.transport.patience();

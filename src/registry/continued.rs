@@ -18,6 +18,8 @@ pub(super) struct Rest {
     pub(super) reader: Box<dyn Read + Send>,
     /// Which byte of the content they begin with: the one that was asked for, or an earlier one.
     pub(super) from: u64,
+    /// Whether there are none: the content ends where it broke off, whatever length was announced.
+    pub(super) is_none: bool,
 }
 
 /// Opens the rest of a content from a byte on.
@@ -120,7 +122,10 @@ impl Continued {
         // The connection is closed, and its place at the host free, before anybody waits.
         self.current = Box::new(io::empty());
         self.attempts.wait(wait);
-        let Rest { reader, from } = (self.reopen)(self.position).map_err(io::Error::other)?;
+        let Rest { reader, from, is_none } = (self.reopen)(self.position).map_err(io::Error::other)?;
+        if is_none {
+            self.end = Some(self.position);
+        }
         (self.current, self.known) = (reader, self.position - from.min(self.position));
         if let Some((_, repeated)) = &mut self.seen {
             *repeated = Hasher::new(Algorithm::Sha256);

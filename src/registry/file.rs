@@ -114,13 +114,13 @@ impl RestOfFile {
         };
         let Positioned { answer, from, .. } = ask_rest(transport, url.clone(), &kept)?;
         let Some(answer) = answer else {
-            return Ok(Rest { reader: Box::new(std::io::empty()), from: position });
+            return Ok(Rest { reader: Box::new(std::io::empty()), from: position, is_none: true });
         };
         if from == 0 && *entity_tag != strong_entity_tag(&answer) {
             let message = format!("the answer to {} changed while it was read", answer.origin);
             return Err(SourceError::new(SourceErrorKind::Invalid, message));
         }
-        Ok(Rest { reader: Box::new(Body::new(answer, limit.saturating_sub(from))), from })
+        Ok(Rest { reader: Box::new(Body::new(answer, limit.saturating_sub(from))), from, is_none: false })
     }
 }
 

@@ -13,6 +13,7 @@ use crate::support::images::{self, Content, Image};
 use crate::support::oracle;
 use crate::support::registry::{PASSWORD, Registry, USER};
 use crate::support::sandbox::{self, Run, Sandbox};
+use crate::support::tls::Certificate;
 
 /// Writes a spec that takes `images` from the registries at `sources`: pairs of a name and a URL.
 pub(crate) fn write_spec(sandbox: &Sandbox, sources: &[(&str, &str)], images: &[String], platforms: &str) {
@@ -46,6 +47,27 @@ fn roots(sandbox: &Sandbox, layout: &str) -> BTreeMap<String, String> {
         (name.to_owned(), entry["digest"].as_str().unwrap().to_owned())
     };
     index["manifests"].as_array().unwrap().iter().map(root).collect()
+}
+
+#[test]
+fn a_registry_with_tls_a_password_and_an_authority_of_its_own_is_mirrored() {
+    let server = Registry::start_with_tls_and_password(Certificate::new());
+    let image = images::image("linux", "amd64", &[images::layer("behind a password")]);
+    image.push_with_skopeo(&server, "private/app:1");
+    let (sandbox, name) = (Sandbox::new(), "private.example/private/app:1".to_owned());
+    write_spec(&sandbox, &[("private.example", &server.url())], &[name.clone()], "linux/amd64");
+    let ca_file = format!("caFile: \"{}\"", server.ca_file().unwrap().display());
+    sandbox.edit("seedkit.yaml", "plainHttp: true", &ca_file);
+    let auth = format!(r#"{{"username":"{USER}","password":"{PASSWORD}"}}"#);
+    sandbox.write("auth.json", format!(r#"{{"auths":{{"{}":{auth}}}}}"#, server.authority()));
+    for command in ["lock", "mirror"] {
+        let refused = sandbox.seedkit(&[command]);
+        assert!(!refused.stderr.contains(PASSWORD) && refused.code == Some(2), "{refused:?}");
+        let mut command = sandbox.prepare(&[command]);
+        let run = Run::of(command.env("REGISTRY_AUTH_FILE", sandbox.path("auth.json"))).succeeds();
+        assert!(!run.stderr.contains(PASSWORD), "{run:?}");
+    }
+    assert_eq!(roots(&sandbox, "images"), [(name, image.root().digest.to_string())].into());
 }
 
 /// Every kind of image that registries hold, by repository and tag; skopeo can read the first ones by name.

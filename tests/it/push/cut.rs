@@ -67,6 +67,28 @@ fn pass(client: TcpStream, upstream: &str, limit: u64, total: &AtomicU64, cuts: 
 }
 
 #[test]
+fn a_push_that_was_cut_for_good_is_completed_by_the_next_which_sends_only_the_rest() {
+    let (sandbox, registry) = (Sandbox::new(), Registry::start());
+    let layers = [3_300_000, 3_200_000, 3_100_000].map(|size| large_layer(size, size as usize));
+    let image = image("linux", "amd64", &layers);
+    write_kit(&sandbox, &[("quay.io/lab/three:1", &image)]);
+    // All requests of a worker share a connection: the first layer arrives, the second in part.
+    let line = Line::to(registry.authority(), &[5_000_000]);
+    let push = ["push", "kit", &line.authority, "--plain-http", "--jobs", "1", "--json"];
+    sandbox.seedkit(&[&push[..], &["--retries", "0"]].concat()).fails(2);
+    assert_eq!(line.cuts.load(Ordering::SeqCst), 1);
+    let before = line.sent.load(Ordering::SeqCst);
+    let result = sandbox.seedkit(&push).succeeds().json();
+    assert_eq!(number(&result, "uploaded"), 3, "two layers and the configuration: {result}");
+    let size = |blob: &crate::support::images::Content| blob.descriptor.size;
+    let rest = image.blobs[1..].iter().map(size).sum::<u64>();
+    let sent = line.sent.load(Ordering::SeqCst) - before;
+    assert!((rest..rest + 100_000).contains(&sent), "{sent} bytes for {rest}");
+    let again = sandbox.seedkit(&push).succeeds().json();
+    assert_eq!((number(&again, "uploaded"), number(&again, "bytes")), (0, 0), "{again}");
+}
+
+#[test]
 fn an_upload_that_is_cut_three_times_arrives_whole_and_nothing_else_is_sent_again() {
     let (sandbox, registry) = (Sandbox::new(), Registry::start_with_tls_and_password(Certificate::new()));
     let size = 8 * MIB;

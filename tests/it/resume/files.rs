@@ -8,7 +8,8 @@ use seedkit::digest::Digest;
 use crate::mirror::write_spec;
 use crate::support::hostile::{Answer, Hostile, Request};
 use crate::support::images;
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{Run, Sandbox};
+use crate::support::unruly::{Trap, Unruly, Whim};
 
 use super::partials;
 
@@ -99,6 +100,34 @@ fn a_file_is_continued_where_it_is_the_same_and_fetched_anew_where_it_is_not() {
         let stored = fs::read(sandbox.store().join("sha256").join(digest.hex())).unwrap();
         assert!(stored == content, "{what}");
         assert!(partials(&sandbox).is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn a_file_goes_on_after_a_kill_and_after_a_cut_where_the_last_run_left_it() {
+    const KEPT: usize = 300_000;
+    let content = [b"#!/bin/sh\n", images::large_layer(1, 500_000).bytes.as_slice()].concat();
+    let digest = Digest::sha256(&content);
+    for (tag, is_killed) in [(Some("\"v1\""), true), (None, true), (Some("\"v1\""), false), (None, false)] {
+        let trap = Trap::after(KEPT);
+        let spring = Arc::clone(&trap);
+        let files = Unruly::files(&[("k3s", &content)], tag, move |ask| match (ask.number, is_killed) {
+            (0, true) => Some(spring.whim()),
+            (0, false) => Some(Whim::Cut(KEPT)),
+            _ => None,
+        });
+        let sandbox = with_download(&format!("{}/k3s", files.url()), &digest);
+        let child = sandbox.spawn(&["lock", "-q", "--retries", "0"]);
+        trap.set(&child, sandbox.store().join("partial").join(format!("sha256-{}", digest.hex())));
+        let ended = Run::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, if is_killed { None } else { Some(2) }, "{ended:?}");
+        assert_eq!(partials(&sandbox)[&digest.to_string()], KEPT as u64);
+        sandbox.seedkit(&["lock", "-q"]).succeeds();
+        assert_eq!(files.asked("k3s"), ["whole", "bytes=300000-"]);
+        assert_eq!(files.requests()[1].header("if-range"), tag);
+        let stored = fs::read(sandbox.store().join("sha256").join(digest.hex())).unwrap();
+        assert!(stored == content);
+        assert!(partials(&sandbox).is_empty());
     }
 }
 

@@ -110,7 +110,10 @@ fn a_blob_that_breaks_off_goes_on_where_it_did() {
         },
     ];
     for Case { what, whims, asked, sent_twice, waits } in cases {
-        let scene = Scene::new(SIZE, in_turn(&whims));
+        let mut scene = Scene::new(SIZE, in_turn(&whims));
+        if what == "stalled" {
+            scene = scene.impatient();
+        }
         scene.fetch().unwrap();
         scene.assert_stored(what);
         assert_eq!(scene.asked(), asked, "{what}");
@@ -196,6 +199,22 @@ fn a_wrong_length_is_an_error_before_anything_is_read() {
         assert!(error.message.ends_with(&format!("is {length} bytes long instead of 300000")), "{error}");
         assert_eq!(scene.asked().len(), 1);
         scene.assert_waits("", &[]);
+    }
+}
+
+#[test]
+fn a_wrong_length_of_a_part_costs_no_byte_and_no_wait() {
+    for (what, length, asked) in [
+        ("longer", 200_001, &["whole", "bytes=100000-299999"][..]),
+        ("shorter", 150_000, &["whole", "bytes=100000-299999", "bytes=250000-299999"]),
+    ] {
+        let whims = [Some(Whim::Cut(100_000)), Some(Whim::Length(length))];
+        let scene = Scene::new(SIZE, in_turn(&whims));
+        scene.fetch().unwrap();
+        scene.assert_stored(what);
+        assert_eq!(scene.asked(), asked, "{what}");
+        // That a part was shorter is the second failure without much between.
+        scene.assert_waits(what, if what == "longer" { &[] } else { &[2] });
     }
 }
 

@@ -36,6 +36,15 @@ fn a_file_with_an_entity_tag_goes_on_where_it_broke_off() {
 }
 
 #[test]
+fn a_file_that_is_shorter_than_announced_is_asked_about_once() {
+    let (server, patience, read) = fetch(Some("\"one\""), in_turn(&[Some(Whim::Length(SIZE as u64 + 9))]));
+    assert!(read.unwrap() == noise(SIZE).bytes);
+    assert_eq!(server.asked("file"), ["whole", "bytes=200000-200008"]);
+    assert_eq!(server.sent_twice("file"), 0);
+    assert_waits(&patience, "file", &[]);
+}
+
+#[test]
 fn a_file_without_one_is_read_again_and_compared() {
     for tag in [None, Some("W/\"weak\"")] {
         let (server, _, read) = fetch(tag, in_turn(&[Some(Whim::Cut(150_000)), Some(Whim::Cut(70_000))]));

@@ -48,6 +48,35 @@ fn a_token_that_runs_out_in_the_middle_of_a_blob_is_replaced_and_the_blob_goes_o
 }
 
 #[test]
+fn no_token_follows_a_redirect_on_parts_retries_and_new_tokens() {
+    let layer = noise(300_000);
+    let name = layer.descriptor.digest.to_string();
+    let busy = |status| Some(Whim::Says(Answer::new(status, "").header("Retry-After", "1")));
+    let whims = [busy(503), Some(Whim::Cut(100_000)), busy(429), Some(Whim::Cut(50_000))];
+    let elsewhere = Arc::new(Unruly::files(&[(&name, &layer.bytes)], None, super::in_turn(&whims)));
+    // Another host, and not only another port.
+    let host = elsewhere.authority().replace("127.0.0.1", "localhost");
+    let location = format!("http://{host}/cdn/{name}?signature=hidden");
+    let scene = with_tokens(
+        |ask, token| token == if ask.number < 4 { "token-1" } else { "token-2" },
+        move |ask| {
+            let is_layer = ask.request.target.contains("/blobs/");
+            is_layer.then(|| Whim::Says(Answer::redirect(&location)))
+        },
+    );
+    scene.fetch().unwrap();
+    scene.assert_stored("redirected");
+    let rest = "bytes=100000-299999";
+    assert_eq!(elsewhere.asked(&name), ["whole", "whole", rest, rest, "bytes=150000-299999"]);
+    assert_eq!(elsewhere.sent_twice(&name), 0);
+    assert_eq!(scene.server.asked("token").len(), 2);
+    for request in elsewhere.requests() {
+        assert_eq!(request.header("authorization"), None, "{request:?}");
+        assert!(request.headers.values().all(|value| !value.contains("token-")), "{request:?}");
+    }
+}
+
+#[test]
 fn a_token_server_that_cannot_at_the_moment_is_asked_again() {
     let scene = with_tokens(
         |_, _| true,

@@ -6,7 +6,9 @@
 
 Both programs take the same images from the same docker-registry of Debian, one after the other in each round; the
 blobs of both layouts are hashed before a time counts. `latency` and `capped` go through benches/registry_proxy.py.
-Needs docker-registry, skopeo and curl; a CRANE of your own is measured too if the variable CRANE names one.
+Needs docker-registry, skopeo and curl. crane is measured too: the one that the variable CRANE names, else the one on
+PATH, else that of Debian's unstable, which is downloaded by apt and unpacked into target/crane (no release has it, but it
+runs from Debian 12 on); `CRANE=` goes without.
 
 Two yardsticks are measured in each round: hashing the same bytes once, by Python's OpenSSL on one core, and writing them
 once, by cat. The second is there because a virtual machine may pay its host for each page it has not used for a while:
@@ -33,8 +35,44 @@ import urllib.request
 import compare
 
 HERE = pathlib.Path(__file__).resolve().parent
-CRANE = os.environ.get("CRANE")
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+def crane():
+    """Returns a crane, or None with a word about why there is none."""
+    if "CRANE" in os.environ:
+        return os.environ["CRANE"] or None
+    if on_path := shutil.which("crane"):
+        return on_path
+    folder = HERE.parent / "target/crane"
+    program = folder / "usr/bin/crane"
+    try:
+        if not program.exists():
+            unpack_from_unstable("crane", folder)
+        subprocess.run([program, "version"], check=True, capture_output=True)
+    except (subprocess.CalledProcessError, StopIteration, OSError) as error:
+        print(f"without crane: {error}", file=sys.stderr)
+        return None
+    return str(program)
+
+
+def unpack_from_unstable(package, folder):
+    """Unpacks a package of Debian's unstable without installing it; the machine's own sources stay as they are."""
+    run = lambda *command, **more: subprocess.run(command, check=True, capture_output=True, text=True, **more).stdout
+    targets = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages")
+    # The security updates are elsewhere.
+    place = next(line.split()[0] for line in targets.splitlines() if line.endswith("-updates"))
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        (scratch / "lists/partial").mkdir(parents=True)
+        keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+        (scratch / "sources.list").write_text(f"deb [signed-by={keys}] {place} sid main\n")
+        options = {"Etc::SourceList": scratch / "sources.list", "Etc::SourceParts": "-", "State::Lists": scratch / "lists"}
+        apt = ["apt-get", "-qq", *(f"-oDir::{name}={value}" for name, value in options.items())]
+        run(*apt, "update")
+        run(*apt, "download", package, cwd=scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        run("dpkg-deb", "-x", next(scratch.glob("*.deb")), folder)
 
 
 def image(layout, layers, platform):
@@ -120,7 +158,7 @@ def proxy(server, delay, rate=0):
 
 class Bench:
     def __init__(self, folder, server, rounds):
-        self.folder, self.server, self.rounds = folder, server, rounds
+        self.folder, self.server, self.rounds, self.crane = folder, server, rounds, crane()
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
         self.results = {}
         self.limits = {}
@@ -172,8 +210,8 @@ class Bench:
                 f"skopeo copy -q --all --src-tls-verify=false docker://{server}/{name} oci:{peer}:{name}" for name in some
             )
             runs = [("seedkit", ours, 1), (f"skopeo{note}", ["sh", "-ec", copies], share)]
-            if CRANE:
-                pulls = "; ".join(f"{CRANE} pull --insecure --format=oci {server}/{name} {crane}" for name in some)
+            if self.crane:
+                pulls = "; ".join(f"{self.crane} pull --insecure --format=oci {server}/{name} {crane}" for name in some)
                 runs.append((f"crane{note}", ["sh", "-ec", pulls], share))
             for again in ("first run", "again")[: 2 if warm else 1]:
                 for program, command, times in runs:

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::num::NonZero;
 use std::path::Path;
 
+use super::places::{self, Places};
 use super::{PackagesError, loose};
 use crate::artifact::Artifact;
 use crate::deb::archive::{self, LARGEST_UNPACKED};
@@ -13,15 +14,13 @@ use crate::digest::HashingWriter;
 use crate::epoch::Epoch;
 use crate::fs::{named_temporary, open_regular};
 use crate::lockfile::{LockedPackage, LockedPackages, PackageOrigin};
-use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::failures::Failures;
 use crate::ops::sources::Sources;
 use crate::ops::{Equipment, parallel};
 use crate::opsbundle::{Bundle, BundleInput, BundledPackage, Signer};
 use crate::progress::Event;
-use crate::registry::KeptPart;
 use crate::spec::Spec;
-use crate::store::{CompleteError, Completed, Descriptor, Kept, Opened, Staged, StoreError, Wanted};
+use crate::store::{CompleteError, Completed, Descriptor, Staged, StoreError};
 use crate::template::Templates;
 use crate::tree::Content;
 
@@ -89,25 +88,8 @@ fn download(
 ) -> Result<(), PackagesError> {
     let descriptor = descriptor_of(package);
     let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
-    let mut places = Places { urls: urls.collect(), next: 0, refusal: None };
-    let completed = loop {
-        let open = |kept: &Kept| {
-            let kept = KeptPart { length: kept.length, total: Some(package.size), entity_tag: None };
-            places.open(|url| sources.rest_of_repository_file(url, path, &kept))
-        };
-        let completed = equipment.store.complete_staged(&Wanted::described(&descriptor), open, advance);
-        match &completed {
-            // What came is wrong, or stopped coming: the next mirror may do better.
-            Err(CompleteError::Store(error @ (StoreError::Mismatch(_) | StoreError::Read { .. }))) => {
-                let Some(url) = places.pass_over() else { break completed };
-                let why = in_full(error);
-                equipment.reporter.report(Event::Warning { text: format!("`{url}` is passed over: {why}") });
-                let bytes = package.size;
-                equipment.reporter.report(Event::Planned { bytes, items: 0 });
-            }
-            Ok(_) | Err(_) => break completed,
-        }
-    };
+    let places = Places::new(urls, equipment.reporter);
+    let completed = places::complete(&descriptor, path, places, (sources, equipment), advance);
     match completed {
         Ok(Completed::Present) => Ok(()),
         Ok(Completed::Staged { staged, .. }) => keep(package, staged, equipment),
@@ -117,46 +99,6 @@ fn download(
         }
         Err(CompleteError::Store(source)) => Err(PackagesError::Store { name: package.name.clone(), source }),
     }
-}
-
-/// The mirrors of a package, in their order.
-struct Places {
-    urls: Vec<String>,
-    /// The one that is asked, or gives what comes.
-    next: usize,
-    /// Why the last one that was asked gave nothing.
-    refusal: Option<SourceError>,
-}
-
-impl Places {
-    /// Opens the file at the first mirror that gives it, from the current one on.
-    fn open(
-        &mut self,
-        open: impl Fn(&str) -> Result<(u64, Box<dyn Read + Send>), SourceError>,
-    ) -> Result<Opened<Box<dyn Read + Send>>, SourceError> {
-        while let Some(url) = self.urls.get(self.next) {
-            match open(url) {
-                Ok((from, reader)) => return Ok(Opened { from, entity_tag: None, reader }),
-                Err(error) => self.refusal = Some(error),
-            }
-            self.next += 1;
-        }
-        let none = || SourceError::new(SourceErrorKind::Invalid, "the spec names no mirror");
-        Err(self.refusal.take().unwrap_or_else(none))
-    }
-
-    /// Goes on to the next mirror, if there is one; returns the one that is not asked any more.
-    fn pass_over(&mut self) -> Option<&String> {
-        let is_last = self.next + 1 >= self.urls.len();
-        self.next += 1;
-        self.urls.get(self.next - 1).filter(|_| !is_last)
-    }
-}
-
-/// Returns an error with its causes, on one line.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let cause = error.source().map(|cause| format!(": {}", in_full(cause))).unwrap_or_default();
-    format!("{error}{cause}")
 }
 
 /// Reads a loose file into the store, if it is still what was locked.

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::PackagesError;
+use super::places::{self, Places};
 use crate::deb::certificates;
 use crate::deb::release::{IndexFile, MissingIndex, Release};
 use crate::deb::signature::{self, Keyring};
@@ -14,9 +15,8 @@ use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::Equipment;
 use crate::ops::sources::Sources;
 use crate::progress::Event;
-use crate::registry::KeptPart;
 use crate::spec::PackageSource;
-use crate::store::{CompleteError, Descriptor, Kept, Opened, StoreError};
+use crate::store::{CompleteError, Completed, Descriptor, StoreError};
 
 /// The most bytes an `InRelease` may have.
 const RELEASE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -40,7 +40,8 @@ pub(super) struct Mirrors<'a> {
 
 /// A suite's release, verified.
 struct Signed {
-    url: String,
+    /// The mirrors that have the suite; the first gave the release.
+    urls: Vec<String>,
     release: Release,
     digest: Digest,
     signers: Vec<String>,
@@ -70,15 +71,25 @@ impl Mirrors<'_> {
         suite: &str,
         keyring: &Keyring,
     ) -> Result<Signed, PackagesError> {
-        let urls = source.urls.iter().map(|url| url.text(self.folder));
-        let (url, bytes) = self.first_of(urls, suite, "InRelease", RELEASE_LIMIT)?;
+        let mut urls: Vec<String> = source.urls.iter().map(|url| url.text(self.folder)).collect();
+        let mut places = Places::new(urls.clone(), self.equipment.reporter);
+        let path = format!("dists/{suite}/InRelease");
+        let (url, bytes) = places
+            .ask(&format!("`{path}`"), |url| self.fetch(url, &path, RELEASE_LIMIT))
+            .map_err(|source| PackagesError::Fetch {
+                suite: suite.to_owned(),
+                what: "InRelease".to_owned(),
+                source,
+            })?;
+        // What it lists comes from the same mirror, and from the others if that is in trouble.
+        urls.sort_by_key(|other| *other != url);
         let verified = signature::verify(&bytes, keyring, self.now)
             .map_err(|source| PackagesError::Signature { suite: suite.to_owned(), source })?;
         let release = Release::parse(&verified.text)
             .map_err(|source| PackagesError::Release { suite: suite.to_owned(), source })?;
         self.check(suite, &release)?;
         let signers = verified.signers.iter().map(|signer| signer.as_str().to_owned()).collect();
-        Ok(Signed { url, release, digest: Digest::sha256(&bytes), signers })
+        Ok(Signed { urls, release, digest: Digest::sha256(&bytes), signers })
     }
 
     /// A mirror may serve an old release that is properly signed, or another suite's.
@@ -144,7 +155,7 @@ impl Mirrors<'_> {
             suite: suite.to_owned(),
             component: component.to_owned(),
             architecture: architecture.to_owned(),
-            url: signed.url.clone(),
+            url: signed.urls[0].clone(),
             date: signed.release.date,
             release: signed.digest.clone(),
             signers: signed.signers.clone(),
@@ -169,18 +180,15 @@ impl Mirrors<'_> {
             return Ok(bytes);
         }
         let path = format!("dists/{suite}/{}", file.location());
-        let open = |kept: &Kept| {
-            let length = kept.length;
-            let kept = KeptPart { length, total: Some(descriptor.size), entity_tag: None };
-            let (from, reader) = self.sources.rest_of_repository_file(&signed.url, &path, &kept)?;
-            let reader = reader.take(descriptor.size.saturating_sub(from));
-            Ok(Opened { from, entity_tag: None, reader })
-        };
-        match self.equipment.store.complete(&descriptor, open, |_| {}) {
-            Ok(_) => {}
+        let places = Places::new(signed.urls.iter().cloned(), self.equipment.reporter);
+        match places::complete(&descriptor, &path, places, (self.sources, self.equipment), |_| {}) {
+            Ok(Completed::Present) => {}
+            Ok(Completed::Staged { staged, .. }) => {
+                self.equipment.store.keep(staged).map_err(store_error)?;
+            }
             Err(CompleteError::Open(source)) => return Err(fetch_error(suite, file, source)),
             Err(CompleteError::Store(StoreError::Read { source, .. })) => {
-                let message = format!("cannot read {}/{path} to its end", signed.url);
+                let message = format!("cannot read `{path}` to its end");
                 let source = SourceError::new(SourceErrorKind::Connection, message).caused_by(source);
                 return Err(fetch_error(suite, file, source));
             }
@@ -192,24 +200,6 @@ impl Mirrors<'_> {
         }
         let stored = self.equipment.store.read(&descriptor).map_err(store_error)?;
         Ok(stored.expect("what was completed is there"))
-    }
-
-    /// Fetches a file of a suite from the first URL that gives it.
-    fn first_of(
-        &self,
-        urls: impl IntoIterator<Item = String>,
-        suite: &str,
-        what: &str,
-        limit: u64,
-    ) -> Result<(String, Vec<u8>), PackagesError> {
-        let mut last = SourceError::new(SourceErrorKind::Invalid, "the source has no URL");
-        for url in urls {
-            match self.fetch(&url, &format!("dists/{suite}/{what}"), limit) {
-                Ok(bytes) => return Ok((url, bytes)),
-                Err(error) => last = error,
-            }
-        }
-        Err(PackagesError::Fetch { suite: suite.to_owned(), what: what.to_owned(), source: last })
     }
 
     fn fetch(&self, url: &str, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {

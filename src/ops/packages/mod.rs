@@ -6,6 +6,7 @@
 mod bundle;
 mod indices;
 mod loose;
+mod places;
 mod resolve;
 mod signing;
 
@@ -85,7 +86,7 @@ pub enum PackagesError {
         #[source]
         source: CannotSign,
     },
-    /// A suite cannot be fetched from any of its URLs; the reason is that of the last one.
+    /// A suite cannot be fetched from any of its URLs.
     #[error("cannot fetch `{what}` of suite `{suite}`")]
     Fetch {
         /// The suite.
@@ -249,7 +250,7 @@ pub enum PackagesError {
         name: String,
         /// Its version.
         version: String,
-        /// Why the last mirror did not give it.
+        /// Why no mirror gives it.
         #[source]
         source: SourceError,
     },

@@ -7,7 +7,6 @@
 //! and when all fail, the error has all their reasons.
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
 use std::fmt;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -138,7 +137,8 @@ impl Failover {
                 }
             }
         }
-        Err(together(reference, failures, self.places.len()))
+        let failures = failures.into_iter().map(|(place, error)| (place.name.clone(), error)).collect();
+        Err(none_of(&format!("`{reference}`"), failures, self.places.len()))
     }
 
     /// Asks for something that must be there.
@@ -183,8 +183,8 @@ impl Place {
 }
 
 /// Returns an error with its causes, on one line.
-fn in_full(error: &SourceError) -> String {
-    let mut text = error.message.clone();
+pub fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         text = format!("{text}: {error}");
@@ -193,17 +193,20 @@ fn in_full(error: &SourceError) -> String {
     text
 }
 
-/// Makes one error of those of all places. It is of the kind that somebody can do most about: of one place that failed
-/// rather than of one that lacks something.
-fn together(reference: &Reference, failures: Vec<(&Place, SourceError)>, places: usize) -> SourceError {
+/// Makes one error of those of all places, at least one; that of a single place stays as it is.
+///
+/// It is of the kind that somebody can do most about: of one place that failed rather than of one that lacks something.
+pub fn none_of(what: &str, mut failures: Vec<(String, SourceError)>, places: usize) -> SourceError {
+    if places == 1 {
+        return failures.remove(0).1;
+    }
     let reasons: Vec<String> =
-        failures.iter().map(|(place, error)| format!("`{}`: {}", place.name, in_full(error))).collect();
+        failures.iter().map(|(place, error)| format!("`{place}`: {}", in_full(error))).collect();
     let lacks =
         |error: &SourceError| matches!(error.kind, SourceErrorKind::NotFound | SourceErrorKind::NotInLayout);
     let decisive = failures.iter().position(|(_, error)| !lacks(error)).unwrap_or(failures.len() - 1);
-    let mut failures = failures;
     let (_, SourceError { kind, cause, .. }) = failures.swap_remove(decisive);
-    let message = format!("none of {places} places gives `{reference}`: {}", reasons.join("; "));
+    let message = format!("none of {places} places gives {what}: {}", reasons.join("; "));
     SourceError { kind, message, cause }
 }
 

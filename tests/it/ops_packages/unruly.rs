@@ -7,6 +7,7 @@ use seedkit::digest::Digest;
 
 use super::repository::{Repository, USUAL};
 use crate::opsbundle::debs::Debs;
+use crate::support::hostile::Answer;
 use crate::support::sandbox::{self, Run, SPEC};
 use crate::support::unruly::{Ask, Trap, Unruly, Whim, noise};
 
@@ -133,4 +134,50 @@ fn a_package_that_is_wrong_or_breaks_off_at_one_mirror_comes_from_the_next() {
         assert!(stored == *content, "{why}");
         assert_eq!(good.asked("Packages"), [""; 0], "the first mirror has the index");
     }
+}
+
+#[test]
+fn an_index_that_is_wrong_at_one_mirror_and_a_release_that_is_not_there_come_from_the_next() {
+    let repository = large();
+    let files = contents(&repository);
+    let unavailable = || Whim::Says(Answer::new(503, ""));
+    let down = serve(&files, move |_| Some(unavailable()));
+    let bad = serve(&files, |ask| (ask.name == "Packages").then_some(Whim::Wrong));
+    let good = serve(&files, |_| None);
+    let sandbox = repository.lab("tool");
+    let urls = format!("{}/debian\", \"{}/debian\", \"{}", down.url(), bad.url(), good.url());
+    sandbox.edit(SPEC, &repository.server.url(), &urls);
+    let locked = sandbox.seedkit(&[&LOCK[..], &["--retries", "0"]].concat()).succeeds();
+    for (server, why) in [(&down, "answers 503"), (&bad, "has the wrong content")] {
+        let begin = format!("`{}/debian` is passed over: ", server.url());
+        let said = locked.stderr.lines().find(|line| line.contains(&begin));
+        assert!(said.is_some_and(|line| line.contains(why)), "{locked:?}");
+    }
+    assert_eq!((bad.asked("Packages").len(), good.asked("Packages").len()), (1, 1));
+    assert_eq!(good.asked("InRelease"), [""; 0]);
+}
+
+#[test]
+fn with_keep_going_the_other_packages_are_fetched_and_what_is_missing_is_listed() {
+    let repository = Repository::start();
+    let sandbox = repository.lab("tool");
+    sandbox.seedkit(&LOCK).succeeds();
+    let path = "pool/library-1.deb";
+    let library = repository.file(path);
+    repository.remove(path);
+    let run = sandbox.seedkit(&[&PACK[..], &["--keep-going", "--json"]].concat());
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let failures = run.json()["failures"].clone();
+    assert_eq!((&failures[0]["kind"], &failures[0]["name"]), (&"package".into(), &"library".into()));
+    assert!(failures[0]["reasons"].to_string().contains("answers 404"), "{failures}");
+    assert_eq!(failures.as_array().unwrap().len(), 1);
+    let stored = |bytes: &[u8]| sandbox.store().join("sha256").join(Digest::sha256(bytes).hex()).exists();
+    assert!(stored(&repository.file("pool/tool-0.deb")) && !stored(&library));
+    assert_eq!(sandbox::files(&sandbox.path("out")), [""; 0].map(std::path::PathBuf::from));
+    let before = repository.server.requests().len();
+    repository.set(path, library);
+    sandbox.seedkit(&PACK).succeeds();
+    let asked =
+        repository.server.requests()[before..].iter().map(|request| request.line()).collect::<Vec<_>>();
+    assert_eq!(asked, ["GET /debian/pool/library-1.deb"]);
 }

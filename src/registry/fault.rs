@@ -143,7 +143,10 @@ fn recognise(error: &(dyn Error + 'static)) -> Option<Fault> {
     if let Some(reason) = text.strip_prefix("tunnel error: ") {
         return Some(Fault::Proxy(quoted(reason, 200)));
     }
-    let is_cut = text.contains("message completed") || text.contains("message length reached");
+    // The last is what is said of a connection that ends while something is sent, whatever the server said before.
+    let is_cut = ["message completed", "message length reached", "receiver is gone"]
+        .iter()
+        .any(|words| text.contains(words));
     match text.as_str() {
         "dns error" | "error resolving DNS" => Some(unresolved(error)),
         _ if is_cut || text.contains("unexpected EOF") => Some(Fault::Closed),

@@ -2,6 +2,10 @@
 //!
 //! A blob is asked for, then mounted from another repository if it is in one, then uploaded: in one request, or in
 //! chunks if it is large. A chunk that breaks off goes on where the registry says it ended.
+//!
+//! # Why
+//! Chunks get smaller with each failure. On a bad line less is sent again; and a proxy that takes no large requests (413)
+//! often says so only by closing the connection, while most of the chunk is still to be sent.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -22,6 +26,8 @@ use crate::oci::{MANIFEST_LIMIT, SourceError, SourceErrorKind, media_type};
 use crate::store::Descriptor;
 
 const BINARY: &str = "application/octet-stream";
+/// No chunk is made smaller than this.
+const SMALLEST_CHUNK: u64 = 128 * 1024;
 
 /// How a blob came into a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,12 +148,12 @@ impl Registry {
         upload: BlobUpload<'_>,
         sent: &dyn Fn(u64),
     ) -> Result<(), SourceError> {
-        let BlobUpload { blob, file, mount_from: _, chunk } = upload;
+        let BlobUpload { blob, file, mount_from: _, mut chunk } = upload;
         let file = Arc::new(file);
-        let is_chunked = blob.size > chunk;
         let mut attempts = self.transport.patience().attempts();
         let (mut reported, mut is_broken) = (0, false);
         loop {
+            let is_chunked = blob.size > chunk;
             let step = if is_broken {
                 self.resume(repository, &session, blob, is_chunked).map(Some)
             } else if is_chunked && session.offset < blob.size {
@@ -170,6 +176,7 @@ impl Registry {
                     let Some(wait) = wait else { return Err(error) };
                     attempts.wait(wait);
                     is_broken = true;
+                    chunk = (chunk / 4).max(SMALLEST_CHUNK).min(chunk);
                 }
             }
             if session.offset > reported {
@@ -197,7 +204,7 @@ impl Registry {
         let request = Request { upload: Some(upload), ..Request::new(Method::PATCH, url.clone()) };
         let answer = self.send_part(repository, request)?;
         if ![StatusCode::ACCEPTED, StatusCode::NO_CONTENT, StatusCode::CREATED].contains(&answer.status()) {
-            return Err(self.refused(repository, answer));
+            return Err(self.not_taken(repository, answer));
         }
         let arrived = arrived(&answer).unwrap_or(offset + length);
         if arrived <= *offset || arrived > offset + length {
@@ -226,8 +233,16 @@ impl Registry {
         let answer = self.send_part(repository, request)?;
         match answer.status() {
             StatusCode::CREATED | StatusCode::NO_CONTENT | StatusCode::ACCEPTED => Ok(()),
-            _ => Err(self.refused(repository, answer)),
+            _ => Err(self.not_taken(repository, answer)),
         }
+    }
+
+    /// Returns the error that an answer to a part of an upload is: too much at once may be taken in smaller parts.
+    fn not_taken(&self, repository: &str, answer: Answer) -> SourceError {
+        let is_too_much = answer.status() == StatusCode::PAYLOAD_TOO_LARGE;
+        let error = self.refused(repository, answer);
+        let kind = if is_too_much { SourceErrorKind::Connection } else { error.kind };
+        SourceError { kind, ..error }
     }
 
     /// Asks where an upload that broke off goes on; one that the registry no longer knows is begun anew.

@@ -23,8 +23,9 @@ use crate::oci::{SourceError, SourceErrorKind};
 use crate::secrets::SecretText;
 
 const MOST_REDIRECTS: usize = 10;
-/// The bytes a second that an upload must go on with at least.
-const SLOWEST_UPLOAD: u64 = 64 * 1024;
+/// The bytes a second that an upload must go on with at least, all in all: a line of 256 kbit/s that eight share. That
+/// nothing is taken at all is noticed sooner, by the kernel.
+const SLOWEST_UPLOAD: u64 = 4 * 1024;
 /// What is read of an answer that nobody wants, so that its connection can be used again.
 const WORTH_DRAINING: u64 = 64 * 1024;
 
@@ -211,6 +212,8 @@ impl Transport {
             .connect_timeout(*connect_timeout)
             // For the blocking client this is the time until the head, and between two pieces of the body.
             .timeout(*read_timeout)
+            // What is sent and neither acknowledged nor taken for so long ends the connection.
+            .tcp_user_timeout(*read_timeout)
             .pool_idle_timeout(Duration::from_secs(60))
             .no_proxy();
         let builder = proxied(builder, proxies)?;

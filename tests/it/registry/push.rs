@@ -1,18 +1,25 @@
 //! Uploads to registries that break off, look elsewhere, or change what they get.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use seedkit::digest::Digest;
 use seedkit::oci::{SourceError, SourceErrorKind};
-use seedkit::registry::{Arrival, BlobUpload, Client, ClientOptions, Endpoint, PlainHttp, Registry};
+use seedkit::registry::{
+    Arrival, BlobUpload, Client, ClientOptions, Endpoint, Fault, PlainHttp, Registry, RetryPolicy,
+};
 use seedkit::store::Descriptor;
 
-use crate::support::hostile::{Answer, Hostile, Request};
+use super::fault;
+use crate::support::hostile::{Answer, Hostile, Request, read_request};
 use crate::support::patience;
+use crate::support::unruly::noise;
 
 const CHUNK: u64 = 1000;
 
@@ -180,6 +187,115 @@ fn an_upload_that_never_gets_on_is_given_up_with_the_last_answer() {
     let error = push(&registry_to_push(options(), &server.url()), &descriptor, &bytes, None).0.unwrap_err();
     assert!(error.message.ends_with("answers 400 Bad Request: DIGEST_INVALID: no"), "{error}");
     assert_eq!(methods(&server), "POST PUT", "what is wrong is not tried again");
+}
+
+/// A registry behind a proxy that closes the connection on requests of more than so many bytes, whether it says so before
+/// (413) or not. Returns its URL and what arrived of the one upload.
+fn behind_a_narrow_proxy(most: u64, says_so: bool) -> (String, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let arrived = Arc::new(Mutex::new(Vec::new()));
+    let upload = Arc::clone(&arrived);
+    // It ends with the test's process: nothing of it needs to be put away.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let upload = Arc::clone(&upload);
+            std::thread::spawn(move || serve_narrowly(stream.unwrap(), most, says_so, &upload));
+        }
+    });
+    (url, arrived)
+}
+
+fn serve_narrowly(stream: TcpStream, most: u64, says_so: bool, upload: &Mutex<Vec<u8>>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let (mut method, mut length, mut line) = (String::new(), 0, String::new());
+        while reader.read_line(&mut line).ok().filter(|read| *read > 2).is_some() {
+            let length_of =
+                |line: &str| line.to_lowercase().strip_prefix("content-length: ")?.trim().parse().ok();
+            length = length_of(&line).unwrap_or(length);
+            if method.is_empty() {
+                method = line.split(' ').next().unwrap().to_owned();
+            }
+            line.clear();
+        }
+        if method.is_empty() || length > most {
+            if says_so && !method.is_empty() {
+                let refusal = "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+                reader.get_mut().write_all(refusal.as_bytes()).ok()?;
+            }
+            return None;
+        }
+        let mut body = vec![0; usize::try_from(length).unwrap()];
+        reader.read_exact(&mut body).ok()?;
+        let mut upload = upload.lock().unwrap();
+        if method == "POST" {
+            upload.clear();
+        }
+        upload.extend(&body);
+        let status = match method.as_str() {
+            "PUT" => "201 Created",
+            "GET" => "204 No Content",
+            _ => "202 Accepted",
+        };
+        let range = format!("0-{}", upload.len().saturating_sub(1));
+        let head =
+            format!("HTTP/1.1 {status}\r\nLocation: /upload\r\nRange: {range}\r\nContent-Length: 0\r\n\r\n");
+        drop(upload);
+        reader.get_mut().write_all(head.as_bytes()).ok()?;
+    }
+}
+
+#[test]
+fn a_blob_gets_past_a_proxy_that_takes_no_large_requests_in_smaller_chunks() {
+    let bytes = noise(20 << 20).bytes;
+    let blob =
+        Descriptor { media_type: String::new(), digest: Digest::sha256(&bytes), size: bytes.len() as u64 };
+    for (most, says_so, is_taken) in
+        [(1 << 20, true, true), (1 << 20, false, true), (1000, true, false), (1000, false, false)]
+    {
+        let (url, arrived) = behind_a_narrow_proxy(most, says_so);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let upload = BlobUpload { blob: &blob, file, mount_from: None, chunk: 32 << 20 };
+        let pushed = registry_to_push(options(), &url).push_blob("some/app", upload, &|_| {});
+        match is_taken {
+            true => assert_eq!(pushed.unwrap(), Arrival::Uploaded),
+            false => drop(pushed.unwrap_err()),
+        }
+        assert_eq!(*arrived.lock().unwrap() == bytes, is_taken, "{most} {says_so}");
+    }
+}
+
+#[test]
+fn a_registry_that_takes_nothing_of_an_upload_is_given_up_long_before_the_slowest_would_be_done() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (ended, end) = channel::<()>();
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream);
+        let begun = read_request(&mut reader, 0).unwrap();
+        assert_eq!(begun.method, "POST");
+        let answer = "HTTP/1.1 202 Accepted\r\nLocation: /upload\r\nContent-Length: 0\r\n\r\n";
+        reader.get_mut().write_all(answer.as_bytes()).unwrap();
+        // The connection stays open, and nobody reads from it.
+        let _ended = end.recv();
+    });
+    let size = 64 << 20;
+    let blob = Descriptor { media_type: String::new(), digest: Digest::sha256(b"x"), size };
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(size).unwrap();
+    let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+    let registry = registry_to_push(ClientOptions { retry, ..options() }, &url);
+    let upload = BlobUpload { blob: &blob, file, mount_from: None, chunk: size };
+    let begin = Instant::now();
+    let error = registry.push_blob("some/app", upload, &|_| {}).unwrap_err();
+    // By the rate of the slowest upload it would be 16384 s.
+    assert!(begin.elapsed() < Duration::from_secs(120), "{error}");
+    assert!(matches!(fault(&error), Some(Fault::TimedOut | Fault::Closed)), "{error:?}");
+    drop(ended);
+    server.join().unwrap();
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_registry_with_tls_a_password_and_an_authority_of_its_own_is_mirrored() {
     let image = images::image("linux", "amd64", &[images::layer("behind a password")]);
     image.push_with_skopeo(&server, "private/app:1");
     let (sandbox, name) = (Sandbox::new(), "private.example/private/app:1".to_owned());
-    write_spec(&sandbox, &[("private.example", &server.url())], &[name.clone()], "linux/amd64");
+    write_spec(&sandbox, &[("private.example", &server.url())], std::slice::from_ref(&name), "linux/amd64");
     let ca_file = format!("caFile: \"{}\"", server.ca_file().unwrap().display());
     sandbox.edit("seedkit.yaml", "plainHttp: true", &ca_file);
     let auth = format!(r#"{{"username":"{USER}","password":"{PASSWORD}"}}"#);

@@ -252,7 +252,7 @@ fn wrong_bytes_in_the_middle_of_which_a_place_broke_off_do_not_spoil_those_of_th
 #[test]
 fn a_large_blob_that_several_workers_fetch_comes_from_the_next_place_too() {
     let large = noise(66 << 20);
-    let app = image("linux", "amd64", &[large.clone()]);
+    let app = image("linux", "amd64", std::slice::from_ref(&large));
     let is_blob = |ask: &Ask<'_>| ask.request.target.contains("/blobs/");
     let bad = Unruly::registry(&app, move |ask| is_blob(ask).then_some(Whim::Wrong));
     let good = Unruly::registry(&app, |_| None);

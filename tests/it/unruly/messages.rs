@@ -14,7 +14,7 @@ fn said(url: &str, environment: &[(&str, &str)]) -> String {
     let sandbox = Sandbox::new();
     let images = ["registry.example/some/app:1".to_owned()];
     write_spec(&sandbox, &[("registry.example", url)], &images, "linux/amd64");
-    let mut command = sandbox.prepare(&["lock", "--retries", "1", "--retry-for", "1"]);
+    let mut command = sandbox.prepare(&["lock", "--retries", "1", "--retry-for", "60"]);
     let run = Run::of(command.envs(environment.iter().copied()));
     assert!(!run.stderr.contains("hidden"), "{run:?}");
     run.fails(2).replace(url.split("://").nth(1).unwrap(), "$HOST")

@@ -74,9 +74,9 @@ fn scene(
 
 /// Returns why requests were sent again.
 fn reasons(heard: &Heard) -> Vec<String> {
-    let reason = |event| match event {
-        Event::Retrying { reason, .. } => reason,
-        other => panic!("{other:?}"),
+    let reason = |event| {
+        let Event::Retrying { reason, .. } = event else { panic!("{event:?}") };
+        reason
     };
     heard.events().into_iter().map(reason).collect()
 }

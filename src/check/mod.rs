@@ -28,7 +28,7 @@ mod verdict;
 pub use kit::{Bill, Kit, OpenError};
 pub use plan::Plan;
 pub use report::{Finding, NotApplicable, Report, Summary, Unknown};
-pub use rows::{Origin, Row, Scope, Severity, row, rows};
+pub use rows::{Origin, Part, Row, Scope, Severity, row, rows};
 pub use sarif::sarif;
 
 use report::Subject;
@@ -72,15 +72,29 @@ fn check_of(id: &str) -> Option<&'static Check> {
     CHECKS.iter().flat_map(|group| group.iter()).find(|check| check.id == id)
 }
 
-/// Checks a finished kit against every row.
+/// The rows that look at a disc itself; all others look at the node that it makes.
+const OF_DISCS: [&str; 4] = ["SK0002", "SK0101", "SK0102", "SK0112"];
+
+/// Checks a finished kit against every row, and a part of one against those that it alone can tell.
 pub fn kit(kit: &Kit) -> Report {
+    let subject = match kit.alone {
+        None => Subject::Kit,
+        Some(Part::Disc) => Subject::Disc,
+        Some(Part::Images) => Subject::Images,
+    };
     let verdict = |row: &Row| {
         let work = check_of(&row.id)?.kit?;
+        if kit.alone.is_some_and(|part| !row.alone.contains(&part)) {
+            return None;
+        }
         let mut verdict = Verdict::default();
-        work(kit, &mut verdict);
+        match kit.alone == Some(Part::Disc) && kit.nodes.is_empty() && !OF_DISCS.contains(&&*row.id) {
+            true => verdict.not_applicable("cloud-init would find no seed on the disc"),
+            false => work(kit, &mut verdict),
+        }
         Some(verdict)
     };
-    report::assemble(Subject::Kit, verdict, &kit.bill.allow)
+    report::assemble(subject, verdict, &kit.bill.allow)
 }
 
 /// Checks what a spec and its lock alone can tell.

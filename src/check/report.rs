@@ -29,6 +29,8 @@ const UNKNOWABLE: [&str; 5] = [
 pub(super) enum Subject {
     Spec,
     Kit,
+    Disc,
+    Images,
 }
 
 /// One place where a row does not hold.
@@ -178,6 +180,10 @@ pub(super) fn assemble(
             let reason = match subject {
                 Subject::Spec if !row.scope.has_spec() => "only a finished kit can tell: `seedkit check KIT`",
                 Subject::Kit if !row.scope.has_kit() => "only the spec can tell: `seedkit check`",
+                Subject::Disc | Subject::Images if row.scope.has_kit() => {
+                    "only a whole kit can tell: `seedkit check KIT`"
+                }
+                Subject::Disc | Subject::Images => "only the spec can tell: `seedkit check`",
                 Subject::Spec | Subject::Kit => "there is no function for it yet",
             };
             not_checked.push(Unknown { id: id(), reason: reason.to_owned() });
@@ -205,7 +211,10 @@ pub(super) fn assemble(
         notes: open(Severity::Note),
         allowed: findings.iter().filter(|found| found.allowed.is_some()).count(),
     };
-    let not_knowable = UNKNOWABLE.to_vec();
+    let not_knowable = match subject {
+        Subject::Spec | Subject::Kit | Subject::Disc => UNKNOWABLE.to_vec(),
+        Subject::Images => Vec::new(),
+    };
     Report { subject, summary, findings, passed, not_applicable, not_checked, not_knowable }
 }
 
@@ -227,7 +236,7 @@ fn finding(row: &Row, fault: Fault) -> Finding {
 fn accept(findings: &mut [Finding], allow: &[Allowance], subject: Subject) -> Vec<Fault> {
     let artifact = match subject {
         Subject::Spec => "seedkit.yaml",
-        Subject::Kit => "kit.json",
+        Subject::Kit | Subject::Disc | Subject::Images => "kit.json",
     };
     let mut faults = Vec::new();
     for Allowance { id, reason } in allow {

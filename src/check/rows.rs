@@ -103,6 +103,16 @@ impl Scope {
     }
 }
 
+/// A part of a kit that somebody else may have made, and that can be checked alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// One disc.
+    Disc,
+    /// An archive of images, or a layout.
+    Images,
+}
+
 /// One thing that must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -122,6 +132,9 @@ pub struct Row {
     pub severity: Severity,
     /// What it can be told from.
     pub scope: Scope,
+    /// The parts of a kit from which alone it can be told.
+    #[serde(default)]
+    pub alone: Vec<Part>,
     /// Why it can never apply; only where it cannot.
     pub not_applicable: Option<String>,
     /// What happens on the node where it does not hold, in one sentence.
@@ -153,6 +166,7 @@ mod tests {
         for row in all {
             assert!(row.id.len() == 6 && row.id.starts_with("SK"), "{}", row.id);
             assert_eq!(row.not_applicable.is_some(), row.scope == Scope::None, "{}", row.id);
+            assert!(row.alone.is_empty() || row.scope.has_kit(), "{}", row.id);
             for text in [&row.title, &row.why, &row.fix] {
                 assert!(!text.is_empty() && !text.ends_with('.'), "{}: {text:?}", row.id);
             }

@@ -15,6 +15,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   seedkit check                       what the spec and its lock alone can tell
   seedkit check kit                   a finished kit, every file of it
+  seedkit check seed.iso              a disc alone, also of cloud-localds, genisoimage or xorriso
+  seedkit check images.tar            an archive or layout of images alone, whoever made it
   seedkit check --explain SK0203      the story behind a finding
   seedkit check kit --sarif > k.sarif for code-scanning pipelines
   seedkit check kit --json | jq -r '.findings[] | [.id, .artifact, .what] | @tsv'
@@ -25,7 +27,7 @@ warnings do not count.";
 /// Arguments of `seedkit check`.
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
-    /// A finished kit; without it the spec and its lock are checked.
+    /// A finished kit, a disc, or images in an archive or layout; without it the spec and its lock are checked.
     kit: Option<PathBuf>,
     /// Print the result as SARIF 2.1.0.
     #[arg(long, conflicts_with = "json")]

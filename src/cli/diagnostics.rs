@@ -10,6 +10,7 @@ mod kits;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal};
 
+use crate::check::OpenError;
 use crate::cli::progress::write_error;
 use crate::cli::session::NoLock;
 use crate::cluster::authorities::UnusableAuthorities;
@@ -225,6 +226,12 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if let Some(error) = cause.downcast_ref::<ClusterError>() {
         return hint_of_cluster(error).map(str::to_owned);
+    }
+    if let Some(OpenError::Alone { .. }) = cause.downcast_ref() {
+        return Some(
+            "`check` takes a kit, a disc, or images in an archive or layout; `inspect` looks into more"
+                .to_owned(),
+        );
     }
     if let Some(InspectError::Unknown { .. }) = cause.downcast_ref() {
         return Some(format!("seedkit looks into {}", InspectError::KINDS));

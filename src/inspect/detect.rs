@@ -39,7 +39,36 @@ pub(super) enum Candidate {
     Lock(String),
 }
 
+/// What can be looked into, by its outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A finished kit.
+    Kit,
+    /// A disc.
+    Disc,
+    /// An image layout in a folder.
+    Layout,
+    /// A tar archive, of images or of packages.
+    Archive,
+    /// A file of certificates.
+    Certificates,
+    /// A lock.
+    Lock,
+}
+
 impl Candidate {
+    /// Returns what it is.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Kit(_) => Kind::Kit,
+            Self::Disc(_) => Kind::Disc,
+            Self::Layout => Kind::Layout,
+            Self::Archive { .. } => Kind::Archive,
+            Self::Certificates(_) => Kind::Certificates,
+            Self::Lock(_) => Kind::Lock,
+        }
+    }
+
     /// Opens what is at `path` and finds out what it is.
     pub(super) fn open(path: &Path) -> Result<Self, InspectError> {
         let read_error = |source| InspectError::Read { path: path.to_owned(), source };

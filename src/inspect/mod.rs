@@ -24,6 +24,7 @@ use serde::Serialize;
 
 pub use bundle::{BundledPackage, OpsBundle};
 pub use certificate::{Certificate, Certificates};
+pub use detect::Kind;
 pub use disc::{DiscContents, DiscFile, K3sNode, PlacedFile, Seed};
 pub use finding::Finding;
 pub use images::{Form, Format, Image, ImagePlatform, Images};
@@ -147,6 +148,11 @@ impl std::fmt::Debug for Options<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Options").field("now", &self.now).finish_non_exhaustive()
     }
+}
+
+/// Tells what is at `path`, without looking into it.
+pub fn kind(path: &Path) -> Result<Kind, InspectError> {
+    Candidate::open(path).map(|candidate| candidate.kind())
 }
 
 /// Looks into the file or folder at `path`, whatever it is.

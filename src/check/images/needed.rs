@@ -79,7 +79,7 @@ fn wanted_pause(node: &Node) -> Vec<Vec<String>> {
 }
 
 /// Returns the name as containerd has it.
-fn full_name(text: &str) -> String {
+pub(super) fn full_name(text: &str) -> String {
     text.parse::<Reference>().map_or_else(|_| text.to_owned(), |reference| reference.tagged_name())
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::needed::is_for;
+use super::needed::{full_name, is_for};
 use super::{content, images_of, tarballs};
 use crate::artifact::ArtifactList;
 use crate::check::kit::{Kit, Node};
 use crate::check::verdict::Verdict;
 use crate::cluster::executable::Kind;
-use crate::inspect::Finding;
+use crate::inspect::{Finding, Form, Image};
 
 const EXECUTABLE: &str = "/usr/local/bin/k3s";
 /// What only k3s unpacks.
@@ -17,6 +17,11 @@ const SUMS: &str = "payload/SHA256SUMS";
 
 /// SK0303
 pub(super) fn tarballs_are_whole(kit: &Kit, verdict: &mut Verdict) {
+    let is_payload = |path: &String| path.starts_with("payload/");
+    if kit.is_alone() && kit.nodes.iter().any(|node| !node.disc.files.keys().any(is_payload)) {
+        verdict.not_applicable("the disc has no payload");
+        return;
+    }
     for node in &kit.nodes {
         sums(node, verdict);
         for (_, file) in tarballs(node) {
@@ -128,8 +133,9 @@ pub(super) fn names(kit: &Kit, verdict: &mut Verdict) {
         if archive.findings().iter().any(|finding| matches!(finding, Finding::Bad { .. })) {
             continue;
         }
-        for image in &images.images {
-            let what = match image.names.iter().find(|name| !is_full(name)) {
+        // In a folder a tag alone is a name: nothing imports it from there.
+        for image in images.images.iter().filter(|_| images.form == Form::Archive) {
+            let what = match image.names.iter().find(|name| !is_full(&as_imported(image, name))) {
                 Some(name) => format!("`{name}` is no full name with a tag"),
                 None if image.names.is_empty() => match &image.digest {
                     Some(digest) => format!("{digest} has no name"),
@@ -147,6 +153,14 @@ pub(super) fn names(kit: &Kit, verdict: &mut Verdict) {
                 }
             }
         }
+    }
+}
+
+/// Returns a name as containerd reads it: those of `docker save` stand for their whole names.
+fn as_imported(image: &Image, name: &str) -> String {
+    match image.digest {
+        Some(_) => name.to_owned(),
+        None => full_name(name),
     }
 }
 

@@ -88,6 +88,21 @@ impl FromStr for Bill {
 }
 
 impl Bill {
+    /// Returns the bill of what has none.
+    pub(super) fn nothing() -> Self {
+        Self {
+            name: String::new(),
+            epoch: 0,
+            k3s: String::new(),
+            registry: String::new(),
+            nodes: Vec::new(),
+            files: Vec::new(),
+            images: Vec::new(),
+            artifacts: BTreeMap::new(),
+            allow: Vec::new(),
+        }
+    }
+
     /// Returns the digests of all artifacts.
     pub(super) fn digests(&self) -> BTreeSet<Digest> {
         self.artifacts.values().map(|artifact| artifact.digest.clone()).collect()

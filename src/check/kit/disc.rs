@@ -14,7 +14,7 @@ use crate::archive::compress::Compression;
 use crate::cluster::executable::{self, Executable};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::disc::{Content, Disc, EntryKind, Names};
-use crate::inspect::{self, Finding, Images, Inspected, OpsBundle};
+use crate::inspect::{self, Finding, Images, InspectError, Inspected, Inspection, OpsBundle};
 
 /// The most bytes of small files that are kept of one disc.
 const MOST_KEPT: usize = 64 << 20;
@@ -36,6 +36,8 @@ pub(in crate::check) struct DiscView {
     /// The length that it says it has.
     pub(in crate::check) stated_length: u64,
     pub(in crate::check) length: u64,
+    /// Whether its file ends before its files do; none of them was read then.
+    pub(in crate::check) is_cut: bool,
     /// The files, by path.
     pub(in crate::check) files: BTreeMap<String, DiscFile>,
 }
@@ -62,7 +64,12 @@ pub(in crate::check) struct Archive {
 impl Archive {
     /// Reads an archive as it streams by.
     pub(super) fn read(path: &Path, length: u64, input: impl BufRead) -> Self {
-        let content = match inspect::archive(path, length, input) {
+        Self::of(inspect::archive(path, length, input))
+    }
+
+    /// Takes what was read of an archive, or of a layout.
+    pub(super) fn of(read: Result<Inspection, InspectError>) -> Self {
+        let content = match read {
             Ok(inspection) => Ok((inspection.artifact, inspection.findings)),
             Err(error) => Err(chain(&error)),
         };
@@ -137,7 +144,12 @@ impl DiscView {
         let file = crate::fs::open_regular(path).map_err(|error| error.to_string())?;
         let is_udf = is_udf(&file);
         let disc = Disc::open(file).map_err(|error| chain(&error))?;
-        let loaded = load(&disc, input).map_err(|error| chain(&error))?;
+        let is_short = disc.stated_length() > disc.length();
+        let (loaded, is_cut) = match load(&disc, input) {
+            Ok(loaded) => (loaded, false),
+            Err(error) if is_short && error.kind() == io::ErrorKind::UnexpectedEof => (Loaded::new(), true),
+            Err(error) => return Err(chain(&error)),
+        };
         let is_shared = disc.volume_id() == SHARED_LABEL;
         let mut files = BTreeMap::new();
         for entry in disc.entries() {
@@ -151,7 +163,24 @@ impl DiscView {
             files.insert(entry.path.clone(), DiscFile { size, digest, text, executable, archive });
         }
         let (names, stated_length, length) = (disc.names(), disc.stated_length(), disc.length());
-        Ok(Self { volume_id: disc.volume_id().to_owned(), names, is_udf, stated_length, length, files })
+        Ok(Self {
+            volume_id: disc.volume_id().to_owned(),
+            names,
+            is_udf,
+            stated_length,
+            length,
+            is_cut,
+            files,
+        })
+    }
+
+    /// Tells whether its files have the names that a node looks for: a payload's are longer than Joliet takes.
+    pub(in crate::check) fn has_names(&self) -> bool {
+        match self.names {
+            Names::RockRidge => true,
+            Names::Joliet => !self.files.keys().any(|path| path.starts_with("payload/")),
+            Names::Plain => false,
+        }
     }
 
     /// Tells whether it is the disc that all nodes share.

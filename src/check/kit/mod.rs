@@ -2,6 +2,7 @@
 //!
 //! Nothing that is found to be damaged stops the reading: it is remembered, and [`CHECKS`] say so.
 
+mod alone;
 mod bill;
 mod disc;
 mod node;
@@ -19,13 +20,15 @@ use fs_err as fs;
 pub use bill::Bill;
 pub(super) use bill::BillNode;
 pub(super) use disc::{Archive, DiscView};
-pub(super) use node::{Command, Node, PlacedFile, Role, Source, Stage, entries, items, scalar};
+pub(super) use node::{Command, Node, PlacedFile, Role, Source, Stage, entries, items, opaque, scalar};
 pub(super) use shell::{Joint, Statement, statements};
 pub(super) use text::Text;
 pub(super) use unit::Unit;
 
 use super::Check;
+use super::rows::Part;
 use super::verdict::Verdict;
+use crate::inspect::InspectError;
 use crate::progress::Reporter;
 use crate::verify::{self, VerifyError};
 use disc::Shelf;
@@ -38,9 +41,11 @@ const LARGEST_TEXT: u64 = 64 << 20;
 pub(super) const CHECKS: &[Check] =
     &[Check::kit("SK0001", bytes_are_listed), Check::kit("SK0002", artifacts_are_readable)];
 
-/// A finished kit, as the nodes and their administrators will find it.
+/// A finished kit, as the nodes and their administrators will find it, or a part of one.
 #[derive(Debug)]
 pub struct Kit {
+    /// What it is if it is no whole kit; then its bill says nothing.
+    pub alone: Option<Part>,
     /// What it says of itself.
     pub bill: Bill,
     /// When it is, in seconds since 1970: what certificates are compared with.
@@ -90,6 +95,23 @@ pub enum OpenError {
     /// Its list of digests cannot be used.
     #[error("the kit cannot be verified")]
     Verify(#[from] VerifyError),
+    /// It is no kit, and nothing else that can be looked into.
+    #[error("cannot check `{}`", .path.display())]
+    Look {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: InspectError,
+    },
+    /// It is something of which no row speaks when it is alone.
+    #[error("`{}` is {what}, of which alone nothing can be checked", .path.display())]
+    Alone {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
 }
 
 /// What one file of a kit was found to be.
@@ -101,8 +123,15 @@ enum Piece {
 
 impl Kit {
     /// Reads the kit in `folder` with `jobs` threads; `now` is in seconds since 1970.
+    ///
+    /// A disc, an archive of images or a layout is read as well, whoever made it: as a part of a kit that is not there.
     pub fn open(folder: &Path, now: i64, jobs: usize, reporter: &dyn Reporter) -> Result<Self, OpenError> {
         let path = folder.join(BILL);
+        // What cannot be opened at all is best said of the bill, if it is a folder.
+        let is_kit = folder.is_dir() && (path.exists() || !alone::is_layout(folder));
+        if !is_kit {
+            return Self::alone(folder, now, reporter);
+        }
         let bill = fs::File::open(&path)
             .and_then(|file| {
                 let mut text = String::new();
@@ -124,6 +153,11 @@ impl Kit {
         Ok(Self::assemble((bill, now), verified, pieces.into_inner().expect("all threads have ended")))
     }
 
+    /// Tells whether it is a part of a kit, of which nobody knows what else there is.
+    pub(super) fn is_alone(&self) -> bool {
+        self.alone.is_some()
+    }
+
     fn assemble((bill, now): (Bill, i64), verified: verify::Report, pieces: BTreeMap<String, Piece>) -> Self {
         let (mut discs, mut archives, mut texts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut unreadable = Vec::new();
@@ -142,7 +176,7 @@ impl Kit {
         let seed = |node: &BillNode| Seed { node: node.clone(), disc: discs.get(&node.seed).cloned() };
         let seeds: Vec<Seed> = bill.nodes.iter().map(seed).collect();
         let nodes = seeds.iter().filter_map(|seed| Node::of(seed, shared)).collect();
-        Self { bill, now, verified, seeds, nodes, archives, texts, unreadable }
+        Self { alone: None, bill, now, verified, seeds, nodes, archives, texts, unreadable }
     }
 
     /// Returns the nodes that run the control plane.

@@ -13,7 +13,6 @@ use super::text::Text;
 use super::unit::Unit;
 use crate::cluster::executable::Executable;
 use crate::digest::Digest;
-use crate::disc::Names;
 use crate::yaml::{self, Value};
 
 /// Where systemd looks for an administrator's units.
@@ -129,11 +128,10 @@ pub(in crate::check) struct Node {
 impl Node {
     /// Puts a node together; `None` if cloud-init would find no seed.
     pub(super) fn of(seed: &Seed, shared: Option<&DiscView>) -> Option<Self> {
-        // Without Rock Ridge its files have other names, and no node would find them.
-        let disc = seed.disc.clone().filter(|disc| disc.names == Names::RockRidge)?;
+        let disc = seed.disc.clone().filter(DiscView::has_names)?;
         let user_data = disc.text("user-data")?.clone();
         let meta_data = disc.text("meta-data")?.clone();
-        let user = user_data.root();
+        let user = user_data.root().filter(|_| opaque(&user_data).is_none());
         let autoinstall =
             user.as_ref().and_then(|user| user.entry("autoinstall")).map(|(_, node)| node.clone());
         let cloud_config = match &autoinstall {
@@ -193,6 +191,25 @@ impl Node {
     pub(in crate::check) fn scripts(&self) -> impl Iterator<Item = (&str, &PlacedFile, String)> {
         self.files.iter().filter_map(|(path, file)| Some((path.as_str(), file, file.script()?)))
     }
+}
+
+/// Says what user-data is if cloud-init takes it for something else than a cloud-config, which is not looked into.
+pub(in crate::check) fn opaque(user_data: &Text) -> Option<&'static str> {
+    if user_data.bytes.starts_with(&[0x1f, 0x8b]) {
+        return Some("compressed");
+    }
+    let text = user_data.text();
+    let known = [
+        ("#!", "a script"),
+        ("## template: jinja", "a template for jinja"),
+        ("#include", "a list of addresses"),
+        ("#cloud-boothook", "a script of cloud-init's"),
+        ("#cloud-config-archive", "an archive of cloud-init's"),
+        ("#part-handler", "a handler of cloud-init's"),
+        ("Content-Type: multipart", "of several parts"),
+        ("MIME-Version:", "of several parts"),
+    ];
+    known.iter().find(|(start, _)| text.starts_with(start)).map(|(_, what)| *what)
 }
 
 /// Returns text of a scalar, however it is written.

@@ -10,6 +10,9 @@ const NEEDED: [&str; 7] =
 
 /// SK0106
 pub(super) fn nothing_is_left_of_templates(kit: &Kit, verdict: &mut Verdict) {
+    if super::is_opaque(kit, verdict) {
+        return;
+    }
     for node in &kit.nodes {
         let own = |name: &'static str, text: Option<String>| text.map(|text| (name.to_owned(), text, false));
         let network = node.network_config.as_ref().map(|text| text.text().into_owned());
@@ -17,12 +20,19 @@ pub(super) fn nothing_is_left_of_templates(kit: &Kit, verdict: &mut Verdict) {
         texts.extend(own("meta-data", Some(node.meta_data.text().into_owned())));
         texts.extend(own("network-config", network));
         if let Some(user) = &node.user {
-            texts.extend(scalars(user, "user-data").into_iter().map(|(place, text)| (place, text, false)));
+            let commands =
+                |place: &str| ["runcmd", "bootcmd", "-commands"].iter().any(|key| place.contains(key));
+            let judged = scalars(user, "user-data").into_iter();
+            texts.extend(judged.map(|(place, text)| {
+                let is_script = commands(&place);
+                (place, text, is_script)
+            }));
         }
         let made = node.files.iter().filter(|(path, _)| !kit.bill.is_users_own(path));
         for (_, file) in made.filter(|(path, _)| !path.contains("/manifests/")) {
             let Some(text) = &file.text else { continue };
-            let is_script = text.text().starts_with("#!");
+            // Units and profiles have variables as well; of somebody else's nobody knows which are meant.
+            let is_script = kit.is_alone() || text.text().starts_with("#!");
             texts.push((file.place.clone(), text.text().into_owned(), is_script));
         }
         for (place, text, is_script) in texts {

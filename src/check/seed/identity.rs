@@ -12,6 +12,10 @@ use crate::yaml::Value;
 
 /// SK0103
 pub(super) fn follows_from_content(kit: &Kit, verdict: &mut Verdict) {
+    if kit.is_alone() && kit.nodes.iter().all(|node| !node.disc.files.contains_key("payload/seed-id")) {
+        verdict.not_applicable("only seedkit's own seeds derive their id from their content");
+        return;
+    }
     let mut known: BTreeMap<String, &str> = BTreeMap::new();
     for node in &kit.nodes {
         let place = "meta-data: instance-id";

@@ -6,9 +6,8 @@ pub(super) mod network;
 mod user_data;
 
 use super::Check;
-use super::kit::{Kit, Seed, Text};
+use super::kit::{Kit, Node, Seed, Text, opaque};
 use super::verdict::Verdict;
-use crate::disc::Names;
 use crate::yaml::Value;
 
 /// The labels that cloud-init looks for.
@@ -41,11 +40,8 @@ fn disc_is_found(kit: &Kit, verdict: &mut Verdict) {
         if disc.is_udf {
             verdict.fault(&node.seed, "volume descriptors", "it is a bridge disc with UDF");
         }
-        match disc.names {
-            Names::RockRidge => {}
-            Names::Joliet | Names::Plain => {
-                verdict.fault(&node.seed, "names", "it has no Rock Ridge: its files have other names");
-            }
+        if !disc.has_names() {
+            verdict.fault(&node.seed, "names", "it has no Rock Ridge: its files have other names");
         }
     }
 }
@@ -53,7 +49,7 @@ fn disc_is_found(kit: &Kit, verdict: &mut Verdict) {
 /// SK0102
 fn seed_is_valid(kit: &Kit, verdict: &mut Verdict) {
     for Seed { node, disc } in &kit.seeds {
-        let Some(disc) = disc.as_ref().filter(|disc| disc.names == Names::RockRidge) else { continue };
+        let Some(disc) = disc.as_ref().filter(|disc| disc.has_names() && !disc.is_cut) else { continue };
         for name in ["user-data", "meta-data"] {
             match (disc.files.get(name), disc.text(name)) {
                 (None, _) => verdict.fault(&node.seed, name, "it is not there"),
@@ -94,9 +90,9 @@ fn seed_is_valid(kit: &Kit, verdict: &mut Verdict) {
 /// SK0104
 fn texts_are_plain(kit: &Kit, verdict: &mut Verdict) {
     for node in &kit.nodes {
-        if let Some(what) = marks(&node.user_data) {
+        if let Some(what) = marks(&node.user_data).filter(|_| !is_compressed(kit, &node.user_data)) {
             verdict.fault(&node.seed, "user-data", what);
-        } else if node.user_data.text().lines().next() != Some("#cloud-config") {
+        } else if is_strange(kit, &node.user_data) {
             verdict.fault(&node.seed, "user-data", "its first line is not `#cloud-config`");
         }
         for (name, text) in
@@ -117,6 +113,17 @@ fn texts_are_plain(kit: &Kit, verdict: &mut Verdict) {
     }
 }
 
+/// Tells whether cloud-init passes user-data over; a kit's is always a cloud-config, others' may be a script.
+fn is_strange(kit: &Kit, user_data: &Text) -> bool {
+    let is_known = kit.is_alone() && opaque(user_data).is_some();
+    !is_known && user_data.text().lines().next().map(str::trim_end) != Some("#cloud-config")
+}
+
+/// Tells whether user-data is compressed, as cloud-init takes it, and somebody else may have done it.
+fn is_compressed(kit: &Kit, user_data: &Text) -> bool {
+    kit.is_alone() && opaque(user_data) == Some("compressed")
+}
+
 /// Says what a Windows editor left in a text.
 fn marks(text: &Text) -> Option<&'static str> {
     match text.bytes.as_slice() {
@@ -125,6 +132,18 @@ fn marks(text: &Text) -> Option<&'static str> {
         bytes if bytes.windows(2).any(|pair| pair == b"\r\n") => Some("its lines end as on Windows"),
         bytes if std::str::from_utf8(bytes).is_err() => Some("it is not UTF-8"),
         _ => None,
+    }
+}
+
+/// Says that user-data of all nodes is something that cannot be looked into; no kit's is.
+fn is_opaque(kit: &Kit, verdict: &mut Verdict) -> bool {
+    let what: Vec<&str> = kit.nodes.iter().filter_map(|node: &Node| opaque(&node.user_data)).collect();
+    match what.first() {
+        Some(first) if kit.is_alone() && what.len() == kit.nodes.len() => {
+            verdict.not_applicable(format!("user-data is {first}, not a cloud-config"));
+            true
+        }
+        Some(_) | None => false,
     }
 }
 

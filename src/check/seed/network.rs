@@ -14,9 +14,16 @@ const INNER: [(&str, &str); 2] = [("cluster-cidr", "10.42.0.0/16"), ("service-ci
 /// The port at which servers are asked.
 const PORT: &str = "6443";
 
+/// How netplan was told of a default route before 0.103; it still reads them.
+const OLD_GATEWAYS: [&str; 2] = ["gateway4", "gateway6"];
+
 /// SK0108
 pub(in crate::check) fn comes_up(kit: &Kit, verdict: &mut Verdict) {
     for node in &kit.nodes {
+        if let Some(reason) = not_described(node).filter(|_| kit.is_alone()) {
+            verdict.not_applicable(reason);
+            continue;
+        }
         let Some((place, network)) = node.network() else {
             verdict.fault(
                 &node.seed,
@@ -26,8 +33,14 @@ pub(in crate::check) fn comes_up(kit: &Kit, verdict: &mut Verdict) {
             continue;
         };
         let cards = network.entry("ethernets").map(|(_, cards)| entries(cards)).unwrap_or_default();
-        if cards.is_empty() {
+        let others = ["bonds", "bridges", "vlans", "wifis", "tunnels"];
+        let has_others = others.iter().any(|key| network.entry(key).is_some());
+        if cards.is_empty() && !has_others {
             verdict.fault(&node.seed, place, "it describes no network card");
+        }
+        // The gateway may be that of what is made of the cards.
+        if has_others {
+            continue;
         }
         for (name, card) in cards {
             let mut faults = Vec::new();
@@ -38,8 +51,12 @@ pub(in crate::check) fn comes_up(kit: &Kit, verdict: &mut Verdict) {
             if is_unused && !is_true(card, "optional") {
                 faults.push("it has no address and is not `optional`: each boot waits for it".to_owned());
             }
+            let place = format!("{place}: ethernets.{}", name.name);
             for what in faults {
-                verdict.fault(&node.seed, format!("{place}: ethernets.{}", name.name), what);
+                verdict.fault(&node.seed, &place, what);
+            }
+            for key in OLD_GATEWAYS.iter().filter(|key| card.entry(key).is_some()) {
+                verdict.warning(&node.seed, &place, format!("netplan calls `{key}` deprecated: use routes"));
             }
         }
         let has_route =
@@ -54,6 +71,21 @@ pub(in crate::check) fn comes_up(kit: &Kit, verdict: &mut Verdict) {
     }
 }
 
+/// Says why nothing can be told of a network that somebody else described, or left to cloud-init.
+fn not_described(node: &Node) -> Option<&'static str> {
+    let Some((_, network)) = node.network() else {
+        let is_there = node.autoinstall.is_none() && node.network_config.is_some();
+        return (!is_there).then_some("the disc describes no network: the node asks for an address");
+    };
+    let version = network.entry("version").map(|(_, version)| version.written.as_str());
+    let is_off = network.entry("config").is_some_and(|(_, config)| config.written == "disabled");
+    match version {
+        _ if is_off => Some("the disc turns cloud-init's network off"),
+        Some("1") => Some("the network is described in version 1, of which no row speaks"),
+        Some(_) | None => None,
+    }
+}
+
 fn is_true(card: &yaml::Node, key: &str) -> bool {
     card.entry(key).is_some_and(|(_, value)| value.value == Value::Bool(true))
 }
@@ -61,11 +93,13 @@ fn is_true(card: &yaml::Node, key: &str) -> bool {
 /// Returns where the default routes of a card lead.
 fn default_routes(card: &yaml::Node) -> Vec<String> {
     let routes = card.entry("routes").map(|(_, routes)| items(routes)).unwrap_or_default();
+    let older = OLD_GATEWAYS.iter().filter_map(|key| scalar(card.entry(key)?.1));
     let get = |route: &yaml::Node, key: &str| route.entry(key).and_then(|(_, value)| scalar(value));
     let is_default = |route: &&yaml::Node| {
         get(route, "to").is_some_and(|to| ["default", "0.0.0.0/0", "::/0"].contains(&to.as_str()))
     };
-    routes.iter().filter(is_default).map(|route| get(route, "via").unwrap_or_default()).collect()
+    let newer = routes.iter().filter(is_default).map(|route| get(route, "via").unwrap_or_default());
+    newer.chain(older).collect()
 }
 
 fn judge(card: &yaml::Node, faults: &mut Vec<String>) {
@@ -89,11 +123,6 @@ fn judge(card: &yaml::Node, faults: &mut Vec<String>) {
             Err(_) => faults.push(format!("`{via}` is no address of a gateway")),
         }
     }
-    for key in ["gateway4", "gateway6"] {
-        if card.entry(key).is_some() {
-            faults.push(format!("`{key}` is no longer read: use routes"));
-        }
-    }
     if let Some((_, mac)) = card.entry("match").and_then(|(_, found)| found.entry("macaddress")) {
         let is_mac =
             mac.written.split(':').count() == 6 && mac.written.split(':').all(|part| part.len() == 2);
@@ -112,6 +141,10 @@ fn judge(card: &yaml::Node, faults: &mut Vec<String>) {
 /// SK0109
 pub(in crate::check) fn nodes_are_apart(kit: &Kit, verdict: &mut Verdict) {
     let mut known: BTreeMap<(&str, String), String> = BTreeMap::new();
+    if kit.is_alone() && kit.nodes.iter().all(|node| node.k3s_config().is_none()) {
+        verdict.not_applicable("the disc makes no node of k3s");
+        return;
+    }
     for node in &kit.nodes {
         let mut own: Vec<(&str, String)> = Vec::new();
         let config = node.k3s_config();

@@ -17,9 +17,17 @@ const BASHISMS: [(&str, &str); 6] = [
 
 /// SK0105
 pub(in crate::check) fn keys_are_known(kit: &Kit, verdict: &mut Verdict) {
+    if super::is_opaque(kit, verdict) {
+        return;
+    }
     for node in &kit.nodes {
         let document = match node.user_data.yaml() {
             Ok(document) => document,
+            // cloud-init may read what seedkit refuses to write.
+            Err(problem) if kit.is_alone() && problem.contains("not supported") => {
+                verdict.warning(&node.seed, "user-data", format!("it is not looked into: {problem}"));
+                continue;
+            }
             Err(problem) => {
                 verdict.fault(&node.seed, "user-data", problem);
                 continue;
@@ -44,6 +52,9 @@ pub(in crate::check) fn keys_are_known(kit: &Kit, verdict: &mut Verdict) {
 
 /// SK0107
 pub(in crate::check) fn commands_are_text(kit: &Kit, verdict: &mut Verdict) {
+    if super::is_opaque(kit, verdict) {
+        return;
+    }
     for node in &kit.nodes {
         for command in &node.commands {
             if let Some(what) = not_text(&command.value) {
@@ -116,6 +127,11 @@ fn modes(node: &Node, verdict: &mut Verdict) {
 
 /// SK0111
 pub(in crate::check) fn copies_have_room(kit: &Kit, verdict: &mut Verdict) {
+    let has_payload = |node: &Node| node.disc.files.keys().any(|path| path.starts_with("payload/"));
+    if kit.is_alone() && !kit.nodes.iter().any(has_payload) {
+        verdict.not_applicable("the disc has no payload");
+        return;
+    }
     for node in &kit.nodes {
         for command in node.commands.iter().filter(|command| command.stage == Stage::Boot) {
             let copies = ["cp", "install", "tar", "dd", "rsync", "mv"];

@@ -83,9 +83,11 @@ pub(super) fn resolve(pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Opti
     Some(Named { images, unreferenced })
 }
 
-/// Leaves out tags where the whole name is known.
+/// Leaves out tags, and names without their registry, where the whole name is known.
 fn shortest(names: BTreeSet<String>) -> Vec<String> {
-    let is_part = |name: &String| names.iter().any(|other| other.ends_with(&format!(":{name}")));
+    let is_part = |name: &String| {
+        names.iter().any(|other| [':', '/'].iter().any(|mark| other.ends_with(&format!("{mark}{name}"))))
+    };
     names.iter().filter(|name| !is_part(name)).cloned().collect()
 }
 

@@ -2,6 +2,7 @@
 
 mod autoinstall;
 mod cluster;
+mod foreign;
 mod host;
 mod images;
 mod ordering;

@@ -73,8 +73,23 @@ pub(super) fn stop_at_failures(kit: &Kit, verdict: &mut Verdict) {
             if is_run(node, path) && !stops(&script) {
                 verdict.fault(&node.seed, &file.place, "it has no `set -e`: it goes on after a failure");
             }
+            if let Some((line, program)) = after_the_marker(&script) {
+                let what = format!("`{program}` comes after the marker says that the node is done");
+                verdict.fault(&node.seed, format!("{}: line {line}", file.place), what);
+            }
         }
     }
+}
+
+/// Returns the first thing after the marker that waits, or has to work; functions are read where they stand.
+fn after_the_marker(script: &str) -> Option<(usize, String)> {
+    let found = statements(script);
+    let marks = |one: &Statement| {
+        one.program() == "seedkit-marker" && one.words.get(1).is_some_and(|word| word == "done")
+    };
+    let after = found.iter().position(marks)? + 1;
+    let late = found[after..].iter().find(|one| one.program() == "sleep" || is_critical(one))?;
+    Some((late.line, late.unwrapped().join(" ")))
 }
 
 fn is_critical(statement: &Statement) -> bool {

@@ -1,8 +1,9 @@
 //! The order of a node's units, together with those of the system that they name.
 //!
 //! An edge leads from a unit to what it comes after. A target comes after everything that it wants, unless that says
-//! otherwise (systemd.target(5)); what is not part of a boot is left out. cloud-init's own units are those of 22.4 and
-//! later: cloud-final.service and cloud-init.target come after multi-user.target.
+//! otherwise (systemd.target(5)); what is not part of a boot is left out. The system's own units are those of Debian 12
+//! with cloud-init 22.4; later ones call cloud-init.service cloud-init-network.service. A test compares the verdicts with
+//! those of `systemd-analyze verify` on such a system.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,21 +12,48 @@ use crate::check::kit::{Kit, Node};
 use crate::check::verdict::Verdict;
 
 /// What systems have, each with what it comes after.
-const SYSTEM: [(&str, &[&str]); 14] = [
-    ("local-fs.target", &[]),
-    ("sysinit.target", &["local-fs.target"]),
-    ("basic.target", &["sysinit.target"]),
-    ("cloud-init-local.service", &["local-fs.target"]),
-    ("network.target", &["cloud-init-local.service"]),
-    ("cloud-init.service", &["cloud-init-local.service", "network.target"]),
-    ("network-online.target", &["network.target", "cloud-init.service"]),
-    ("cloud-config.target", &["cloud-init.service"]),
-    ("cloud-config.service", &["cloud-config.target", "network-online.target"]),
+const SYSTEM: [(&str, &[&str]); 24] = [
+    ("systemd-remount-fs.service", &[]),
+    ("local-fs.target", &["systemd-remount-fs.service"]),
+    ("cloud-init-local.service", &["systemd-remount-fs.service"]),
+    ("network-pre.target", &["cloud-init-local.service"]),
+    ("systemd-networkd.service", &["network-pre.target"]),
+    ("systemd-networkd-wait-online.service", &["systemd-networkd.service"]),
+    ("network.target", &["network-pre.target", "systemd-networkd.service"]),
+    ("cloud-init.service", &["cloud-init-local.service", "systemd-networkd-wait-online.service"]),
+    ("cloud-init-network.service", &["cloud-init-local.service", "systemd-networkd-wait-online.service"]),
+    (
+        "network-online.target",
+        &[
+            "network.target",
+            "systemd-networkd-wait-online.service",
+            "cloud-init.service",
+            "cloud-init-network.service",
+        ],
+    ),
+    (
+        "sysinit.target",
+        &["local-fs.target", "cloud-init-local.service", "cloud-init.service", "cloud-init-network.service"],
+    ),
+    ("sockets.target", &["sysinit.target"]),
+    ("paths.target", &["sysinit.target"]),
+    ("basic.target", &["sysinit.target", "sockets.target", "paths.target"]),
+    ("systemd-user-sessions.service", &["basic.target", "network.target", "cloud-init.service"]),
+    ("ssh.service", &["basic.target", "network.target", "cloud-init.service"]),
+    (
+        "cloud-config.target",
+        &["cloud-init-local.service", "cloud-init.service", "cloud-init-network.service"],
+    ),
+    ("cloud-config.service", &["basic.target", "cloud-config.target", "network-online.target"]),
     ("multi-user.target", &["basic.target"]),
     ("graphical.target", &["multi-user.target"]),
-    ("cloud-final.service", &["cloud-config.service", "multi-user.target"]),
+    (
+        "cloud-final.service",
+        &["basic.target", "network-online.target", "cloud-config.service", "multi-user.target"],
+    ),
     ("cloud-init.target", &["multi-user.target", "cloud-final.service"]),
     ("default.target", &["graphical.target"]),
+    ("apt-daily.service", &["basic.target", "cloud-final.service"]),
 ];
 
 /// SK0203

@@ -21,24 +21,25 @@ pub(super) fn of_kit(kit: &Kit, verdict: &mut Verdict) {
         hosts.sort();
         hosts.dedup();
         for host in hosts {
-            if let Some(what) = unreachable(&host, network.as_ref(), has_route(node)) {
+            if let Some(what) = unreachable(&host, network.as_ref(), has_route(node, &host)) {
                 verdict.fault(&node.seed, format!("{}: endpoint", super::FILE), what);
             }
         }
     }
 }
 
-/// Tells whether the node's network has a way out.
-fn has_route(node: &Node) -> bool {
+/// Tells whether the node's network has a way to a host.
+fn has_route(node: &Node, host: &str) -> bool {
     let Some((_, network)) = node.network() else { return true };
     let cards = network.entry("ethernets").map(|(_, cards)| entries(cards)).unwrap_or_default();
-    let is_default = |route: &crate::yaml::Node| {
+    let leads = |route: &crate::yaml::Node| {
         let to = route.entry("to").and_then(|(_, to)| scalar(to)).unwrap_or_default();
-        ["default", "0.0.0.0/0", "::/0"].contains(&to.as_str())
+        let leads_there = to.parse::<Cidr>().is_ok_and(|to| host.parse().is_ok_and(|host| to.contains(host)));
+        leads_there || to == "default"
     };
     cards.iter().any(|(_, card)| {
         let routes = card.entry("routes").map(|(_, routes)| items(routes)).unwrap_or_default();
-        routes.iter().any(is_default)
+        routes.iter().any(leads)
             || card.entry("gateway4").is_some()
             || card.entry("dhcp4").is_some_and(|(_, value)| value.written == "true")
     })

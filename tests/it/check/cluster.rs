@@ -55,6 +55,57 @@ fn sk0502_a_token_of_another_cluster() {
     kit.is_found_by("SK0502", "no user and password");
 }
 
+/// A lab whose cluster's authorities are in the seeds, so that a token can be compared with them.
+fn with_authorities() -> BrokenKit {
+    static LAB: OnceLock<Sandbox> = OnceLock::new();
+    let lab = LAB.get_or_init(|| {
+        let sandbox = Sandbox::lab();
+        let spec = sandbox.read(SPEC).replace("\nregistry:\n", "\n  clusterCa: generate\n\nregistry:\n");
+        sandbox.write(SPEC, spec);
+        sandbox.seedkit(&BUILD).succeeds();
+        sandbox
+    });
+    BrokenKit::of(&lab.path("kit"))
+}
+
+#[test]
+fn sk0502_a_token_with_the_hash_of_another_cluster() {
+    let kit = with_authorities();
+    assert_eq!(kit.findings(), [""; 0]);
+    kit.seed(NODE, |disc| {
+        configure(disc, |text| {
+            let token = value(text, "token");
+            let secret = token.rsplit(':').next().unwrap();
+            text.replace(&token, &format!("K10{}::node:{secret}", "0".repeat(64)))
+        });
+    });
+    kit.is_found_by("SK0502", "the hash in it is not that of the cluster's CA");
+}
+
+#[test]
+fn sk0508_authorities_that_begin_today() {
+    const PATH: &str = "/var/lib/rancher/k3s/server/tls/etcd/server-ca.crt";
+    let kit = with_authorities();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (key, certificate) = (path("key"), path("certificate"));
+    let new = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "30",
+    ];
+    let names = ["-subj", "/CN=etcd-server-ca", "-keyout", &key, "-out", &certificate];
+    crate::support::oracle::run("openssl", [&new[..], &names].concat());
+    kit.seed(SERVER, |disc| disc.place(PATH, "0644", fs_err::read(&certificate).unwrap()));
+    kit.is_found_by("SK0508", "it began less than a day ago");
+}
+
 #[test]
 fn sk0503_a_worker_with_another_token() {
     let kit = with_config(NODE, |text| text.replace(&value(text, "token"), &"ab".repeat(32)));

@@ -111,6 +111,20 @@ fn sk0306_a_script_that_goes_on() {
 }
 
 #[test]
+fn sk0306_a_marker_before_what_it_stands_for() {
+    let kit = BrokenKit::lab();
+    let marker = "seedkit-marker \"done\" \"$seed\" \"$expected\" \"$expected\"\n";
+    kit.seed(NODE, |disc| {
+        disc.edit_written(marker, "");
+        disc.edit_written(
+            "was_ready='' said='' failed=''\n",
+            &format!("was_ready='' said='' failed=''\n{marker}"),
+        );
+    });
+    kit.is_found_by("SK0306", "`sleep $pause` comes after the marker");
+}
+
+#[test]
 fn sk0307_the_notes_last_fix() {
     let kit = BrokenKit::lab();
     kit.seed(NODE, |disc| {

@@ -2,6 +2,7 @@
 
 mod autoinstall;
 mod cluster;
+mod cycles;
 mod foreign;
 mod host;
 mod images;

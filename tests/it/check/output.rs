@@ -21,6 +21,30 @@ fn every_row_is_in_the_result_once() {
     assert_eq!(json["summary"]["rows"], rows.len());
 }
 
+/// A row without a test is one that nobody has seen finding anything.
+#[test]
+fn every_row_that_can_apply_has_a_test_that_breaks_a_good_kit() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/check");
+    let mut tested = std::collections::BTreeSet::new();
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
+        let text = fs_err::read_to_string(path).unwrap();
+        for function in text.split("#[test]\n").skip(1).filter_map(|rest| rest.strip_prefix("fn sk")) {
+            let id = format!("SK{}", &function[..4]);
+            let body = function.split("\n}\n").next().unwrap();
+            // It is named after the row, and the row's id is what it expects.
+            assert!(body.contains(&format!("\"{id}\"")), "sk{}", body.lines().next().unwrap());
+            tested.insert(id);
+        }
+    }
+    let can_apply = seedkit::check::rows().iter().filter(|row| row.scope != seedkit::check::Scope::None);
+    let rows: std::collections::BTreeSet<String> = can_apply.map(|row| row.id.clone()).collect();
+    assert_eq!(tested, rows);
+}
+
 #[test]
 fn a_story_is_told_for_every_id_and_for_no_other() {
     let sandbox = Sandbox::new();
@@ -50,7 +74,7 @@ fn an_error_stops_a_build_and_nothing_is_published() {
 }
 
 #[test]
-fn an_exception_that_matches_nothing_is_found() {
+fn sk0003_an_exception_that_matches_nothing() {
     let kit = BrokenKit::lab();
     kit.edit(
         "kit.json",

@@ -24,8 +24,21 @@ fn lab() -> &'static Sandbox {
     })
 }
 
+/// What a certificate of the registry needs.
+const GOOD: &str = "extendedKeyUsage = serverAuth\nsubjectAltName = IP:192.168.6.1\n";
+
+/// Returns an instant as openssl wants it, so many seconds from now.
+fn from_now(seconds: i64) -> String {
+    let at = format!("{seconds} seconds");
+    oracle::text("date", ["-u", "-d", &at, "+%Y%m%d%H%M%SZ"]).trim_end().to_owned()
+}
+
 /// Signs a new certificate with openssl, by the lab's own authority, from the beginning of 2026 on.
 fn certify(kit: &BrokenKit, extensions: &str) {
+    certify_for(kit, extensions, ["20260101000000Z", "20350101000000Z"]);
+}
+
+fn certify_for(kit: &BrokenKit, extensions: &str, [start, end]: [&str; 2]) {
     let secrets = lab().path("lab/secrets");
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -41,7 +54,7 @@ fn certify(kit: &BrokenKit, extensions: &str) {
     openssl(&["req", "-new", "-key", "key", "-subj", "/CN=192.168.6.1", "-out", "request"]);
     let (authority, key) = (secrets.join("ca.crt"), secrets.join("ca.key"));
     let (authority, key) = (authority.to_str().unwrap(), key.to_str().unwrap());
-    let dates = ["-startdate", "20260101000000Z", "-enddate", "20350101000000Z"];
+    let dates = ["-startdate", start, "-enddate", end];
     let sign = [
         "ca", "-batch", "-notext", "-config", "settings", "-in", "request", "-cert", authority, "-keyfile",
         key,
@@ -69,6 +82,23 @@ fn sk0401_a_certificate_of_somebody_else() {
     let kit = BrokenKit::lab();
     fs::copy(lab().path("kit/registry/registry.crt"), kit.path("registry/registry.crt")).unwrap();
     kit.is_found_by("SK0401", "is not signed by what it holds");
+}
+
+#[test]
+fn sk0401_the_dates_of_a_certificate() {
+    const DAY: i64 = 24 * 60 * 60;
+    let kit = BrokenKit::of(&lab().path("kit"));
+    certify(&kit, GOOD);
+    assert_eq!(kit.findings(), [""; 0]);
+    for (start, end, part) in [
+        (-400 * DAY, -DAY, "it has ended"),
+        (-DAY / 2, 400 * DAY, "it began less than a day ago"),
+        (DAY, 400 * DAY, "it began less than a day ago"),
+        (-400 * DAY, 10 * DAY + DAY / 2, "it ends in 10 days"),
+    ] {
+        certify_for(&kit, GOOD, [&from_now(start), &from_now(end)]);
+        kit.is_found_by("SK0401", part);
+    }
 }
 
 #[test]
@@ -137,11 +167,30 @@ fn sk0406_a_registry_in_another_network_without_a_way_out() {
             "",
         );
     });
+    // Without a default route k3s finds no address of its own either, which is another row.
     let findings = kit.findings();
-    assert!(
-        findings.iter().any(|found| found.starts_with("SK0406") && found.contains("no gateway")),
-        "{findings:?}"
+    assert_eq!(
+        findings.iter().map(|found| &found[..6]).collect::<Vec<_>>(),
+        ["SK0108", "SK0406"],
+        "{findings:#?}"
     );
+    assert!(findings[1].contains("no gateway"), "{findings:#?}");
+    // A route to the registry alone is a way, too.
+    kit.seed(NODE, |disc| {
+        let text = disc.read("network-config");
+        let more = "    routes:\n      - to: \"192.168.6.0/24\"\n        via: \"192.168.6.1\"\n";
+        disc.write(
+            "network-config",
+            text.replace("    nameservers:\n", &format!("{more}    nameservers:\n")),
+        );
+    });
+    kit.is_found_by("SK0108", "no default route");
+}
+
+#[test]
+fn sk0406_a_registry_on_the_node_itself() {
+    let kit = with_registries(|text| text.replace("https://192.168.6.1:5000", "http://127.0.0.1:5000"));
+    kit.is_found_by("SK0406", "`127.0.0.1` is the node itself");
 }
 
 #[test]

@@ -24,6 +24,31 @@ fn sk0001_a_byte_that_changed_on_its_way() {
 }
 
 #[test]
+fn sk0002_a_disc_that_is_none() {
+    let kit = BrokenKit::lab();
+    let disc = "seeds/seed-k3s-worker1.iso";
+    fs::write(kit.path(disc), "this is no disc\n").unwrap();
+    kit.is_found_by("SK0002", disc);
+}
+
+#[test]
+fn sk0002_a_disc_that_is_named_and_not_there() {
+    let kit = BrokenKit::lab();
+    fs::remove_file(kit.path("seeds/seed-k3s-worker1.iso")).unwrap();
+    kit.is_found_by("SK0002", "`seeds/seed-k3s-worker1.iso` is not in the kit");
+}
+
+#[test]
+fn sk0002_a_tarball_that_ends_too_early() {
+    let kit = BrokenKit::lab();
+    let names = crate::support::sandbox::names(&kit.path(""));
+    let path = names.into_iter().find(|name| name.starts_with("airgap-images-")).unwrap();
+    let bytes = fs::read(kit.path(&path)).unwrap();
+    fs::write(kit.path(&path), &bytes[..bytes.len() / 2]).unwrap();
+    kit.is_found_by("SK0002", &path);
+}
+
+#[test]
 fn sk0101_a_label_that_cloud_init_does_not_look_for() {
     let mut kit = BrokenKit::lab();
     kit.disc_options = ["-quiet", "-R", "-V", "Cidata"].map(str::to_owned).to_vec();
@@ -113,6 +138,19 @@ fn sk0112_a_disc_that_is_shorter_than_it_says() {
     disc.write_all(&[blocks.to_le_bytes(), blocks.to_be_bytes()].concat()).unwrap();
     drop(disc);
     kit.is_found_by("SK0112", "it says that it has");
+}
+
+/// As genisoimage does it with `-allow-limited-size`: the length is written modulo 4 GiB.
+#[test]
+fn sk0112_a_file_that_was_cut_at_4_gib() {
+    let mut kit = BrokenKit::lab();
+    let path = crate::support::sandbox::names(&kit.path(""))
+        .into_iter()
+        .find(|name| name.starts_with("airgap-images-"))
+        .unwrap();
+    let size = fs::metadata(kit.path(&path)).unwrap().len();
+    kit.stated.insert(path, (1 << 32) + size);
+    kit.is_found_by("SK0112", "it was cut at 4 GiB");
 }
 
 #[test]

@@ -3,57 +3,12 @@
 use std::path::Path;
 use std::process::Output;
 
-use fs_err as fs;
-use fs_err::os::unix::fs::symlink;
-
 use super::{built, lab, write, written_files};
-use crate::support::oracle;
+use crate::support::systemd::{distribution, enable, verify};
 use seedkit::seed::{Flavour, NodeSeed};
 use seedkit::tree::FileTree;
 
 const OPS: &str = "k8s-ops-packages.service";
-
-/// Makes a root with the distribution's units and the programs that ours start.
-fn distribution(root: &Path) {
-    fs::create_dir_all(root.join("usr/lib/systemd")).unwrap();
-    oracle::run(
-        "cp",
-        ["-a".as_ref(), "/usr/lib/systemd/system".as_ref(), root.join("usr/lib/systemd").as_os_str()],
-    );
-    fs::create_dir_all(root.join("etc/systemd/system/multi-user.target.wants")).unwrap();
-    fs::create_dir_all(root.join("etc/systemd/system/cloud-init.target.wants")).unwrap();
-    symlink("usr/lib", root.join("lib")).unwrap();
-    symlink("usr/sbin", root.join("sbin")).unwrap();
-    for (target, unit) in [
-        ("cloud-init.target", "cloud-init-local.service"),
-        ("cloud-init.target", "cloud-init.service"),
-        ("cloud-init.target", "cloud-config.service"),
-        ("cloud-init.target", "cloud-final.service"),
-        ("multi-user.target", "cloud-init.target"),
-    ] {
-        enable(root, unit, target);
-    }
-    let mut programs = FileTree::new();
-    for program in ["usr/sbin/modprobe", "usr/sbin/sysctl", "usr/local/bin/k3s"] {
-        programs.insert_file(program, 0o755, "#!/bin/sh\n").unwrap();
-    }
-    write(&programs, root);
-}
-
-fn enable(root: &Path, unit: &str, target: &str) {
-    let folder = root.join("etc/systemd/system").join(format!("{target}.wants"));
-    let place = if root.join("etc/systemd/system").join(unit).exists() { "/etc" } else { "/usr/lib" };
-    symlink(format!("{place}/systemd/system/{unit}"), folder.join(unit)).unwrap();
-}
-
-/// Has systemd build the transaction of a whole boot.
-fn verify(root: &Path) -> Output {
-    let root = format!("--root={}", root.display());
-    oracle::command("systemd-analyze")
-        .args(["verify", "--man=no", &root, "multi-user.target"])
-        .output()
-        .unwrap()
-}
 
 /// Returns what systemd says of our units, or of a cycle.
 fn complaints(output: &Output) -> Vec<String> {

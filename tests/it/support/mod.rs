@@ -14,5 +14,6 @@ pub(crate) mod patience;
 pub(crate) mod proxy;
 pub(crate) mod registry;
 pub(crate) mod sandbox;
+pub(crate) mod systemd;
 pub(crate) mod tls;
 pub(crate) mod unruly;

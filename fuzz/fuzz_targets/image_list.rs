@@ -1,11 +1,4 @@
 //! Image lists of all kinds, as releases publish them.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use seedkit::imagelist::ImageList;
-
-fuzz_target!(|bytes: &[u8]| {
-    let mut list = ImageList::default();
-    let _refused = list.add_text("images.txt", bytes, &[]);
-    let _same_again = list.add_text("other.txt", bytes, &["group".to_owned()]);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| seedkit_fuzz::image_list(bytes));

@@ -16,6 +16,7 @@ mod images;
 mod kit;
 mod ordering;
 mod packages;
+mod page;
 mod plan;
 mod registry;
 mod report;
@@ -26,6 +27,7 @@ mod tables;
 mod verdict;
 
 pub use kit::{Bill, Kit, OpenError};
+pub use page::{BEGINNING, PAGE, page};
 pub use plan::Plan;
 pub use report::{Finding, NotApplicable, Report, Summary, Unknown};
 pub use rows::{Origin, Part, Row, Scope, Severity, row, rows};

@@ -1,5 +1,6 @@
 //! What a check says of all rows.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -53,6 +54,9 @@ pub struct Finding {
     /// Why it is accepted all the same, as the spec says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<String>,
+    /// Whether the clock has a say in it: on another day the same kit may not have it.
+    #[serde(skip)]
+    pub is_of_today: bool,
 }
 
 impl fmt::Display for Finding {
@@ -106,6 +110,25 @@ pub struct Summary {
     pub allowed: usize,
 }
 
+impl Summary {
+    /// Counts everything but the rows that hold.
+    fn of(findings: &[Finding], not_applicable: &[NotApplicable], not_checked: &[Unknown]) -> Self {
+        let open = |severity: Severity| {
+            findings.iter().filter(|found| found.severity == severity && found.allowed.is_none()).count()
+        };
+        Self {
+            rows: rows().len(),
+            passed: 0,
+            not_applicable: not_applicable.len(),
+            not_checked: not_checked.len(),
+            errors: open(Severity::Error),
+            warnings: open(Severity::Warning),
+            notes: open(Severity::Note),
+            allowed: findings.iter().filter(|found| found.allowed.is_some()).count(),
+        }
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rows, passed, not_applicable, not_checked, errors, warnings, notes: _, allowed } = self;
@@ -147,6 +170,25 @@ impl Report {
     /// Tells whether something was found that is an error and is not accepted.
     pub fn has_errors(&self) -> bool {
         self.summary.errors > 0
+    }
+
+    /// Returns what the report would be if nobody knew what day it is: the same for the same kit, whenever it is
+    /// checked.
+    pub fn without_today(&self) -> Self {
+        let mut report = self.clone();
+        let mut passed: BTreeSet<String> = report.passed.into_iter().collect();
+        report.findings.retain(|finding| !finding.is_of_today);
+        for today in self.findings.iter().filter(|finding| finding.is_of_today) {
+            if report.findings.iter().all(|finding| finding.id != today.id) {
+                passed.insert(today.id.clone());
+            }
+        }
+        report.passed = passed.into_iter().collect();
+        report.summary = Summary {
+            passed: report.passed.len(),
+            ..Summary::of(&report.findings, &report.not_applicable, &report.not_checked)
+        };
+        report
     }
 
     /// Returns the errors that are not accepted.
@@ -198,19 +240,7 @@ pub(super) fn assemble(
     findings.sort();
     findings.dedup();
     passed.sort();
-    let open = |severity: Severity| {
-        findings.iter().filter(|found| found.severity == severity && found.allowed.is_none()).count()
-    };
-    let summary = Summary {
-        rows: rows().len(),
-        passed: passed.len(),
-        not_applicable: not_applicable.len(),
-        not_checked: not_checked.len(),
-        errors: open(Severity::Error),
-        warnings: open(Severity::Warning),
-        notes: open(Severity::Note),
-        allowed: findings.iter().filter(|found| found.allowed.is_some()).count(),
-    };
+    let summary = Summary { passed: passed.len(), ..Summary::of(&findings, &not_applicable, &not_checked) };
     let not_knowable = match subject {
         Subject::Spec | Subject::Kit | Subject::Disc => UNKNOWABLE.to_vec(),
         Subject::Images => Vec::new(),
@@ -219,7 +249,7 @@ pub(super) fn assemble(
 }
 
 fn finding(row: &Row, fault: Fault) -> Finding {
-    let Fault { artifact, place, what, severity } = fault;
+    let Fault { artifact, place, what, severity, is_of_today } = fault;
     Finding {
         id: row.id.clone(),
         severity: severity.unwrap_or(row.severity),
@@ -229,6 +259,7 @@ fn finding(row: &Row, fault: Fault) -> Finding {
         why: row.why.clone(),
         fix: row.fix.clone(),
         allowed: None,
+        is_of_today,
     }
 }
 
@@ -245,20 +276,22 @@ fn accept(findings: &mut [Finding], allow: &[Allowance], subject: Subject) -> Ve
             finding.allowed = Some(plain(reason));
             is_used = true;
         }
-        let (what, severity) = match row(id) {
-            None => (format!("`{id}` is no id of a check"), Severity::Error),
+        let (what, severity, is_of_today) = match row(id) {
+            None => (format!("`{id}` is no id of a check"), Severity::Error, false),
             // A spec alone cannot tell whether the kit will have the finding.
             Some(row) if is_used || (subject == Subject::Spec && row.scope.has_kit()) => continue,
-            Some(_) => (format!("`{id}` accepts a finding that is not there"), Severity::Warning),
+            Some(row) => {
+                (format!("`{id}` accepts a finding that is not there"), Severity::Warning, row.clock)
+            }
         };
-        let place = format!("allow: {id}");
-        faults.push(Fault { artifact: artifact.to_owned(), place, what, severity: Some(severity) });
+        let (artifact, place) = (artifact.to_owned(), format!("allow: {id}"));
+        faults.push(Fault { artifact, place, what, severity: Some(severity), is_of_today });
     }
     faults
 }
 
 /// Takes out what could steer a terminal or break a line, and what is too long to read.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let is_odd = |character: char| {
         character.is_control()
             || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -303,6 +336,32 @@ mod tests {
         assert_eq!(report.not_checked[0].id, "SK0301");
         assert!(report.not_applicable.iter().any(|row| row.id == "SK0605" && row.reason == "not Debian"));
         assert_eq!(report.findings[0].what, "it is `x\u{fffd}[2J`");
+    }
+
+    #[test]
+    fn without_the_clock_a_report_has_nothing_that_another_day_changes() {
+        let report = |is_near: bool, is_wrong: bool| {
+            let allow = [Allowance { id: "SK0401".to_owned(), reason: "renewed soon".to_owned() }];
+            let verdict = |row: &Row| {
+                let mut verdict = Verdict::default();
+                if row.id == "SK0401" && is_near {
+                    verdict.warning("registry/registry.crt", "", "it ends in 3 days");
+                    verdict.only_today();
+                }
+                if row.id == "SK0101" && is_wrong {
+                    verdict.fault("seeds/a.iso", "volume id", "it is none");
+                }
+                Some(verdict)
+            };
+            assemble(Subject::Kit, verdict, &allow)
+        };
+        for is_wrong in [false, true] {
+            let (near, far) = (report(true, is_wrong), report(false, is_wrong));
+            assert_ne!(near, far);
+            assert_eq!(near.without_today(), far.without_today());
+            assert_eq!(far.without_today().summary.errors, usize::from(is_wrong));
+            assert!(far.without_today().passed.contains(&"SK0401".to_owned()));
+        }
     }
 
     #[test]

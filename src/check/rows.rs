@@ -135,6 +135,9 @@ pub struct Row {
     /// The parts of a kit from which alone it can be told.
     #[serde(default)]
     pub alone: Vec<Part>,
+    /// Whether the clock has a say in it, so that it may hold on one day and not on another.
+    #[serde(default)]
+    pub clock: bool,
     /// Why it can never apply; only where it cannot.
     pub not_applicable: Option<String>,
     /// What happens on the node where it does not hold, in one sentence.

@@ -55,7 +55,7 @@ fn rule(row: &Row) -> Value {
 }
 
 fn result(finding: &Finding) -> Value {
-    let Finding { id, severity, artifact, place, what, why, fix, allowed } = finding;
+    let Finding { id, severity, artifact, place, what, why, fix, allowed, is_of_today: _ } = finding;
     let index = rows().iter().position(|row| row.id == *id).unwrap_or_default();
     let mut location =
         json!({ "physicalLocation": { "artifactLocation": { "uri": uri(artifact), "uriBaseId": BASE } } });

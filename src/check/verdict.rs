@@ -16,6 +16,8 @@ pub(super) struct Fault {
     pub(super) place: String,
     pub(super) what: String,
     pub(super) severity: Option<Severity>,
+    /// Whether the clock has a say in it.
+    pub(super) is_of_today: bool,
 }
 
 impl Verdict {
@@ -29,8 +31,16 @@ impl Verdict {
         self.add(artifact, place.into(), what.into(), Some(Severity::Warning));
     }
 
+    /// Says of the last fault that the clock has a say in it; its row has `clock = true`.
+    pub(super) fn only_today(&mut self) {
+        if let Some(fault) = self.faults.last_mut() {
+            fault.is_of_today = true;
+        }
+    }
+
     fn add(&mut self, artifact: &str, place: String, what: String, severity: Option<Severity>) {
-        self.faults.push(Fault { artifact: artifact.to_owned(), place, what, severity });
+        let artifact = artifact.to_owned();
+        self.faults.push(Fault { artifact, place, what, severity, is_of_today: false });
     }
 
     /// Says that the row means nothing for this subject.

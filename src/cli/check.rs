@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::check::{self, Finding, Kit, Plan, Report, Row, Severity};
 use crate::cli::session::Session;
-use crate::cli::{Answer, environment, ui};
+use crate::cli::{Answer, environment, interrupt, ui};
+use crate::fs::{follow_link, parent};
+use crate::ops::page::Target;
 use crate::text::counted;
 
 pub(super) const EXAMPLES: &str = "\
@@ -18,6 +20,7 @@ Examples:
   seedkit check seed.iso              a disc alone, also of cloud-localds, genisoimage or xorriso
   seedkit check images.tar            an archive or layout of images alone, whoever made it
   seedkit check --explain SK0203      the story behind a finding
+  seedkit check kit --html kit.html   also as a page of one file, for a browser
   seedkit check kit --sarif > k.sarif for code-scanning pipelines
   seedkit check kit --json | jq -r '.findings[] | [.id, .artifact, .what] | @tsv'
 
@@ -32,8 +35,11 @@ pub(super) struct CheckArguments {
     /// Print the result as SARIF 2.1.0.
     #[arg(long, conflicts_with = "json")]
     sarif: bool,
+    /// Also write the report on the kit as a page of one file; an older page is replaced.
+    #[arg(long, value_name = "FILE", requires = "kit")]
+    html: Option<PathBuf>,
     /// Print the story behind a finding.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["kit", "sarif", "json"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["kit", "sarif", "json", "html"])]
     explain: Option<String>,
 }
 
@@ -45,14 +51,14 @@ struct CheckResult<'a> {
 }
 
 pub(super) fn run(arguments: CheckArguments, session: &Session) -> anyhow::Result<Answer> {
-    let CheckArguments { kit, sarif, explain } = arguments;
+    let CheckArguments { kit, sarif, html, explain } = arguments;
     if let Some(id) = explain {
         let Some(row) = check::row(&id) else { bail!("`{id}` is no id of a check") };
         return ui::print(&story(row));
     }
     let (path, report) = match kit {
         Some(folder) => {
-            let report = of_kit(&folder, session)?;
+            let report = of_kit(&folder, html.map(follow_link).as_deref(), session)?;
             (folder, report)
         }
         None => (session.global.file.clone(), of_spec(session)?),
@@ -69,10 +75,22 @@ pub(super) fn run(arguments: CheckArguments, session: &Session) -> anyhow::Resul
     Ok(answer)
 }
 
-fn of_kit(folder: &Path, session: &Session) -> anyhow::Result<Report> {
+/// Checks a kit, and writes what it says as a page if there is a place for one.
+fn of_kit(folder: &Path, html: Option<&Path>, session: &Session) -> anyhow::Result<Report> {
+    let target = html.map(|path| Target::new(folder, path)).transpose()?;
+    html.map(parent).into_iter().map(Path::to_owned).for_each(interrupt::clean);
     crate::progress::step(&session.console, "check", || {
         let kit = Kit::open(folder, environment::now(), usize::from(session.global.jobs), &session.console)?;
+        if kit.alone.is_some() && target.is_some() {
+            bail!(
+                "`{}` is no whole kit, of which alone there is a page: leave out `--html`",
+                folder.display()
+            );
+        }
         let report = check::kit(&kit);
+        if let Some(target) = &target {
+            target.write(&check::page(&kit, &report))?;
+        }
         let summary = report.summary.to_string();
         anyhow::Ok((report, summary))
     })

@@ -95,8 +95,10 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let bundles = build.packages(&mut contents)?;
     let packed = (&tarballs[..], &bundles[..]);
     build.seeds(&certificates, packed, &mut contents)?;
-    let (artifacts, kit) = build.seal(contents)?;
+    let (mut artifacts, kit) = build.seal(contents)?;
     let report = build.check(&kit)?;
+    build.page(&kit, &report, &mut artifacts)?;
+    let artifacts = kit::without_blobs(artifacts);
     staging.publish().map_err(write_error)?;
     Ok(Outcome {
         kit: output.to_path_buf(),
@@ -321,22 +323,22 @@ impl Build<'_> {
         })
     }
 
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<Artifact, BuildError> {
+        write_atomic(&self.folder.join(name), bytes, 0o644).map_err(|source| self.write_error(source))?;
+        Ok(Artifact { digest: Digest::sha256(bytes), size: bytes.len() as u64 })
+    }
+
     /// Lists everything, writes the bill and the sums, and reads it all back.
     fn seal(&self, contents: Contents) -> Result<(ArtifactList, Kit), BuildError> {
         let Options { spec, locked, now, .. } = self.options;
-        let write = |name: &str, bytes: &[u8]| {
-            write_atomic(&self.folder.join(name), bytes, 0o644).map_err(|source| self.write_error(source))
-        };
         let list = |known: &ArtifactList| {
             kit::list(self.folder, known, self.equipment).map_err(|source| self.write_error(source))
         };
         self.step("verify", || {
             let mut all = list(&contents.artifacts)?;
             let bill = kit::bill(spec, locked.lockfile(), &all, &contents.origins);
-            write(kit::BILL, &bill)?;
-            let artifact = Artifact { digest: Digest::sha256(&bill), size: bill.len() as u64 };
-            all.insert(kit::BILL, artifact);
-            write(SUMS, all.to_sums().as_bytes())?;
+            all.insert(kit::BILL, self.write(kit::BILL, &bill)?);
+            self.write(SUMS, all.to_sums().as_bytes())?;
             let now = i64::try_from(now.seconds()).unwrap_or(i64::MAX);
             let opened = Kit::open(self.folder, now, self.equipment.jobs, self.equipment.reporter)?;
             let verify::Report { files, bytes, findings } = &opened.verified;
@@ -345,7 +347,7 @@ impl Build<'_> {
                 return Err(BuildError::Unsound { findings: findings.clone() });
             }
             let summary = format!("{files} files, {}", Bytes(*bytes));
-            Ok(((kit::without_blobs(all), opened), summary))
+            Ok(((all, opened), summary))
         })
     }
 
@@ -367,6 +369,13 @@ impl Build<'_> {
             let summary = report.summary.to_string();
             Ok((report, summary))
         })
+    }
+
+    /// Writes the report as a page. It comes last, since it shows the digest of all that is listed before it.
+    fn page(&self, kit: &Kit, report: &check::Report, all: &mut ArtifactList) -> Result<(), BuildError> {
+        let page = check::page(kit, report);
+        all.insert(check::PAGE, self.write(check::PAGE, page.as_bytes())?);
+        self.write(SUMS, all.to_sums().as_bytes()).map(drop)
     }
 
     /// A blob that rotted in the store must not spoil the next build as well.

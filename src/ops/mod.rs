@@ -25,6 +25,7 @@ pub mod mirror;
 pub mod output;
 pub mod pack;
 pub mod packages;
+pub mod page;
 pub mod preflight;
 pub mod push;
 pub mod serve;

@@ -95,7 +95,7 @@ fn inputs_of(spec: &Spec) -> impl Iterator<Item = (String, PathBuf)> {
 }
 
 /// Returns a path without links, whether or not its end exists yet.
-fn resolved(path: &Path) -> PathBuf {
+pub(super) fn resolved(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let found = absolute.ancestors().find_map(|ancestor| Some((ancestor, fs::canonicalize(ancestor).ok()?)));
     match found {

@@ -126,13 +126,27 @@ pub fn kit_with(
     Ok(Report { files: known.len(), bytes, findings: findings.into_iter().collect() })
 }
 
+/// Returns the digest of the list in `folder` without the line of the file `path`: what
+/// `grep -v '  PATH$' SHA256SUMS | sha256sum` prints.
+pub fn digest_without(folder: &Path, path: &str) -> Result<Digest, VerifyError> {
+    let text = read_text(folder)?;
+    let end = format!("  {path}");
+    let lines = text.lines().filter(|line| !line.ends_with(&end));
+    Ok(Digest::sha256(lines.map(|line| format!("{line}\n")).collect::<String>().as_bytes()))
+}
+
 fn read_sums(folder: &Path) -> Result<BTreeMap<String, Digest>, VerifyError> {
+    let path = folder.join(SUMS);
+    ArtifactList::parse_sums(&read_text(folder)?).map_err(|source| VerifyError::Sums { path, source })
+}
+
+fn read_text(folder: &Path) -> Result<String, VerifyError> {
     let path = folder.join(SUMS);
     let mut text = String::new();
     fs::File::open(&path)
         .and_then(|file| file.take(SUMS_LIMIT).read_to_string(&mut text))
-        .map_err(|source| VerifyError::Read { path: path.clone(), source })?;
-    ArtifactList::parse_sums(&text).map_err(|source| VerifyError::Sums { path, source })
+        .map_err(|source| VerifyError::Read { path, source })?;
+    Ok(text)
 }
 
 /// Returns every entry of the folder that is not a folder, with its length; links count, and are not followed.

@@ -125,6 +125,7 @@ pub(super) fn clocks(kit: &Kit, verdict: &mut Verdict) {
                     &file.place,
                     "it began less than a day ago: to a clock that is behind it is of the future",
                 );
+                verdict.only_today();
             }
         }
     }

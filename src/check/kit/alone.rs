@@ -10,6 +10,7 @@ use super::bill::{Bill, BillNode};
 use super::disc::{Archive, DiscView, Shelf};
 use super::{Kit, Node, OpenError, Seed};
 use crate::check::rows::Part;
+use crate::digest::Digest;
 use crate::inspect::{self, InspectError, Inspected, Kind, Options};
 use crate::progress::{Event, Reporter};
 use crate::verify;
@@ -51,6 +52,8 @@ impl Kit {
             bill: Bill::nothing(),
             now,
             verified: verify::Report { files: 0, bytes: 0, findings: Vec::new() },
+            // It has no list of digests.
+            digest: Digest::sha256(b""),
             seeds: Vec::new(),
             nodes: Vec::new(),
             archives: Default::default(),

@@ -24,6 +24,11 @@ pub struct Bill {
     pub k3s: String,
     /// The registry as the nodes reach it.
     pub registry: String,
+    /// What made it.
+    #[serde(default)]
+    pub(in crate::check) made_by: String,
+    #[serde(default)]
+    pub(in crate::check) platforms: Vec<String>,
     pub(in crate::check) nodes: Vec<BillNode>,
     #[serde(default)]
     pub(in crate::check) files: Vec<BillFile>,
@@ -58,8 +63,16 @@ pub(in crate::check) struct BillFile {
 
 /// An image of a bill.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(in crate::check) struct BillImage {
     pub(in crate::check) reference: String,
+    /// The digest of its root.
+    pub(in crate::check) digest: Option<Digest>,
+    /// The bytes of all that the kit has of it.
+    pub(in crate::check) total_size: Option<u64>,
+    /// The image of each platform.
+    #[serde(default)]
+    pub(in crate::check) platforms: BTreeMap<String, Digest>,
     /// Its name in the registry, where that is another one.
     pub(in crate::check) destination: Option<String>,
 }
@@ -95,6 +108,8 @@ impl Bill {
             epoch: 0,
             k3s: String::new(),
             registry: String::new(),
+            made_by: String::new(),
+            platforms: Vec::new(),
             nodes: Vec::new(),
             files: Vec::new(),
             images: Vec::new(),

@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use fs_err as fs;
 
 pub use bill::Bill;
-pub(super) use bill::BillNode;
+pub(super) use bill::{BillImage, BillNode};
 pub(super) use disc::{Archive, DiscView};
 pub(super) use node::{Command, Node, PlacedFile, Role, Source, Stage, entries, items, opaque, scalar};
 pub(super) use shell::{Joint, Statement, statements};
@@ -26,8 +26,10 @@ pub(super) use text::Text;
 pub(super) use unit::Unit;
 
 use super::Check;
+use super::page::PAGE;
 use super::rows::Part;
 use super::verdict::Verdict;
+use crate::digest::Digest;
 use crate::inspect::InspectError;
 use crate::progress::Reporter;
 use crate::verify::{self, VerifyError};
@@ -52,6 +54,8 @@ pub struct Kit {
     pub(super) now: i64,
     /// What comparing every byte with its list said.
     pub verified: verify::Report,
+    /// The digest of its list of digests, without the page, which shows it.
+    pub(super) digest: Digest,
     /// The seeds, in the order of the bill; also those that are no valid seed.
     pub(super) seeds: Vec<Seed>,
     /// What the nodes become; one for each seed that cloud-init would read.
@@ -150,7 +154,9 @@ impl Kit {
             }
         };
         let verified = verify::kit_with(folder, jobs, reporter, &visit)?;
-        Ok(Self::assemble((bill, now), verified, pieces.into_inner().expect("all threads have ended")))
+        let pieces = pieces.into_inner().expect("all threads have ended");
+        let digest = verify::digest_without(folder, PAGE)?;
+        Ok(Self::assemble(bill, now, (verified, digest), pieces))
     }
 
     /// Tells whether it is a part of a kit, of which nobody knows what else there is.
@@ -158,7 +164,12 @@ impl Kit {
         self.alone.is_some()
     }
 
-    fn assemble((bill, now): (Bill, i64), verified: verify::Report, pieces: BTreeMap<String, Piece>) -> Self {
+    fn assemble(
+        bill: Bill,
+        now: i64,
+        (verified, digest): (verify::Report, Digest),
+        pieces: BTreeMap<String, Piece>,
+    ) -> Self {
         let (mut discs, mut archives, mut texts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut unreadable = Vec::new();
         for (path, piece) in pieces {
@@ -176,7 +187,7 @@ impl Kit {
         let seed = |node: &BillNode| Seed { node: node.clone(), disc: discs.get(&node.seed).cloned() };
         let seeds: Vec<Seed> = bill.nodes.iter().map(seed).collect();
         let nodes = seeds.iter().filter_map(|seed| Node::of(seed, shared)).collect();
-        Self { alone: None, bill, now, verified, seeds, nodes, archives, texts, unreadable }
+        Self { alone: None, bill, now, verified, digest, seeds, nodes, archives, texts, unreadable }
     }
 
     /// Returns the nodes that run the control plane.

@@ -47,6 +47,7 @@ pub(in crate::check) struct PlacedFile {
     /// Its bytes, if they are few.
     pub(in crate::check) text: Option<Text>,
     pub(in crate::check) digest: Option<Digest>,
+    pub(in crate::check) size: u64,
     pub(in crate::check) executable: Option<Arc<Executable>>,
     /// What is in it, if it is an archive of which the kit has no other copy.
     pub(in crate::check) archive: Option<Arc<Archive>>,
@@ -266,6 +267,7 @@ fn written(config: &yaml::Node) -> Vec<(String, PlacedFile)> {
             mode: text("permissions"),
             source: Source::Written,
             digest: Some(Digest::sha256(&bytes)),
+            size: bytes.len() as u64,
             text: Some(Text { bytes }),
             executable: None,
             archive: None,
@@ -290,6 +292,7 @@ fn payload(disc: &DiscView, shared: Option<&DiscView>) -> BTreeMap<String, Place
         source: Source::Payload,
         text: file.text.clone(),
         digest: Some(file.digest.clone()),
+        size: file.size,
         executable: file.executable.clone().filter(|_| path == EXECUTABLE),
         archive: file.archive.clone().filter(|_| ARCHIVES.iter().any(|folder| path.starts_with(folder))),
     };

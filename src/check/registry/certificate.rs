@@ -61,11 +61,14 @@ fn dates(kit: &Kit, chain: &[CertificateView], verdict: &mut Verdict) {
         if certificate.not_before() > kit.now - DAY {
             let what = "it began less than a day ago: to a node whose clock is behind it is of the future";
             verdict.fault(CERTIFICATE, place, what);
+            verdict.only_today();
         } else if certificate.not_after() <= kit.now {
             verdict.fault(CERTIFICATE, place, "it has ended");
+            verdict.only_today();
         } else if certificate.days_left(kit.now) < SOON {
             let what = format!("it ends in {} days", certificate.days_left(kit.now));
             verdict.warning(CERTIFICATE, place, what);
+            verdict.only_today();
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{hint_of_fault, hint_of_source};
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::bill::BillError;
 use crate::ops::diff::DiffError;
+use crate::ops::page::PageError;
 use crate::ops::push::PushError;
 use crate::ops::serve::ServeError;
 use crate::registry::Fault;
@@ -21,6 +22,17 @@ pub(super) fn hint(error: &anyhow::Error) -> Option<Option<&'static str>> {
     of_serve
         .or_else(|| error.downcast_ref::<PushError>().map(hint_of_push))
         .or_else(|| error.downcast_ref::<DiffError>().map(hint_of_diff))
+        .or_else(|| error.downcast_ref::<PageError>().map(hint_of_page))
+}
+
+fn hint_of_page(error: &PageError) -> Option<&'static str> {
+    match error {
+        PageError::Inside { .. } => {
+            Some("a kit has its own page, report.html; name a file outside of the kit for another one")
+        }
+        PageError::Other { .. } => Some("name another file, or remove that one"),
+        PageError::Write { .. } => None,
+    }
 }
 
 fn hint_of_diff(error: &DiffError) -> Option<&'static str> {

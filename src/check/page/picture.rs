@@ -1,0 +1,250 @@
+//! What goes where: discs, what is on them, and the machines that get them.
+//!
+//! All of it is read back from the discs; the bill only says which disc is whose.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::check::kit::{self, BillNode, Kit, PlacedFile, Seed, Source, entries, scalar};
+use crate::cluster::executable;
+use crate::pki::CertificateView;
+use crate::progress::Bytes;
+use crate::text::counted;
+
+/// Where the cluster's own authorities lie.
+const AUTHORITIES: &str = "/var/lib/rancher/k3s/server/tls/";
+/// The path in the kit of the disc that all nodes share.
+const SHARED: &str = "seeds/payload.iso";
+
+/// The registry, and what it serves.
+#[derive(Serialize)]
+pub(super) struct Registry {
+    address: String,
+    items: Vec<Item>,
+}
+
+/// A machine of the cluster, and its discs.
+#[derive(Serialize)]
+pub(super) struct Node {
+    name: String,
+    role: String,
+    class: &'static str,
+    address: String,
+    platform: String,
+    macs: Vec<String>,
+    discs: Vec<Disc>,
+}
+
+/// A disc image.
+#[derive(Serialize)]
+struct Disc {
+    path: String,
+    size: String,
+    fault: &'static str,
+    items: Vec<Item>,
+}
+
+/// Something on a disc.
+#[derive(Serialize)]
+struct Item {
+    kind: &'static str,
+    what: String,
+    detail: String,
+    size: String,
+}
+
+impl Item {
+    fn of(kind: &'static str, what: String, detail: impl Into<String>, size: u64) -> Self {
+        Self { kind, what, detail: detail.into(), size: Bytes(size).to_string() }
+    }
+}
+
+/// Returns the registry.
+pub(super) fn registry(kit: &Kit) -> Registry {
+    let bytes = kit.bill.images.iter().filter_map(|image| image.total_size).fold(0, u64::saturating_add);
+    let items = vec![
+        Item::of("image", counted(kit.bill.images.len(), "image"), "images/", bytes),
+        Item {
+            kind: "certificate",
+            what: "Certificate and key".to_owned(),
+            detail: "registry/registry.crt, registry/registry.key".to_owned(),
+            size: String::new(),
+        },
+    ];
+    Registry { address: kit.bill.registry.clone(), items }
+}
+
+/// Returns the nodes, in the order of the bill.
+pub(super) fn nodes(kit: &Kit) -> Vec<Node> {
+    kit.seeds.iter().map(|seed| node(kit, seed)).collect()
+}
+
+fn node(kit: &Kit, seed: &Seed) -> Node {
+    let BillNode { name, role, address, seed: path, platform } = &seed.node;
+    let found = kit.nodes.iter().find(|node| node.seed == *path && node.name == *name);
+    let class = if role == "server" { "server" } else { "agent" };
+    let fault = match (found, &seed.disc) {
+        (Some(_), _) => "",
+        (None, Some(_)) => "cloud-init would find no seed on it",
+        (None, None) => "it cannot be read",
+    };
+    let size = seed.disc.as_ref().map(|disc| Bytes(disc.length).to_string()).unwrap_or_default();
+    let items = found.map(|node| items(kit, node, false)).unwrap_or_default();
+    let mut discs = vec![Disc { path: path.clone(), size, fault, items }];
+    let shared = found.map(|node| items_of_shared(kit, node)).unwrap_or_default();
+    discs.extend(shared);
+    let macs = found.map(macs).unwrap_or_default();
+    let platform = platform.clone().unwrap_or_default();
+    let (name, role, address) = (name.clone(), role.clone(), address.clone());
+    Node { name, role, class, address, platform, macs, discs }
+}
+
+/// Returns the disc that all nodes share, if this one needs it.
+fn items_of_shared(kit: &Kit, node: &kit::Node) -> Option<Disc> {
+    let items = items(kit, node, true);
+    let size = kit.bill.artifacts.get(SHARED).map(|artifact| Bytes(artifact.size).to_string());
+    let disc = Disc { path: SHARED.to_owned(), size: size.unwrap_or_default(), fault: "", items };
+    (!disc.items.is_empty()).then_some(disc)
+}
+
+/// Returns the addresses of the network cards that the seed is meant for.
+fn macs(node: &kit::Node) -> Vec<String> {
+    let Some((_, network)) = node.network() else { return Vec::new() };
+    let Some((_, cards)) = network.entry("ethernets") else { return Vec::new() };
+    let mac = |card: &crate::yaml::Node| scalar(card.entry("match")?.1.entry("macaddress")?.1);
+    entries(cards).iter().filter_map(|(_, card)| mac(card)).collect()
+}
+
+/// What a file is on its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Program,
+    Images,
+    Packages,
+    Certificate,
+    Authorities,
+    Configuration,
+    Own,
+    Other,
+}
+
+fn kind(kit: &Kit, path: &str) -> Kind {
+    let is_in = |folder: &str| path.starts_with(folder);
+    match path {
+        "/usr/local/bin/k3s" => Kind::Program,
+        _ if kit.bill.is_users_own(path) => Kind::Own,
+        _ if is_in("/var/lib/rancher/k3s/agent/images/") => Kind::Images,
+        _ if is_in("/var/lib/seedkit/ops-packages/") => Kind::Packages,
+        _ if is_in(AUTHORITIES) => Kind::Authorities,
+        _ if path.ends_with(".crt") || path.ends_with(".pem") => Kind::Certificate,
+        _ if is_in("/etc/rancher/") => Kind::Configuration,
+        _ => Kind::Other,
+    }
+}
+
+/// Returns what a node has from its own disc, or from the one that all share.
+fn items(kit: &Kit, node: &kit::Node, is_shared: bool) -> Vec<Item> {
+    let mut kinds: BTreeMap<Kind, Vec<(&str, &PlacedFile)>> = BTreeMap::new();
+    for (path, file) in &node.files {
+        let is_there = file.place.starts_with("payload.iso: ") && file.source == Source::Payload;
+        if is_there == is_shared {
+            kinds.entry(kind(kit, path)).or_default().push((path, file));
+        }
+    }
+    let mut items = Vec::new();
+    if !is_shared {
+        let texts = [Some(&node.user_data), Some(&node.meta_data), node.network_config.as_ref()];
+        let names =
+            if texts[2].is_some() { "user-data, meta-data, network-config" } else { "user-data, meta-data" };
+        let bytes = texts.into_iter().flatten().map(|text| text.bytes.len() as u64).sum();
+        items.push(Item::of("seed", "cloud-init’s seed".to_owned(), names, bytes));
+    }
+    for (kind, files) in kinds {
+        match kind {
+            Kind::Program => items.extend(files.iter().map(|(path, file)| program(kit, path, file))),
+            Kind::Images => items.extend(files.iter().map(|(path, file)| images(kit, path, file))),
+            Kind::Packages => items.extend(files.iter().map(|(path, file)| packages(kit, path, file))),
+            Kind::Certificate => items.extend(files.iter().map(|(path, file)| certificate(path, file))),
+            Kind::Own => items.extend(files.iter().map(|(path, file)| own(path, file))),
+            Kind::Authorities => items.push(together("certificate", "The cluster’s own authorities", &files)),
+            Kind::Configuration => items.push(together("setting", "k3s’ settings", &files)),
+            Kind::Other => {
+                let what = format!("{} of the system", counted(files.len(), "file"));
+                let size = files.iter().map(|(_, file)| file.size).sum();
+                items.push(Item::of("setting", what, "units, scripts and settings", size));
+            }
+        }
+    }
+    items
+}
+
+/// Returns files that belong together as one thing.
+fn together(kind: &'static str, what: &str, files: &[(&str, &PlacedFile)]) -> Item {
+    let size = files.iter().map(|(_, file)| file.size).sum();
+    match files {
+        [(path, _)] => Item::of(kind, what.to_owned(), *path, size),
+        [] => Item::of(kind, what.to_owned(), "", size),
+        [(first, _), ..] => {
+            let folder = first.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let folder =
+                if first.starts_with(AUTHORITIES) { AUTHORITIES.trim_end_matches('/') } else { folder };
+            let names: Vec<&str> = files
+                .iter()
+                .map(|(path, _)| path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/'))
+                .collect();
+            let detail = match files.len() {
+                ..=4 => format!("{folder}/: {}", names.join(", ")),
+                count => format!("{folder}/: {count} files"),
+            };
+            Item::of(kind, what.to_owned(), detail, size)
+        }
+    }
+}
+
+fn program(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
+    let what = match file.executable.as_ref().map(|executable| &executable.kind) {
+        Some(executable::Kind::Elf(machine)) => format!("k3s {} for {machine}", kit.bill.k3s),
+        Some(executable::Kind::Script) => "A script that stands in for k3s".to_owned(),
+        Some(executable::Kind::Other(_)) | None => "k3s".to_owned(),
+    };
+    Item::of("program", what, path, file.size)
+}
+
+fn images(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
+    let count = archive(kit, file).and_then(|archive| archive.images()).map(|images| images.count);
+    let what = count.map_or_else(|| "Images".to_owned(), |count| counted(count, "image"));
+    Item::of("image", what, path, file.size)
+}
+
+fn packages(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
+    let bundle = archive(kit, file).and_then(|archive| archive.bundle());
+    let what =
+        bundle.map_or_else(|| "Ops packages".to_owned(), |bundle| counted(bundle.count, "ops package"));
+    Item::of("package", what, path, file.size)
+}
+
+/// Returns what is in an archive on a node: the kit's own of the same content, or what was read of the disc.
+fn archive<'a>(kit: &'a Kit, file: &'a PlacedFile) -> Option<&'a kit::Archive> {
+    let is_same = |path: &&String| {
+        kit.bill.artifacts.get(*path).is_some_and(|artifact| Some(&artifact.digest) == file.digest.as_ref())
+    };
+    let of_kit = kit.archives.keys().find(is_same).and_then(|path| kit.archives.get(path));
+    of_kit.or(file.archive.as_deref())
+}
+
+fn certificate(path: &str, file: &PlacedFile) -> Item {
+    let views =
+        file.text.as_ref().map(|text| CertificateView::bundle_from_pem(&text.text()).unwrap_or_default());
+    let subjects: Vec<String> = views.iter().flatten().map(|view| view.subject().to_owned()).collect();
+    let what = if subjects.is_empty() {
+        "Certificate".to_owned()
+    } else {
+        format!("Trusts {}", subjects.join(", "))
+    };
+    Item::of("certificate", what, path, file.size)
+}
+
+fn own(path: &str, file: &PlacedFile) -> Item {
+    Item::of("own", "Your file".to_owned(), path, file.size)
+}

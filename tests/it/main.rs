@@ -27,6 +27,7 @@ mod packages;
 mod pki;
 mod push;
 mod registry;
+mod report;
 mod resume;
 mod seed;
 mod serve;

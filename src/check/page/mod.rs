@@ -127,6 +127,7 @@ fn render(page: &Page<'_>) -> String {
     }
     let mut tera = tera::Tera::new();
     tera.autoescape_on([".html"]);
+    tera.register_filter("code", |text: &str, _: tera::Kwargs, _: &tera::State| code(text));
     tera.add_raw_template(PAGE, TEMPLATE).expect("a unit test reads the template");
     let context = tera::Context::from_serialize(&values).expect("an object makes a context");
     tera.render(PAGE, &context).expect("every value that the template names has a place in `Page`")
@@ -135,6 +136,22 @@ fn render(page: &Page<'_>) -> String {
 /// Returns how a policy names a text: by its digest.
 fn source(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
+}
+
+/// Returns a text as HTML, with what stands between two backticks as code.
+fn code(text: &str) -> String {
+    let mut html = Vec::new();
+    tera::escape_html(text, &mut html).expect("writing to memory cannot fail");
+    let html = String::from_utf8(html).expect("what is escaped of UTF-8 is UTF-8");
+    let parts: Vec<&str> = html.split('`').collect();
+    if parts.len() % 2 == 0 {
+        return html;
+    }
+    let part = |(number, part): (usize, &&str)| match number % 2 {
+        0 => (*part).to_owned(),
+        _ => format!("<code>{part}</code>"),
+    };
+    parts.iter().enumerate().map(part).collect()
 }
 
 /// Takes out of every text what could turn it around or hide it.
@@ -168,6 +185,13 @@ mod tests {
         assert!(targets.into_iter().all(|target| target.starts_with('#')));
         // An inline style or handler would need a policy that allows those of others too.
         assert!(!TEMPLATE.contains(" style=") && !TEMPLATE.contains(" on"));
+    }
+
+    #[test]
+    fn only_pairs_of_backticks_become_code_and_nothing_else_becomes_html() {
+        assert_eq!(code("run `a <b>` & go"), "run <code>a &lt;b&gt;</code> &amp; go");
+        assert_eq!(code("a ` b"), "a ` b");
+        assert_eq!(code(r#"<code>"x"</code>"#), "&lt;code&gt;&quot;x&quot;&lt;/code&gt;");
     }
 
     #[test]

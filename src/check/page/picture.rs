@@ -48,29 +48,23 @@ struct Disc {
 /// Something on a disc.
 #[derive(Serialize)]
 struct Item {
-    kind: &'static str,
     what: String,
     detail: String,
     size: String,
 }
 
 impl Item {
-    fn of(kind: &'static str, what: String, detail: impl Into<String>, size: u64) -> Self {
-        Self { kind, what, detail: detail.into(), size: Bytes(size).to_string() }
+    fn of(what: String, detail: impl Into<String>, size: u64) -> Self {
+        Self { what, detail: detail.into(), size: Bytes(size).to_string() }
     }
 }
 
 /// Returns the registry.
 pub(super) fn registry(kit: &Kit) -> Registry {
-    let bytes = kit.bill.images.iter().filter_map(|image| image.total_size).fold(0, u64::saturating_add);
+    let item = |what, detail: &str| Item { what, detail: detail.to_owned(), size: String::new() };
     let items = vec![
-        Item::of("image", counted(kit.bill.images.len(), "image"), "images/", bytes),
-        Item {
-            kind: "certificate",
-            what: "Certificate and key".to_owned(),
-            detail: "registry/registry.crt, registry/registry.key".to_owned(),
-            size: String::new(),
-        },
+        item(counted(kit.bill.images.len(), "image"), "images/, an OCI layout"),
+        item("Certificate and key".to_owned(), "registry/registry.crt registry/registry.key"),
     ];
     Registry { address: kit.bill.registry.clone(), items }
 }
@@ -158,7 +152,7 @@ fn items(kit: &Kit, node: &kit::Node, is_shared: bool) -> Vec<Item> {
         let names =
             if texts[2].is_some() { "user-data, meta-data, network-config" } else { "user-data, meta-data" };
         let bytes = texts.into_iter().flatten().map(|text| text.bytes.len() as u64).sum();
-        items.push(Item::of("seed", "cloud-init’s seed".to_owned(), names, bytes));
+        items.push(Item::of("cloud-init’s seed".to_owned(), names, bytes));
     }
     for (kind, files) in kinds {
         match kind {
@@ -167,39 +161,24 @@ fn items(kit: &Kit, node: &kit::Node, is_shared: bool) -> Vec<Item> {
             Kind::Packages => items.extend(files.iter().map(|(path, file)| packages(kit, path, file))),
             Kind::Certificate => items.extend(files.iter().map(|(path, file)| certificate(path, file))),
             Kind::Own => items.extend(files.iter().map(|(path, file)| own(path, file))),
-            Kind::Authorities => items.push(together("certificate", "The cluster’s own authorities", &files)),
-            Kind::Configuration => items.push(together("setting", "k3s’ settings", &files)),
+            Kind::Authorities => items.push(together("The cluster’s own authorities", &files)),
+            Kind::Configuration => items.push(together("Settings of k3s", &files)),
             Kind::Other => {
                 let what = format!("{} of the system", counted(files.len(), "file"));
                 let size = files.iter().map(|(_, file)| file.size).sum();
-                items.push(Item::of("setting", what, "units, scripts and settings", size));
+                items.push(Item::of(what, "units, scripts and settings", size));
             }
         }
     }
     items
 }
 
-/// Returns files that belong together as one thing.
-fn together(kind: &'static str, what: &str, files: &[(&str, &PlacedFile)]) -> Item {
+/// Returns files that belong together as one thing, with their paths if these are few.
+fn together(what: &str, files: &[(&str, &PlacedFile)]) -> Item {
     let size = files.iter().map(|(_, file)| file.size).sum();
-    match files {
-        [(path, _)] => Item::of(kind, what.to_owned(), *path, size),
-        [] => Item::of(kind, what.to_owned(), "", size),
-        [(first, _), ..] => {
-            let folder = first.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let folder =
-                if first.starts_with(AUTHORITIES) { AUTHORITIES.trim_end_matches('/') } else { folder };
-            let names: Vec<&str> = files
-                .iter()
-                .map(|(path, _)| path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/'))
-                .collect();
-            let detail = match files.len() {
-                ..=4 => format!("{folder}/: {}", names.join(", ")),
-                count => format!("{folder}/: {count} files"),
-            };
-            Item::of(kind, what.to_owned(), detail, size)
-        }
-    }
+    let paths: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
+    let detail = if paths.len() <= 4 { paths.join(" ") } else { counted(paths.len(), "file") };
+    Item::of(what.to_owned(), detail, size)
 }
 
 fn program(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
@@ -208,20 +187,20 @@ fn program(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
         Some(executable::Kind::Script) => "A script that stands in for k3s".to_owned(),
         Some(executable::Kind::Other(_)) | None => "k3s".to_owned(),
     };
-    Item::of("program", what, path, file.size)
+    Item::of(what, path, file.size)
 }
 
 fn images(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
     let count = archive(kit, file).and_then(|archive| archive.images()).map(|images| images.count);
     let what = count.map_or_else(|| "Images".to_owned(), |count| counted(count, "image"));
-    Item::of("image", what, path, file.size)
+    Item::of(what, path, file.size)
 }
 
 fn packages(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
     let bundle = archive(kit, file).and_then(|archive| archive.bundle());
     let what =
         bundle.map_or_else(|| "Ops packages".to_owned(), |bundle| counted(bundle.count, "ops package"));
-    Item::of("package", what, path, file.size)
+    Item::of(what, path, file.size)
 }
 
 /// Returns what is in an archive on a node: the kit's own of the same content, or what was read of the disc.
@@ -242,9 +221,9 @@ fn certificate(path: &str, file: &PlacedFile) -> Item {
     } else {
         format!("Trusts {}", subjects.join(", "))
     };
-    Item::of("certificate", what, path, file.size)
+    Item::of(what, path, file.size)
 }
 
 fn own(path: &str, file: &PlacedFile) -> Item {
-    Item::of("own", "Your file".to_owned(), path, file.size)
+    Item::of("Your own file".to_owned(), path, file.size)
 }

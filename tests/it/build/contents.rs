@@ -18,7 +18,7 @@ const NODES: [&str; 3] = ["k3s-master1", "k3s-worker1", "k3s-worker2"];
 /// Lists a kit as `mode size path`; what signatures, tokens and templates make longer or shorter has no size, and a
 /// content hash in a name is `HASH`.
 fn listing(kit: &Path) -> String {
-    let varies = ["registry/", "seeds/", "kit.json", "ops-packages-"];
+    let varies = ["registry/", "seeds/", "kit.json", "ops-packages-", "report.html"];
     let is_random = |path: &str| varies.iter().any(|prefix| path.starts_with(prefix));
     let mut text = String::new();
     for entry in walkdir::WalkDir::new(kit).min_depth(1).sort_by_file_name() {
@@ -72,6 +72,7 @@ fn the_bill_names_every_artifact_and_what_it_was_made_from() {
         !path.starts_with("images/blobs")
             && *path != Path::new("SHA256SUMS")
             && *path != Path::new("kit.json")
+            && *path != Path::new("report.html")
     };
     let paths: Vec<PathBuf> = files(&kit).iter().filter(is_listed).cloned().collect();
     let names: Vec<PathBuf> = artifacts.keys().map(PathBuf::from).collect();

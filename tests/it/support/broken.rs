@@ -86,7 +86,8 @@ impl BrokenKit {
             let name = path.display().to_string();
             let bytes = fs::read(kit.join(&path)).unwrap();
             let digest = seedkit::digest::Digest::sha256(&bytes);
-            if !name.starts_with("images/blobs/") && !["kit.json", "SHA256SUMS"].contains(&name.as_str()) {
+            let is_listed = !["kit.json", "SHA256SUMS", "report.html"].contains(&name.as_str());
+            if !name.starts_with("images/blobs/") && is_listed {
                 let size = self.stated.get(&name).copied().unwrap_or(bytes.len() as u64);
                 let artifact = serde_json::json!({ "digest": digest.to_string(), "size": size });
                 artifacts.insert(name.clone(), artifact);

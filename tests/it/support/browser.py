@@ -2,10 +2,13 @@
 
 Usage: browser.py CHROMIUM PROFILE URL <JOB >RESULT
 
-JOB is JSON: `expressions` are JavaScript, evaluated in their order once the page has loaded; `pictures` are screenshots:
-`file`, `width`, `height`, `scale`, `isDark`, `selector` (all of the page without one); `pdf` a file for what a printer gets.
-RESULT is JSON: the `values` of the expressions, all `requests`, and all `complaints`: messages of the console, uncaught
-exceptions, dialogs.
+JOB is JSON. `now`, in seconds since 1970, is what the page's clock shows; without it the page has the machine's. `steps`
+are done in their order once the page has loaded, each an object with one key:
+  view      {width, isDark}: how large the window is, and what its owner likes
+  evaluate  JavaScript
+  picture   {file, selector, length}: a screenshot, of all of the page without a selector, of its upper part with a length
+RESULT is JSON: the `values` of what was evaluated, all `requests`, and all `complaints`: messages of the console,
+uncaught exceptions, dialogs.
 """
 
 import base64
@@ -91,11 +94,13 @@ class Browser:
             else:
                 return message["result"]
 
-    def open(self, url):
+    def open(self, url, now):
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Network", "Runtime", "Log", "Page"):
             self.call(f"{domain}.enable")
+        if now is not None:
+            self.call("Page.addScriptToEvaluateOnNewDocument", source=f"Date.now = () => {now} * 1000")
         self.events.clear()
         answer = self.call("Page.navigate", url=url)
         if "errorText" in answer:
@@ -109,24 +114,21 @@ class Browser:
             raise SystemExit(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
-    def picture(self, file, width, height, scale=1, isDark=False, selector=None):
+    def view(self, width, isDark=False):
         scheme = {"name": "prefers-color-scheme", "value": "dark" if isDark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=width < 600)
-        box = "document.documentElement.getBoundingClientRect()"
-        if selector:
-            box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
-        x, y, breadth, length = self.evaluate(f"(b => [b.x + scrollX, b.y + scrollY, b.width, b.height])({box})")
-        pad = 16 if selector else 0
-        clip = {"x": max(0, x - pad), "y": max(0, y - pad), "width": breadth + 2 * pad, "height": length + 2 * pad, "scale": 1}
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]
-        with open(file, "wb") as output:
-            output.write(base64.b64decode(data))
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
 
-    def print(self, file):
-        data = self.call("Page.printToPDF", preferCSSPageSize=True, printBackground=True, paperWidth=8.27, paperHeight=11.69)["data"]
+    def picture(self, file, selector=":root", length=None):
+        box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        x, y, width, height = self.evaluate(f"(b => [b.x + scrollX, b.y + scrollY, b.width, b.height])({box})")
+        pad = 0 if selector == ":root" else 16
+        clip = {"x": max(0, x - pad), "y": max(0, y - pad), "width": width + 2 * pad, "scale": 1}
+        clip["height"] = min(height + 2 * pad, length or height + 2 * pad)
+        answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         with open(file, "wb") as output:
-            output.write(base64.b64decode(data))
+            output.write(base64.b64decode(answer["data"]))
 
     def close(self):
         """Lets it end by itself, or ends it: it is the leader of its own group."""
@@ -150,12 +152,16 @@ def main():
     signal.signal(signal.SIGALRM, lambda *_: sys.exit("the browser takes too long"))
     browser = Browser(chromium, profile)
     try:
-        browser.open(url)
-        values = [browser.evaluate(expression) for expression in job.get("expressions", [])]
-        for picture in job.get("pictures", []):
-            browser.picture(**picture)
-        if "pdf" in job:
-            browser.print(job["pdf"])
+        browser.open(url, job.get("now"))
+        values = []
+        for step in job["steps"]:
+            match step:
+                case {"view": view}:
+                    browser.view(**view)
+                case {"evaluate": expression}:
+                    values.append(browser.evaluate(expression))
+                case {"picture": picture}:
+                    browser.picture(**picture)
         json.dump({"values": values, "requests": browser.requests, "complaints": browser.complaints}, sys.stdout)
     finally:
         browser.close()

@@ -3,6 +3,7 @@
 pub(crate) mod alone;
 pub(crate) mod apt;
 pub(crate) mod broken;
+pub(crate) mod browser;
 pub(crate) mod containerd;
 pub(crate) mod hostile;
 pub(crate) mod images;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use fs_err as fs;
 use seedkit::check::{self, Kit};
@@ -136,8 +135,8 @@ fn the_days_that_are_left_are_counted_when_the_page_is_opened() {
     }
     // By the machine's own clock, which goes on while the browser starts.
     let days = || {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        (end - i64::try_from(since).unwrap()).div_euclid(DAY)
+        let now: i64 = oracle::text("date", ["+%s"]).trim().parse().unwrap();
+        (end - now).div_euclid(DAY)
     };
     let before = days();
     let page = shown(&page, None);
@@ -274,6 +273,19 @@ fn a_page_is_legible_in_light_and_dark_on_phones_and_desks() {
     for value in &seen.values[1..] {
         assert!(value["read"].as_u64().unwrap() > 200, "{value}");
         assert_eq!((&value["faint"], &value["overflow"]), (&json!([]), &json!(0)));
+    }
+}
+
+#[test]
+fn what_a_page_asks_for_and_complains_of_is_seen() {
+    let sandbox = Sandbox::new();
+    let page = "<!doctype html><title>x</title><img src='http://127.0.0.1:1/x.png'><script>alert(1); console.log(2); f()</script>";
+    sandbox.write("page.html", page);
+    let seen = browser::open(&sandbox.path("page.html"), None, &[]);
+    assert!(seen.requests.contains(&"http://127.0.0.1:1/x.png".to_owned()), "{:?}", seen.requests);
+    let complaints = json!(seen.complaints).to_string();
+    for part in [r#""type":"alert""#, r#""type":"log""#, "f is not defined", "ERR_"] {
+        assert!(complaints.contains(part), "{part}: {complaints}");
     }
 }
 

@@ -27,8 +27,8 @@ impl Instant {
         let written = |format| date.and_then(|date| date.format(format).ok());
         Self {
             seconds,
-            iso: written(&iso[..]).unwrap_or_default(),
-            text: written(&text[..]).unwrap_or_else(|| format!("{seconds} s after 1970")),
+            iso: written(iso).unwrap_or_default(),
+            text: written(text).unwrap_or_else(|| format!("{seconds} s after 1970")),
         }
     }
 }

@@ -4,11 +4,11 @@
     benches/images.py                     all groups, three rounds
     benches/images.py mirror --rounds 5   only some: mirror fleet latency capped push serve
 
-Both programs take the same images from the same docker-registry of Debian, one after the other in each round; the
-blobs of both layouts are hashed before a time counts. `latency` and `capped` go through benches/registry_proxy.py.
-Needs docker-registry, skopeo and curl. crane is measured too: the one that the variable CRANE names, else the one on
-PATH, else that of Debian's unstable, which is downloaded by apt and unpacked into target/crane (no release has it, but it
-runs from Debian 12 on); `CRANE=` goes without.
+All programs take the same images from the same docker-registry of Debian, one after the other in each round; the blobs of
+the layouts are hashed before a time counts. `latency` and `capped` go through benches/registry_proxy.py.
+Needs docker-registry, skopeo and curl. A skopeo of today and crane are measured too: Debian 13's, with the libraries it
+was linked with, and unstable's, both downloaded by apt and unpacked into target/, never installed. CRANE and SKOPEO name
+others; empty, they go without.
 
 Two yardsticks are measured in each round: hashing the same bytes once, by Python's OpenSSL on one core, and writing them
 once, by cat. The second is there because a virtual machine may pay its host for each page it has not used for a while:
@@ -38,26 +38,28 @@ HERE = pathlib.Path(__file__).resolve().parent
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 
 
-def crane():
-    """Returns a crane, or None with a word about why there is none."""
-    if "CRANE" in os.environ:
-        return os.environ["CRANE"] or None
-    if on_path := shutil.which("crane"):
-        return on_path
-    folder = HERE.parent / "target/crane"
-    program = folder / "usr/bin/crane"
+def peer(name, suite, packages):
+    """Returns how a shell calls a program of another Debian, or None with a word about why there is none."""
+    variable = name.upper()
+    if variable in os.environ:
+        return os.environ[variable] or None
+    folder = HERE.parent / "target" / f"{name}-{suite}"
     try:
-        if not program.exists():
-            unpack_from_unstable("crane", folder)
-        subprocess.run([program, "version"], check=True, capture_output=True)
+        if not folder.exists():
+            unpack(suite, packages, folder)
+        libraries = folder / "usr/lib/x86_64-linux-gnu"
+        command = [folder / "usr/bin" / name]
+        if libraries.exists():
+            command = [libraries / "ld-linux-x86-64.so.2", "--library-path", libraries, *command]
+        subprocess.run([*command, "--help"], check=True, capture_output=True)
     except (subprocess.CalledProcessError, StopIteration, OSError) as error:
-        print(f"without crane: {error}", file=sys.stderr)
+        print(f"without {name}: {error}", file=sys.stderr)
         return None
-    return str(program)
+    return " ".join(map(str, command))
 
 
-def unpack_from_unstable(package, folder):
-    """Unpacks a package of Debian's unstable without installing it; the machine's own sources stay as they are."""
+def unpack(suite, packages, folder):
+    """Unpacks packages of another Debian without installing them; the machine's own sources stay as they are."""
     run = lambda *command, **more: subprocess.run(command, check=True, capture_output=True, text=True, **more).stdout
     targets = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages")
     # The security updates are elsewhere.
@@ -66,13 +68,26 @@ def unpack_from_unstable(package, folder):
         scratch = pathlib.Path(scratch)
         (scratch / "lists/partial").mkdir(parents=True)
         keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-        (scratch / "sources.list").write_text(f"deb [signed-by={keys}] {place} sid main\n")
+        (scratch / "sources.list").write_text(f"deb [signed-by={keys}] {place} {suite} main\n")
         options = {"Etc::SourceList": scratch / "sources.list", "Etc::SourceParts": "-", "State::Lists": scratch / "lists"}
         apt = ["apt-get", "-qq", *(f"-oDir::{name}={value}" for name, value in options.items())]
         run(*apt, "update")
-        run(*apt, "download", package, cwd=scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        run("dpkg-deb", "-x", next(scratch.glob("*.deb")), folder)
+        run(*apt, "download", *packages, cwd=scratch)
+        for package in scratch.glob("*.deb"):
+            run("dpkg-deb", "-x", package, scratch / "unpacked")
+        folder.parent.mkdir(exist_ok=True)
+        shutil.move(scratch / "unpacked", folder)
+
+
+def version_of(command):
+    """Returns the name and version of a skopeo."""
+    said = subprocess.run([*command.split(), "--version"], check=True, capture_output=True, text=True).stdout
+    return said.strip().replace(" version", "")
+
+
+# What Debian 13's skopeo is linked with.
+SKOPEO = ["skopeo", "libc6", "libgpgme11t64", "libassuan9", "libgpg-error0", "libsqlite3-0", "libsubid5"]
+SKOPEO += ["libdevmapper1.02.1", "libselinux1", "libudev1", "libpcre2-8-0", "libcap2"]
 
 
 def image(layout, layers, platform):
@@ -158,7 +173,10 @@ def proxy(server, delay, rate=0):
 
 class Bench:
     def __init__(self, folder, server, rounds):
-        self.folder, self.server, self.rounds, self.crane = folder, server, rounds, crane()
+        self.folder, self.server, self.rounds = folder, server, rounds
+        self.crane = peer("crane", "sid", ["crane"])
+        commands = filter(None, ("skopeo", peer("skopeo", "trixie", SKOPEO)))
+        self.skopeos = {version_of(command): command for command in commands}
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
         self.results = {}
         self.limits = {}
@@ -194,25 +212,32 @@ class Bench:
         subprocess.run([*base, "--quiet", "lock", "--cache-dir", cache], check=True, env=self.environment, stdout=subprocess.DEVNULL)
         return base
 
+    def loop(self, label, command, names, share):
+        """Returns the run of a command for each name, one after the other."""
+        return label, ["sh", "-ec", "; ".join(map(command.format, names))], share
+
     def mirror(self, label, server, source, names, jobs=8, warm=True, skopeo_names=None):
-        """Mirrors with all programs in each round; `source` is the layout that the registry was filled from. `skopeo_names`: fewer, where it would take too long; its time is
-        then that of all, in proportion, and its label says so."""
+        """Mirrors with all programs in each round; `source` is the layout that the registry was filled from.
+
+        `skopeo_names`: fewer, where it would take too long; its time is then that of all, in proportion, and its label
+        says so.
+        """
         base = self.seedkit(server, names)
         some = skopeo_names or names
         share = len(names) / len(some)
         note = "" if share == 1 else f", {len(some)} of {len(names)}, times {share:.0f}"
         for _ in range(self.rounds):
-            cache, output, peer, crane = (self.folder / name for name in ("cache", "ours", "theirs", "crane"))
-            for used in (cache, output, peer, crane):
+            cache, output, theirs = (self.folder / name for name in ("cache", "ours", "theirs"))
+            for used in (cache, output, theirs):
                 shutil.rmtree(used, ignore_errors=True)
-            ours = [*base, "--jobs", str(jobs), "mirror", "--cache-dir", cache, "-o", output]
-            copies = "; ".join(
-                f"skopeo copy -q --all --src-tls-verify=false docker://{server}/{name} oci:{peer}:{name}" for name in some
-            )
-            runs = [("seedkit", ours, 1), (f"skopeo{note}", ["sh", "-ec", copies], share)]
+            theirs.mkdir()
+            runs = [("seedkit", [*base, "--jobs", str(jobs), "mirror", "--cache-dir", cache, "-o", output], 1)]
+            for number, (program, skopeo) in enumerate(self.skopeos.items()):
+                copy = f"{skopeo} copy -q --all --src-tls-verify=false docker://{server}/{{0}} oci:{theirs}/{number}:{{0}}"
+                runs.append(self.loop(f"{program}{note}", copy, some, share))
             if self.crane:
-                pulls = "; ".join(f"{self.crane} pull --insecure --format=oci {server}/{name} {crane}" for name in some)
-                runs.append((f"crane{note}", ["sh", "-ec", pulls], share))
+                pull = f"{self.crane} pull --insecure --format=oci {server}/{{0}} {theirs}/crane"
+                runs.append(self.loop(f"crane{note}", pull, some, share))
             for again in ("first run", "again")[: 2 if warm else 1]:
                 for program, command, times in runs:
                     name = f"{label}, {again}: {program}"
@@ -224,8 +249,8 @@ class Bench:
                     self.results.setdefault(name, []).append((wall * times, user * times, kernel * times, peak))
                     self.limits.setdefault(name, []).append(wall / ((user + kernel + served) / os.cpu_count()))
             if share == 1:
-                if compare.layout_bytes(output) != compare.layout_bytes(peer):
-                    sys.exit("the two layouts hold different bytes")
+                if len(sizes := {compare.layout_bytes(layout) for layout in (output, *theirs.iterdir())}) > 1:
+                    sys.exit(f"the layouts hold different bytes: {sizes}")
             self.results.setdefault(f"{label}, every byte hashed once", []).append(hash_once(output))
             self.results.setdefault(f"{label}, every byte written once", []).append(self.write_once(source))
 
@@ -401,7 +426,7 @@ def print_ratios(bench):
         group = label.rpartition(": ")[0]
         for peer in (peer for peer in walls if peer.startswith(f"{group}: ") and peer != label):
             print(f"{group}: {walls[label] / walls[peer]:.3f} of {peer.rpartition(': ')[2]}'s time")
-        if label in bench.limits:
+        if "first run" in label and "away" not in label and label in bench.limits:
             limit = statistics.median(bench.limits[label])
             print(f"{group}: {limit:.2f} times what client and registry need of all CPUs")
 

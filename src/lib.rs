@@ -28,7 +28,7 @@
 //!    cluster trusts and joins with, seeds, the closure of packages and their bundle.
 //!    Siblings do not know each other; [`ops`] joins them.
 //! 6. Proof: reads finished things and never uses what wrote them; [`disc`] reads discs for the others, and
-//!    [`check`] says whether all of them fit each other.
+//!    [`check`] says whether all of them fit each other, also as a page.
 //! 7. Operations: options in, outcome out; the only place where the domain's parts meet.
 //! 8. Interface: the only layer that prints, or reads arguments, environment, clock and home.
 //!
@@ -39,7 +39,7 @@
 //! and is the only way to a [`lockfile::Locked`], which the steps take: an unlocked build does not compile.
 //! After the disk pre-flight, files and the blobs of all images stream into the store, hashed as they come, each
 //! once; the layout gives them second names. Tarballs, certificates and seeds follow; everything is listed,
-//! read back and verified, and one rename publishes the kit.
+//! read back, verified and checked; the page that shows it joins the list, and one rename publishes the kit.
 
 pub mod digest;
 pub mod epoch;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::rows::{Row, Severity, row, rows};
@@ -12,6 +13,8 @@ use crate::text::counted;
 
 /// The row about exceptions, which this module checks itself.
 const ALLOWANCES: &str = "SK0003";
+/// What an id looks like, as the JSON schema says it.
+const ID: &str = "^SK[0-9]{4}$";
 /// The longest text that is shown; what it quotes may be of any length.
 const LONGEST: usize = 500;
 
@@ -25,19 +28,22 @@ const UNKNOWABLE: [&str; 5] = [
 ];
 
 /// What is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Subject {
+    /// A spec and its lock.
     Spec,
+    /// A finished kit.
     Kit,
     Disc,
     Images,
 }
 
 /// One place where a row does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Finding {
     /// The row.
+    #[schemars(regex(pattern = ID))]
     pub id: String,
     /// How bad it is.
     pub severity: Severity,
@@ -71,25 +77,27 @@ impl fmt::Display for Finding {
 }
 
 /// A row that means nothing here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NotApplicable {
     /// The row.
+    #[schemars(regex(pattern = ID))]
     pub id: String,
     /// Why.
     pub reason: String,
 }
 
 /// A row that was not checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unknown {
     /// The row.
+    #[schemars(regex(pattern = ID))]
     pub id: String,
     /// Why.
     pub reason: String,
 }
 
 /// How many rows ended how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// All rows.
@@ -148,15 +156,17 @@ impl fmt::Display for Summary {
 }
 
 /// What a check says of all rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
+    /// What was checked.
     pub(super) subject: Subject,
     /// The counts.
     pub summary: Summary,
     /// All findings, sorted by row; those that are accepted say why.
     pub findings: Vec<Finding>,
     /// The ids of the rows that hold.
+    #[schemars(inner(regex(pattern = ID)))]
     pub passed: Vec<String>,
     /// The rows that mean nothing here.
     pub not_applicable: Vec<NotApplicable>,

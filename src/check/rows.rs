@@ -4,6 +4,7 @@
 
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The files, each with the module that checks its rows, in the order of a report.
@@ -34,7 +35,7 @@ struct File {
 }
 
 /// How bad it is where a row does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The node or the cluster will not work: a build stops, and the answer is no.

@@ -158,9 +158,9 @@ pub(super) enum Command {
     /// Serve a kit's images to its nodes, as a read-only registry over TLS.
     #[command(after_help = serve::EXAMPLES)]
     Serve(serve::ServeArguments),
-    /// Print the JSON schema of seedkit.yaml, for editors.
+    /// Print the JSON schema of seedkit.yaml, for editors, or of a result.
     #[command(after_help = schema::SCHEMA_EXAMPLES)]
-    Schema,
+    Schema(schema::SchemaArguments),
     /// Print completions for a shell.
     #[command(after_help = schema::COMPLETION_EXAMPLES)]
     Completions(schema::CompletionArguments),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::check::{self, Finding, Kit, Plan, Report, Row, Severity};
@@ -43,8 +44,10 @@ pub(super) struct CheckArguments {
     explain: Option<String>,
 }
 
-#[derive(Serialize)]
-struct CheckResult<'a> {
+/// What `--json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct CheckResult<'a> {
+    /// The kit's folder, or the spec's file.
     path: String,
     #[serde(flatten)]
     report: &'a Report,

@@ -80,7 +80,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Answer> {
         Command::Diff(arguments) => diff::run(arguments, &session),
         Command::Push(arguments) => push::run(arguments, &session),
         Command::Serve(arguments) => serve::run(arguments, &session),
-        Command::Schema => schema::run(),
+        Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => schema::completions(arguments),
         Command::Man(arguments) => schema::man(arguments),
     }

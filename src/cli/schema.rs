@@ -1,14 +1,16 @@
 //! `seedkit schema`, `completions`, `man`: what other programs read.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
 use crate::cli::arguments;
+use crate::cli::check::CheckResult;
 use crate::cli::{Answer, ui};
 
 pub(super) const SCHEMA_EXAMPLES: &str = "\
-Example:
+Examples:
   seedkit schema > seedkit.schema.json
+  seedkit schema check > check.schema.json
 
 An editor with a YAML language server then explains and completes a spec that begins with
   # yaml-language-server: $schema=seedkit.schema.json";
@@ -22,6 +24,22 @@ pub(super) const COMPLETION_EXAMPLES: &str = "\
 Examples:
   seedkit completions bash > ~/.local/share/bash-completion/completions/seedkit
   seedkit completions zsh  > ~/.zfunc/_seedkit";
+
+/// Arguments of `seedkit schema`.
+#[derive(Debug, Args)]
+pub(super) struct SchemaArguments {
+    /// What is described.
+    #[arg(value_enum, default_value_t = Subject::Spec)]
+    subject: Subject,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Subject {
+    /// seedkit.yaml.
+    Spec,
+    /// What `seedkit check --json` prints.
+    Check,
+}
 
 /// Arguments of `seedkit completions`.
 #[derive(Debug, Args)]
@@ -37,8 +55,12 @@ pub(super) struct ManArguments {
     command: Vec<String>,
 }
 
-pub(super) fn run() -> anyhow::Result<Answer> {
-    ui::print(&crate::spec::schema::json())
+pub(super) fn run(arguments: SchemaArguments) -> anyhow::Result<Answer> {
+    let SchemaArguments { subject } = arguments;
+    match subject {
+        Subject::Spec => ui::print(&crate::spec::schema::json()),
+        Subject::Check => ui::print(&ui::schema::<CheckResult<'_>>("check")),
+    }
 }
 
 pub(super) fn completions(arguments: CompletionArguments) -> anyhow::Result<Answer> {

@@ -3,16 +3,21 @@
 use std::io::Write;
 
 use anyhow::Context as _;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::cli::Answer;
 
 /// The version of the shape of all JSON results; a field that goes or changes meaning raises it.
 const JSON_VERSION: u32 = 1;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a, T> {
+    /// The version of this shape.
     version: u32,
+    /// The command whose result this is.
     command: &'a str,
     #[serde(flatten)]
     result: T,
@@ -32,4 +37,24 @@ pub(super) fn print(text: &str) -> anyhow::Result<Answer> {
 pub(super) fn print_json(command: &str, result: impl Serialize) -> anyhow::Result<Answer> {
     let document = Document { version: JSON_VERSION, command, result };
     print(&format!("{}\n", serde_json::to_string_pretty(&document)?))
+}
+
+/// Returns the JSON schema (draft 2020-12) of the JSON result of a command, indented, with a line end.
+///
+/// It allows fields that it does not name: a new one does not raise the version.
+pub(super) fn schema<T: JsonSchema>(command: &str) -> String {
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let mut schema = generator.into_root_schema_for::<Document<'_, T>>().to_value();
+    let title = format!("The result of `seedkit {command} --json`, version {JSON_VERSION}");
+    schema["title"] = title.into();
+    for (key, value) in [("version", json!(JSON_VERSION)), ("command", json!(command))] {
+        let description = schema["properties"][key]["description"].take();
+        schema["properties"][key] = json!({ "description": description, "const": value });
+    }
+    // What is in the type's own words is for who reads the code.
+    schema.as_object_mut().map(|schema| schema.remove("description"));
+    format!(
+        "{}\n",
+        serde_json::to_string_pretty::<Value>(&schema).expect("a schema is made of texts and numbers")
+    )
 }

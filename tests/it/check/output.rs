@@ -132,3 +132,60 @@ fn sarif_is_what_its_schema_allows() {
     let mut python = crate::support::oracle::command("/usr/bin/python3");
     crate::support::oracle::finish(python.args(["-c", judge, schema]).arg(&path));
 }
+
+/// Validates documents by Python's jsonschema, with and without fields that the schema does not name.
+///
+/// Returns what the judge finds in the first that it refuses.
+fn judged(schema: &std::path::Path, document: &std::path::Path) -> String {
+    let judge = "import json, sys, jsonschema\n\
+                 schema, document = (json.load(open(name)) for name in sys.argv[1:])\n\
+                 jsonschema.Draft202012Validator.check_schema(schema)\n\
+                 def close(part):\n    \
+                     if isinstance(part, dict):\n        \
+                         if 'properties' in part: part['additionalProperties'] = False\n        \
+                         for value in part.values(): close(value)\n\
+                 found = [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(document)]\n\
+                 close(schema)\n\
+                 found += [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(document)]\n\
+                 print('\\n'.join(found))\n";
+    let mut python = crate::support::oracle::command("/usr/bin/python3");
+    let output = crate::support::oracle::finish(python.args(["-c", judge]).arg(schema).arg(document));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn json_is_what_its_schema_describes_and_nothing_more() {
+    let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/check.schema.json");
+    let sandbox = Sandbox::built_lab();
+    let good = sandbox.seedkit(&["check", "kit", "--json"]).succeeds();
+    let of_spec = sandbox.seedkit(&["check", "-f", SPEC, "--json"]).succeeds();
+    let kit = BrokenKit::lab();
+    kit.edit(
+        "kit.json",
+        "\"nodes\": [",
+        "\"allow\": [{\"id\": \"SK0001\", \"reason\": \"a test\"}], \"nodes\": [",
+    );
+    fs_err::remove_file(kit.path("seeds/seed-k3s-worker1.iso")).unwrap();
+    let broken = kit.run(&["--json"]);
+    assert!(broken.code == Some(1) && broken.stdout.contains("\"allowed\": \"a test\""), "{}", broken.stdout);
+    let path = sandbox.path("result.json");
+    for run in [&good, &of_spec, &broken] {
+        fs_err::write(&path, &run.stdout).unwrap();
+        assert_eq!(judged(&schema, &path), "", "{}", run.stdout);
+    }
+    // The judge does find what is wrong.
+    for (old, new) in
+        [("\"version\": 1", "\"version\": 2"), ("\"SK0001\"", "\"0001\""), ("\"rows\"", "\"lines\"")]
+    {
+        fs_err::write(&path, broken.stdout.replacen(old, new, 1)).unwrap();
+        assert_ne!(judged(&schema, &path), "", "{new}");
+    }
+}
+
+#[test]
+fn the_committed_schema_of_the_result_is_current() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/check.schema.json");
+    let printed = Sandbox::new().seedkit(&["schema", "check"]).succeeds().stdout;
+    let is_current = fs_err::read_to_string(path).unwrap() == printed;
+    assert!(is_current, "regenerate it: cargo run -- schema check > docs/check.schema.json");
+}

@@ -45,16 +45,18 @@ pub(super) fn print_json(command: &str, result: impl Serialize) -> anyhow::Resul
 pub(super) fn schema<T: JsonSchema>(command: &str) -> String {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let mut schema = generator.into_root_schema_for::<Document<'_, T>>().to_value();
-    let title = format!("The result of `seedkit {command} --json`, version {JSON_VERSION}");
-    schema["title"] = title.into();
     for (key, value) in [("version", json!(JSON_VERSION)), ("command", json!(command))] {
         let description = schema["properties"][key]["description"].take();
         schema["properties"][key] = json!({ "description": description, "const": value });
     }
-    // What is in the type's own words is for who reads the code.
-    schema.as_object_mut().map(|schema| schema.remove("description"));
+    let title = format!("The result of `seedkit {command} --json`, version {JSON_VERSION}");
+    let mut document = json!({ "$schema": schema["$schema"].take(), "title": title });
+    // A type's own description is for who reads the code.
+    for key in ["type", "properties", "required", "$defs"] {
+        document[key] = schema[key].take();
+    }
     format!(
         "{}\n",
-        serde_json::to_string_pretty::<Value>(&schema).expect("a schema is made of texts and numbers")
+        serde_json::to_string_pretty::<Value>(&document).expect("a schema is made of texts and numbers")
     )
 }

@@ -108,6 +108,25 @@ fn a_kits_page_shows_all_of_the_kit_and_asks_nobody() {
     nothing_strange(&page);
 }
 
+#[test]
+fn the_disc_that_all_machines_share_is_shown_with_each_of_them() {
+    let sandbox = Sandbox::lab();
+    sandbox.edit(SPEC, "seed:\n", "seed:\n  payload: shared\n");
+    sandbox.seedkit(&BUILD).succeeds();
+    let page = shown(&sandbox.path("kit/report.html"), None);
+    for node in list(&page, "nodes") {
+        let discs = list(node, "discs");
+        assert_eq!(discs[0]["path"], format!("seeds/seed-{}.iso", text(node, "name")));
+        assert_eq!((discs.len(), &discs[1]["path"]), (2, &json!("seeds/payload.iso")));
+        // What is a node's own is on its own disc alone.
+        for (disc, part, is_there) in
+            [(0, "10 images", false), (1, "10 images", true), (0, "config.yaml", true)]
+        {
+            assert_eq!(text(&discs[disc], "text").contains(part), is_there, "{part}: {}", discs[disc]);
+        }
+    }
+}
+
 /// Panics if a page has elements that none of ours has.
 fn nothing_strange(page: &Value) {
     let found = (&page["strange"], &page["scripts"], &page["targets"]);

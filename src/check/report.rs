@@ -35,7 +35,9 @@ pub(super) enum Subject {
     Spec,
     /// A finished kit.
     Kit,
+    /// A disc alone.
     Disc,
+    /// An archive or layout of images alone.
     Images,
 }
 

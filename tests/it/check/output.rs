@@ -169,7 +169,8 @@ fn json_is_what_its_schema_describes_and_nothing_more() {
     let broken = kit.run(&["--json"]);
     assert!(broken.code == Some(1) && broken.stdout.contains("\"allowed\": \"a test\""), "{}", broken.stdout);
     let path = sandbox.path("result.json");
-    for run in [&good, &of_spec, &broken] {
+    let disc = sandbox.seedkit(&["check", "kit/seeds/seed-k3s-master1.iso", "--json"]);
+    for run in [&good, &of_spec, &broken, &disc] {
         fs_err::write(&path, &run.stdout).unwrap();
         assert_eq!(judged(&schema, &path), "", "{}", run.stdout);
     }

@@ -6,6 +6,7 @@
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
+use seedkit::archive::iso9660;
 use seedkit::deb::release::Release;
 use seedkit::deb::signature::{Keyring, verify};
 use seedkit::deb::version::Version;
@@ -17,9 +18,10 @@ use seedkit::lockfile::Lockfile;
 use seedkit::oci::inventory::Inventory;
 use seedkit::oci::{Manifest, Reference};
 use seedkit::progress::Silent;
+use seedkit::tree::FileTree;
 
 /// All of them, by the names of their programs and of their corpora.
-pub const TARGETS: [(&str, fn(&[u8])); 12] = [
+pub const TARGETS: [(&str, fn(&[u8])); 13] = [
     ("deb", deb),
     ("deb822", deb822),
     ("disc", disc),
@@ -29,6 +31,7 @@ pub const TARGETS: [(&str, fn(&[u8])); 12] = [
     ("lock", lock),
     ("manifest", manifest),
     ("reference", reference),
+    ("seed", seed),
     ("signed", signed),
     ("spec", spec),
     ("version", version),
@@ -143,6 +146,30 @@ pub fn reference(bytes: &[u8]) {
         Some(&reference),
         "{text:?} is written as {written:?}"
     );
+}
+
+/// The texts of a seed, as `seedkit check` judges them on a disc: user-data, then, each after a NUL, network-config,
+/// meta-data, and lists of a payload.
+pub fn seed(bytes: &[u8]) {
+    const NAMES: [&str; 5] =
+        ["user-data", "network-config", "meta-data", "payload/FILES", "payload/SHA256SUMS"];
+    let mut texts = bytes.splitn(NAMES.len(), |byte| *byte == 0);
+    let mut tree = FileTree::new();
+    for name in NAMES {
+        let fallback: &[u8] = if name == "meta-data" { b"instance-id: i-1\n" } else { b"" };
+        let text = texts.next().unwrap_or(fallback);
+        if !text.is_empty() || !name.contains('/') {
+            tree.insert_file(name, 0o644, text.to_vec()).expect("each name is there once");
+        }
+    }
+    let volume_id = "CIDATA".parse().expect("it is a label");
+    let epoch = "1763683200".parse().expect("it is a time");
+    let plan = iso9660::plan(&tree, &iso9660::Options { volume_id, epoch }).expect("it is a small tree");
+    let mut file = tempfile::NamedTempFile::new().expect("there is room for a file");
+    plan.write(file.as_file_mut()).expect("there is room for a file");
+    let kit = seedkit::check::Kit::open(file.path(), 1_763_683_200, 1, &Silent).expect("it is a disc");
+    let report = seedkit::check::kit(&kit);
+    assert_eq!(report.summary.rows, seedkit::check::rows().len());
 }
 
 /// Signed texts and certificates: nothing that the keyring did not sign is taken for signed.

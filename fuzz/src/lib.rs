@@ -5,6 +5,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use seedkit::archive::iso9660;
 use seedkit::deb::release::Release;
@@ -174,13 +175,18 @@ pub fn seed(bytes: &[u8]) {
 
 /// Signed texts and certificates: nothing that the keyring did not sign is taken for signed.
 pub fn signed(bytes: &[u8]) {
-    let keyring =
-        Keyring::parse(include_bytes!("../../fixtures/lab/packages-test-key.asc")).expect("it is a keyring");
-    let now = "1763683200".parse().expect("it is a time");
     // What was signed by this key is a part of the corpus, and the only text that may pass.
-    let signed = include_bytes!("../../fixtures/lab/packages/dists/bookworm/InRelease");
-    let signed = verify(signed, &keyring, now).expect("it is signed").text;
-    if let Ok(verified) = verify(bytes, &keyring, now) {
+    static KNOWN: LazyLock<(Keyring, String)> = LazyLock::new(|| {
+        let key = include_bytes!("../../fixtures/lab/packages-test-key.asc");
+        let signed = include_bytes!("../../fixtures/lab/packages/dists/bookworm/InRelease");
+        let keyring = Keyring::parse(key).expect("it is a keyring");
+        let now = "1763683200".parse().expect("it is a time");
+        let text = verify(signed, &keyring, now).expect("it is signed").text.to_string();
+        (keyring, text)
+    });
+    let (keyring, signed) = &*KNOWN;
+    let now = "1763683200".parse().expect("it is a time");
+    if let Ok(verified) = verify(bytes, keyring, now) {
         // A signature does not cover blanks at the end of a line.
         assert!(
             signed.lines().map(str::trim_end).eq(verified.text.lines().map(str::trim_end)),

@@ -121,7 +121,9 @@ fn text(path: &Path, report: &Report) -> String {
     text += &rows("does not apply", not_applicable.collect());
     let not_checked = report.not_checked.iter().map(|row| (row.id.as_str(), row.reason.as_str()));
     text += &rows("not checked", not_checked.collect());
-    text += "no file can tell:\n";
+    if !report.not_knowable.is_empty() {
+        text += "no file can tell:\n";
+    }
     text += &report.not_knowable.iter().map(|line| format!("  {line}\n")).collect::<String>();
     let verdict = match report.has_errors() {
         true => format!("no: {} to correct", counted(report.summary.errors, "error")),

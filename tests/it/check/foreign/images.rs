@@ -55,6 +55,9 @@ fn what_skopeo_writes_has_no_finding() {
     }
     let json = sandbox.seedkit(&["check", "--json", "layout"]).succeeds().json();
     assert_eq!((&json["subject"], &json["notKnowable"]), (&json!("images"), &json!([])));
+    let text = sandbox.seedkit(&["check", "layout"]).succeeds().stdout;
+    assert!(text.ends_with("layout: yes: all parts that were checked fit each other\n"), "{text}");
+    assert!(!text.contains("no file can tell"), "{text}");
     // In an archive a tag would be taken for the name.
     copy(&sandbox, "oci-archive:tagged.tar:1.5");
     is_found_by(&sandbox, "tagged.tar", "SK0310", "`1.5` is no full name with a tag");

@@ -1,5 +1,6 @@
 //! Several places for one registry's images, and registries that count what is pulled.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -62,7 +63,10 @@ fn a_place_that_is_down_or_refuses_is_passed_over_and_named() {
     let (down, refusing) = (nobody(), Hostile::start(|_| Answer::new(403, "")));
     let last = listing(&app, &[], |_| None);
     let sandbox = sandbox(&[&down, &refusing.url()], &last.url());
-    let locked = run(&sandbox, &["lock"]).succeeds();
+    let locked = run(&sandbox, &["lock", "--json"]).succeeds();
+    let listed = locked.json()["passedOver"].as_array().unwrap().clone();
+    let places: BTreeSet<&str> = listed.iter().map(|one| one["place"].as_str().unwrap()).collect();
+    assert_eq!(places, BTreeSet::from([down.as_str(), &refusing.url()]));
     for (name, why) in [(&down, "the connection is refused"), (&refusing.url(), "answers 403")] {
         let said = locked.stderr.lines().find(|line| line.contains(&format!("`{name}` is passed over")));
         assert!(said.is_some_and(|line| line.contains(why)), "{}", locked.stderr);

@@ -41,6 +41,8 @@ struct State {
     gate: usize,
     client: Option<Pid>,
     is_reached: bool,
+    /// Connections before this one are of clients that are gone: what is still answered to them does not count.
+    first_connection: usize,
 }
 
 struct Shared {
@@ -80,12 +82,16 @@ impl Counting {
 
     /// Forgets what was counted, and has something done after `limit` bytes of blobs.
     pub(super) fn begin(&self, limit: Option<(u64, Then)>) {
-        *self.shared.state.lock().unwrap() = State { limit, ..State::default() };
+        *self.shared.state.lock().unwrap() = State { limit, ..self.nothing_yet() };
     }
 
     /// Forgets what was counted; no blob gets more than a MiB until `parts` parts were asked for.
     pub(super) fn begin_gated(&self, parts: usize) {
-        *self.shared.state.lock().unwrap() = State { gate: parts, ..State::default() };
+        *self.shared.state.lock().unwrap() = State { gate: parts, ..self.nothing_yet() };
+    }
+
+    fn nothing_yet(&self) -> State {
+        State { first_connection: self.server.connections(), ..State::default() }
     }
 
     /// Says who the client is that gets the signal.
@@ -114,7 +120,11 @@ impl Counting {
 impl Shared {
     fn answer(self: &Arc<Self>, request: &Request, content: &Content, ranges: Ranges) -> Answer {
         let (bytes, digest) = (&content.bytes, content.descriptor.digest.to_string());
-        let meter = self.meter(&digest);
+        let connection = request.connection;
+        if connection < self.state.lock().unwrap().first_connection {
+            return Answer::hang_up();
+        }
+        let meter = self.meter(&digest, connection);
         let wanted = request.header("range").and_then(|range| {
             let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
             Some((first.parse::<usize>().ok()?, last.parse::<usize>().ok()?))
@@ -140,13 +150,16 @@ impl Shared {
         }
     }
 
-    fn meter(self: &Arc<Self>, digest: &str) -> Meter {
+    fn meter(self: &Arc<Self>, digest: &str, connection: usize) -> Meter {
         let (shared, digest) = (Arc::clone(self), digest.to_owned());
-        Meter(Arc::new(move |bytes| shared.count(&digest, bytes)))
+        Meter(Arc::new(move |bytes| shared.count(&digest, connection, bytes)))
     }
 
-    fn count(&self, digest: &str, bytes: u64) -> bool {
+    fn count(&self, digest: &str, connection: usize, bytes: u64) -> bool {
         let mut state = self.state.lock().unwrap();
+        if connection < state.first_connection {
+            return false;
+        }
         if state.sent.get(digest).is_some_and(|sent| *sent > 1024 * 1024) {
             state = self.changed.wait_while(state, |state| state.asked.len() < state.gate).unwrap();
         }

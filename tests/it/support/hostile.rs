@@ -269,6 +269,11 @@ impl Hostile {
         format!("{}://{}", self.scheme, self.authority)
     }
 
+    /// Returns how many connections there were so far: the number of the next one.
+    pub(crate) fn connections(&self) -> usize {
+        self.state.connections.lock().unwrap().as_ref().map_or(0, Vec::len)
+    }
+
     /// Returns all requests so far, in the order in which they were read.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.state.requests.lock().unwrap().clone()

@@ -9,8 +9,9 @@ use super::retry::{Attempts, Failure, Patience};
 use crate::digest::{Algorithm, Hasher};
 use crate::oci::SourceError;
 
-/// So many bytes are worth a new beginning of counting failures: less would let a server hand out single bytes forever.
-const WORTH_COUNTING: u64 = 1024 * 1024;
+/// So many bytes are worth a new beginning of counting failures: less would let a server hand out single bytes forever,
+/// and more would end runs on a line that is cut every minute.
+const WORTH_COUNTING: u64 = 256 * 1024;
 
 /// The rest of a content, opened.
 pub(super) struct Rest {

@@ -66,7 +66,8 @@ fn a_blob_that_breaks_off_goes_on_where_it_did() {
             whims: vec![Some(Whim::Cut(0)), Some(Whim::Cut(299_999))],
             asked: &["whole", "whole", "bytes=299999-299999"],
             sent_twice: 0,
-            waits: &[2],
+            // So much came that counting begins anew.
+            waits: &[],
         },
         Case {
             what: "cut, then unavailable for a moment",
@@ -133,7 +134,7 @@ fn a_blob_that_drips_is_no_failure() {
 
 #[test]
 fn a_large_blob_may_break_off_as_often_as_it_likes_while_it_gets_on() {
-    let scene = Scene::new(12 << 20, in_turn(&vec![Some(Whim::Cut((1 << 20) + 1)); 11]));
+    let scene = Scene::new(3 << 20, in_turn(&vec![Some(Whim::Cut((256 << 10) + 1)); 11]));
     scene.fetch().unwrap();
     scene.assert_stored("large");
     assert_eq!((scene.asked().len(), scene.sent_twice()), (12, 0));

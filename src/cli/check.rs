@@ -18,8 +18,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   seedkit check                       what the spec and its lock alone can tell
   seedkit check kit                   a finished kit, every file of it
-  seedkit check seed.iso              a disc alone, also of cloud-localds, genisoimage or xorriso
-  seedkit check images.tar            an archive or layout of images alone, whoever made it
+  seedkit check seed.iso              one disc alone, whoever wrote it
+  seedkit check images.tar            one archive or layout of images alone
   seedkit check --explain SK0203      the story behind a finding
   seedkit check kit --html kit.html   also as a page of one file, for a browser
   seedkit check kit --sarif > k.sarif for code-scanning pipelines

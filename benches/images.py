@@ -2,7 +2,7 @@
 """Images over a registry on loopback: seedkit beside skopeo, in paired runs, one table.
 
     benches/images.py                     all groups, three rounds
-    benches/images.py mirror --rounds 5   only some: mirror fleet latency capped push serve
+    benches/images.py mirror --rounds 5   only some: mirror fleet growth latency capped push serve
 
 All programs take the same images from the same docker-registry of Debian, one after the other in each round; the blobs of
 the layouts are hashed before a time counts. `latency` and `capped` go through benches/registry_proxy.py.
@@ -180,6 +180,7 @@ class Bench:
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
         self.results = {}
         self.limits = {}
+        self.sizes = {}
 
     def measure(self, label, command):
         self.results.setdefault(label, []).append(compare.measure(command, self.environment))
@@ -216,7 +217,7 @@ class Bench:
         """Returns the run of a command for each name, one after the other."""
         return label, ["sh", "-ec", "; ".join(map(command.format, names))], share
 
-    def mirror(self, label, server, source, names, jobs=8, warm=True, skopeo_names=None):
+    def mirror(self, label, server, source, names, jobs=(8,), warm=True, skopeo_names=None):
         """Mirrors with all programs in each round; `source` is the layout that the registry was filled from.
 
         `skopeo_names`: fewer, where it would take too long; its time is then that of all, in proportion, and its label
@@ -227,11 +228,14 @@ class Bench:
         share = len(names) / len(some)
         note = "" if share == 1 else f", {len(some)} of {len(names)}, times {share:.0f}"
         for _ in range(self.rounds):
-            cache, output, theirs = (self.folder / name for name in ("cache", "ours", "theirs"))
-            for used in (cache, output, theirs):
+            stores, ours, theirs = (self.folder / name for name in ("stores", "ours", "theirs"))
+            for used in (stores, ours, theirs):
                 shutil.rmtree(used, ignore_errors=True)
-            theirs.mkdir()
-            runs = [("seedkit", [*base, "--jobs", str(jobs), "mirror", "--cache-dir", cache, "-o", output], 1)]
+                used.mkdir()
+            runs = []
+            for number in jobs:
+                words = ["--jobs", str(number), "mirror", "--cache-dir", stores / str(number), "-o", ours / str(number)]
+                runs.append((f"seedkit, {number} jobs", [*base, *words], 1))
             for number, (program, skopeo) in enumerate(self.skopeos.items()):
                 copy = f"{skopeo} copy -q --all --src-tls-verify=false docker://{server}/{{0}} oci:{theirs}/{number}:{{0}}"
                 runs.append(self.loop(f"{program}{note}", copy, some, share))
@@ -249,10 +253,24 @@ class Bench:
                     self.results.setdefault(name, []).append((wall * times, user * times, kernel * times, peak))
                     self.limits.setdefault(name, []).append(wall / ((user + kernel + served) / os.cpu_count()))
             if share == 1:
-                if len(sizes := {compare.layout_bytes(layout) for layout in (output, *theirs.iterdir())}) > 1:
+                if len(sizes := {compare.layout_bytes(layout) for layout in (*ours.iterdir(), *theirs.iterdir())}) > 1:
                     sys.exit(f"the layouts hold different bytes: {sizes}")
-            self.results.setdefault(f"{label}, every byte hashed once", []).append(hash_once(output))
+            self.results.setdefault(f"{label}, every byte hashed once", []).append(hash_once(source))
             self.results.setdefault(f"{label}, every byte written once", []).append(self.write_once(source))
+
+    def growth(self, label, server, source, names):
+        """Mirrors an eighth, a quarter, a half and all of the images, with seedkit alone."""
+        for share in (8, 4, 2, 1):
+            some = names[::share]
+            base = self.seedkit(server, some)
+            cache, output = self.folder / "cache", self.folder / "ours"
+            name = f"{label}: {len(some)} of them"
+            for _ in range(self.rounds):
+                for used in (cache, output):
+                    shutil.rmtree(used, ignore_errors=True)
+                self.write_once(source)
+                self.measure(name, [*base, "mirror", "--cache-dir", cache, "-o", output])
+            self.sizes[name] = len(some), compare.layout_bytes(output)
 
     def push(self, layout, names):
         """Pushes the images of one kit into two empty registries, with both programs."""
@@ -365,7 +383,7 @@ def pull_all(server, names, ca_file):
     return time.monotonic() - begin, sum(size for _, size in blobs.values())
 
 
-GROUPS = ("mirror", "fleet", "latency", "capped", "push", "serve")
+GROUPS = ("mirror", "fleet", "growth", "latency", "capped", "push", "serve")
 
 
 def main():
@@ -389,11 +407,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder, compare.registry(pathlib.Path(folder)) as server:
         folder = pathlib.Path(folder)
         bench = Bench(folder, server, arguments.rounds)
-        if {"mirror", "capped", "push", "serve"} & set(groups):
+        if {"mirror", "growth", "capped", "push", "serve"} & set(groups):
             large_layout = folder / "large"
             large = make_large(large_layout, arguments.scale)
             bench.fill(large_layout, large)
-        if {"fleet", "latency"} & set(groups):
+        if {"fleet", "growth", "latency"} & set(groups):
             fleet_layout = folder / "fleet"
             fleet = make_fleet(fleet_layout, arguments.fleet)
             bench.fill(fleet_layout, fleet)
@@ -401,14 +419,17 @@ def main():
             bench.mirror("20 images", server, large_layout, large)
         if "fleet" in groups:
             bench.mirror(f"{len(fleet)} small images", server, fleet_layout, fleet)
+        if "growth" in groups:
+            bench.growth("large images", server, large_layout, large)
+            bench.growth("small images", server, fleet_layout, fleet)
         if "latency" in groups:
             with proxy(server, arguments.delay) as far:
                 label = f"{len(fleet)} small images, {2 * arguments.delay:.0f} ms away"
-                bench.mirror(label, far, fleet_layout, fleet, jobs=32, skopeo_names=fleet[:: max(1, len(fleet) // 30)])
+                bench.mirror(label, far, fleet_layout, fleet, jobs=(8, 32), skopeo_names=fleet[:: max(1, len(fleet) // 30)])
         if "capped" in groups:
             with proxy(server, arguments.delay, arguments.rate) as far:
                 label = f"20 images, {2 * arguments.delay:.0f} ms away, {arguments.rate:.0f} MB/s a connection"
-                bench.mirror(label, far, large_layout, large, jobs=16, warm=False)
+                bench.mirror(label, far, large_layout, large, jobs=(8, 16), warm=False)
         if {"push", "serve"} & set(groups):
             kit = bench.push(large_layout, large)
             if "serve" in groups:
@@ -424,11 +445,14 @@ def print_ratios(bench):
     print()
     for label in (label for label in walls if ": seedkit" in label):
         group = label.rpartition(": ")[0]
-        for peer in (peer for peer in walls if peer.startswith(f"{group}: ") and peer != label):
-            print(f"{group}: {walls[label] / walls[peer]:.3f} of {peer.rpartition(': ')[2]}'s time")
+        for peer in (peer for peer in walls if peer.startswith(f"{group}: ") and ": seedkit" not in peer):
+            print(f"{label}: {walls[label] / walls[peer]:.3f} of {peer.rpartition(': ')[2]}'s time")
         if "first run" in label and "away" not in label and label in bench.limits:
             limit = statistics.median(bench.limits[label])
-            print(f"{group}: {limit:.2f} times what client and registry need of all CPUs")
+            print(f"{label}: {limit:.2f} times what client and registry need of all CPUs")
+    for label, (images, size) in bench.sizes.items():
+        cpu = statistics.median(user + kernel for _, user, kernel, _ in bench.results[label])
+        print(f"{label}: {size / 1e6:.0f} MB, {1e3 * cpu / images:.1f} ms of CPU an image, {1e9 * cpu / size:.1f} s a GB")
 
 
 if __name__ == "__main__":

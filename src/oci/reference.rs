@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use self::grammar::Parts;
+use self::grammar::{Parts, check_length};
 use crate::digest::Digest;
 
 /// The name of Docker Hub in references, whatever its registry's host is.
@@ -109,6 +109,7 @@ impl FromStr for Reference {
             true => (DOCKER_HUB.to_owned(), path.to_owned()),
             false => (registry, path.to_owned()),
         };
+        check_length(&repository).map_err(invalid)?;
         // `name@digest` means no tag: what it is called is known, and `latest` would be a guess.
         let unnamed = digest.is_none().then_some("latest");
         let tag = tag.or(unnamed).map(str::to_owned);
@@ -166,6 +167,17 @@ mod tests {
         {
             assert!(text.parse::<Reference>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_repository_has_at_most_255_characters_with_what_is_added_to_it() {
+        let parse = |text: String| text.parse::<Reference>().map(|reference| reference.to_string());
+        let added = "library/".len();
+        assert!(parse("a".repeat(255 - added)).is_ok_and(|text| parse(text.clone()) == Ok(text)));
+        assert!(parse("a".repeat(256 - added)).is_err());
+        assert!(parse(format!("quay.io/{}", "a".repeat(255))).is_ok());
+        let error = parse(format!("quay.io/{}", "a".repeat(256))).unwrap_err();
+        assert!(error.to_string().ends_with("the repository has more than 255 characters"), "{error}");
     }
 
     #[test]

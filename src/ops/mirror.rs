@@ -75,9 +75,7 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
     let pulls = pulls::check(&planned(lockfile, &images, &attached), sources, equipment)?;
     let done = transfer::run(&images, &lockfile.platforms, sources, equipment);
     let done = both(done, equipment, || transfer::run(&attached, &[], sources, equipment));
-    for complaint in sources.new_complaints() {
-        equipment.reporter.report(Event::Warning { text: complaint.to_string() });
-    }
+    sources.say_complaints(equipment.reporter);
     // What is attached is for all platforms.
     let (done, also) = done?;
     let mut pairs = Vec::with_capacity(images.len());

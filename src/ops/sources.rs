@@ -19,6 +19,7 @@ use crate::oci::{
     AttachmentSource, BlobPart, ImageSource, LayoutSource, MANIFEST_LIMIT, Reference, SourceError,
     SourceErrorKind,
 };
+use crate::progress::{Event, Reporter};
 use crate::registry::{
     Client, ClientOptions, Endpoint, FetchedFile, InvalidEndpoint, KeptPart, PlainHttp, RateLimit, Registry,
 };
@@ -198,12 +199,14 @@ impl Sources {
         Ok(Opened { source: Arc::<Registry>::clone(&registry), registries: vec![registry] })
     }
 
-    /// Returns what places did, while others gave what was asked for; each only once.
-    pub fn new_complaints(&self) -> Vec<Complaint> {
-        self.complaints.take()
+    /// Warns of what places did, while others gave what was asked for; of each only once.
+    pub fn say_complaints(&self, reporter: &dyn Reporter) {
+        for complaint in self.complaints.take() {
+            reporter.report(Event::Warning { text: complaint.to_string() });
+        }
     }
 
-    /// Returns all that [`Sources::new_complaints`] ever returned.
+    /// Returns all that [`Sources::say_complaints`] ever warned of.
     pub fn complaints(&self) -> Vec<Complaint> {
         self.complaints.taken()
     }

@@ -42,7 +42,7 @@ pub(super) fn resolve(
     let (roots, mut failures) =
         all(&names, equipment, |image, ()| sources.resolve(&image.reference).map_err(GraphError::Source));
     let refuse = |failures| Err(LockError::Images { total: wanted.len(), failures });
-    say_complaints(sources, equipment);
+    sources.say_complaints(equipment.reporter);
     if !failures.is_empty() && !equipment.keep_going {
         return refuse(failures);
     }
@@ -58,15 +58,9 @@ pub(super) fn resolve(
         equipment.reporter.report(Event::ItemFinished { name: image.reference.to_string() });
         Ok(resolved)
     });
-    say_complaints(sources, equipment);
+    sources.say_complaints(equipment.reporter);
     failures.extend(more);
     if failures.is_empty() { Ok((resolved.into_iter().flatten().collect(), pulls)) } else { refuse(failures) }
-}
-
-fn say_complaints(sources: &Sources, equipment: &Equipment<'_>) {
-    for complaint in sources.new_complaints() {
-        equipment.reporter.report(Event::Warning { text: complaint.to_string() });
-    }
 }
 
 /// Does `work` for all images, and collects all that fails.

@@ -272,11 +272,7 @@ fn images_are_found_by_what_is_typed() {
 #[test]
 fn a_page_is_legible_in_light_and_dark_on_phones_and_desks() {
     let kit = BrokenKit::lab();
-    kit.edit(
-        "kit.json",
-        "\"nodes\": [",
-        "\"allow\": [{\"id\": \"SK0001\", \"reason\": \"a test\"}], \"nodes\": [",
-    );
+    kit.allow("SK0001", "a test");
     fs::remove_file(kit.path("seeds/seed-k3s-worker2.iso")).unwrap();
     let html = kit.path("").parent().unwrap().join("page.html");
     assert_eq!(kit.run(&["--html", html.to_str().unwrap()]).code, Some(1));

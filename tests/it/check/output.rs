@@ -76,11 +76,7 @@ fn an_error_stops_a_build_and_nothing_is_published() {
 #[test]
 fn sk0003_an_exception_that_matches_nothing() {
     let kit = BrokenKit::lab();
-    kit.edit(
-        "kit.json",
-        "\"nodes\": [",
-        "\"allow\": [{\"id\": \"SK0106\", \"reason\": \"old\"}], \"nodes\": [",
-    );
+    kit.allow("SK0106", "old");
     kit.is_found_by("SK0003", "a finding that is not there");
 }
 
@@ -106,11 +102,7 @@ fn the_page_of_all_ids_is_that_of_the_rows() {
 #[test]
 fn sarif_is_what_its_schema_allows() {
     let kit = BrokenKit::lab();
-    kit.edit(
-        "kit.json",
-        "\"nodes\": [",
-        "\"allow\": [{\"id\": \"SK0001\", \"reason\": \"a test\"}], \"nodes\": [",
-    );
+    kit.allow("SK0001", "a test");
     let run = kit.run(&["--sarif"]);
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
     let results = document["runs"][0]["results"].as_array().unwrap();
@@ -160,11 +152,7 @@ fn json_is_what_its_schema_describes_and_nothing_more() {
     let good = sandbox.seedkit(&["check", "kit", "--json"]).succeeds();
     let of_spec = sandbox.seedkit(&["check", "-f", SPEC, "--json"]).succeeds();
     let kit = BrokenKit::lab();
-    kit.edit(
-        "kit.json",
-        "\"nodes\": [",
-        "\"allow\": [{\"id\": \"SK0001\", \"reason\": \"a test\"}], \"nodes\": [",
-    );
+    kit.allow("SK0001", "a test");
     fs_err::remove_file(kit.path("seeds/seed-k3s-worker1.iso")).unwrap();
     let broken = kit.run(&["--json"]);
     assert!(broken.code == Some(1) && broken.stdout.contains("\"allowed\": \"a test\""), "{}", broken.stdout);

@@ -121,14 +121,19 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Counts everything but the rows that hold.
-    fn of(findings: &[Finding], not_applicable: &[NotApplicable], not_checked: &[Unknown]) -> Self {
+    /// Counts what became of all rows; `passed` of them hold.
+    fn of(
+        findings: &[Finding],
+        passed: usize,
+        not_applicable: &[NotApplicable],
+        not_checked: &[Unknown],
+    ) -> Self {
         let open = |severity: Severity| {
             findings.iter().filter(|found| found.severity == severity && found.allowed.is_none()).count()
         };
         Self {
             rows: rows().len(),
-            passed: 0,
+            passed,
             not_applicable: not_applicable.len(),
             not_checked: not_checked.len(),
             errors: open(Severity::Error),
@@ -196,10 +201,8 @@ impl Report {
             }
         }
         report.passed = passed.into_iter().collect();
-        report.summary = Summary {
-            passed: report.passed.len(),
-            ..Summary::of(&report.findings, &report.not_applicable, &report.not_checked)
-        };
+        let (passed, others) = (report.passed.len(), &report.not_applicable);
+        report.summary = Summary::of(&report.findings, passed, others, &report.not_checked);
         report
     }
 
@@ -252,7 +255,7 @@ pub(super) fn assemble(
     findings.sort();
     findings.dedup();
     passed.sort();
-    let summary = Summary { passed: passed.len(), ..Summary::of(&findings, &not_applicable, &not_checked) };
+    let summary = Summary::of(&findings, passed.len(), &not_applicable, &not_checked);
     let not_knowable = match subject {
         Subject::Spec | Subject::Kit | Subject::Disc => UNKNOWABLE.to_vec(),
         Subject::Images => Vec::new(),

@@ -205,10 +205,9 @@ fn packages(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
 
 /// Returns what is in an archive on a node: the kit's own of the same content, or what was read of the disc.
 fn archive<'a>(kit: &'a Kit, file: &'a PlacedFile) -> Option<&'a kit::Archive> {
-    let is_same = |path: &&String| {
-        kit.bill.artifacts.get(*path).is_some_and(|artifact| Some(&artifact.digest) == file.digest.as_ref())
-    };
-    let of_kit = kit.archives.keys().find(is_same).and_then(|path| kit.archives.get(path));
+    let digest = |path: &String| kit.bill.artifacts.get(path).map(|artifact| &artifact.digest);
+    let is_same = |path: &String| digest(path).is_some_and(|digest| Some(digest) == file.digest.as_ref());
+    let of_kit = kit.archives.iter().find(|(path, _)| is_same(path)).map(|(_, archive)| archive);
     of_kit.or(file.archive.as_deref())
 }
 

@@ -27,21 +27,17 @@ impl Algorithm {
             Self::Sha512 => "sha512",
         }
     }
-
-    fn hex_length(self) -> usize {
-        match self {
-            Self::Sha256 => 64,
-            Self::Sha512 => 128,
-        }
-    }
 }
 
-/// A content digest such as `sha256:e3b0c442…`, lower-case hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A content digest such as `sha256:e3b0c442…`, lower-case hexadecimal where it is written.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Digest {
-    algorithm: Algorithm,
-    hex: String,
+pub struct Digest(Value);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Value {
+    Sha256([u8; 32]),
+    Sha512([u8; 64]),
 }
 
 /// Says why a text is not a digest.
@@ -60,19 +56,53 @@ impl Digest {
     }
 
     /// Returns the hash function.
-    pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    pub fn algorithm(self) -> Algorithm {
+        match self.0 {
+            Value::Sha256(_) => Algorithm::Sha256,
+            Value::Sha512(_) => Algorithm::Sha512,
+        }
+    }
+
+    /// Returns the hash itself, 32 or 64 bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Value::Sha256(bytes) => bytes,
+            Value::Sha512(bytes) => bytes,
+        }
     }
 
     /// Returns the hexadecimal part, without the algorithm.
-    pub fn hex(&self) -> &str {
-        &self.hex
+    pub fn hex(self) -> String {
+        hex(self.bytes())
     }
 
     /// Returns the first twelve hexadecimal digits, for names that people read.
-    pub fn short(&self) -> &str {
-        &self.hex[..12]
+    pub fn short(self) -> String {
+        hex(&self.bytes()[..6])
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
+}
+
+/// Returns the bytes that `hex` writes with exactly two lower-case digits each.
+fn bytes_of<const LENGTH: usize>(hex: &str) -> Option<[u8; LENGTH]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
+    let mut bytes = [0; LENGTH];
+    if pairs.len() != LENGTH {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
 }
 
 impl FromStr for Digest {
@@ -81,16 +111,12 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
         let invalid = || InvalidDigest { text: text.chars().take(160).collect() };
         let (name, hex) = text.split_once(':').ok_or_else(invalid)?;
-        let algorithm = match name {
-            "sha256" => Algorithm::Sha256,
-            "sha512" => Algorithm::Sha512,
-            _ => return Err(invalid()),
+        let value = match name {
+            "sha256" => bytes_of(hex).map(Value::Sha256),
+            "sha512" => bytes_of(hex).map(Value::Sha512),
+            _ => None,
         };
-        let is_lower_hex = hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if hex.len() != algorithm.hex_length() || !is_lower_hex {
-            return Err(invalid());
-        }
-        Ok(Self { algorithm, hex: hex.to_owned() })
+        value.map(Self).ok_or_else(invalid)
     }
 }
 
@@ -110,7 +136,13 @@ impl From<Digest> for String {
 
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.algorithm.name(), self.hex)
+        write!(formatter, "{}:{}", self.algorithm().name(), self.hex())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Digest({self})")
     }
 }
 
@@ -143,16 +175,9 @@ impl Hasher {
 
     /// Returns the digest of all content taken in.
     pub fn finish(self) -> Digest {
-        fn hex(bytes: &[u8]) -> String {
-            use fmt::Write as _;
-            bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-                write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-                text
-            })
-        }
         match self.0 {
-            State::Sha256(state) => Digest { algorithm: Algorithm::Sha256, hex: hex(&state.finalize()) },
-            State::Sha512(state) => Digest { algorithm: Algorithm::Sha512, hex: hex(&state.finalize()) },
+            State::Sha256(state) => Digest(Value::Sha256(state.finalize().into())),
+            State::Sha512(state) => Digest(Value::Sha512(state.finalize().into())),
         }
     }
 

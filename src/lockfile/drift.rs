@@ -143,7 +143,7 @@ impl Lockfile {
                 drift.push(Drift::SourceChanged { role: role(), wanted, locked });
             }
             if let Some(wanted) = file.sha256.as_ref().filter(|wanted| **wanted != locked.sha256) {
-                let (wanted, locked) = (wanted.clone(), locked.sha256.clone());
+                let (wanted, locked) = (*wanted, locked.sha256);
                 drift.push(Drift::DigestChanged { role: role(), wanted, locked });
             }
         }

@@ -16,11 +16,11 @@ pub(super) fn lockfile() -> Lockfile {
         reference: name.parse().unwrap(),
         destination: None,
         media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
-        digest: digest.clone(),
+        digest,
         size: 1,
         total_size: 2,
         manifests: Some(1),
-        platforms: [(platform.clone(), digest.clone())].into(),
+        platforms: [(platform.clone(), digest)].into(),
         attached: Vec::new(),
     };
     Lockfile {
@@ -31,7 +31,7 @@ pub(super) fn lockfile() -> Lockfile {
         files: vec![LockedFile {
             role: FileRole::File("/opt/a \"quoted\" name\\한글".to_owned()),
             source: "a\tb".to_owned(),
-            sha256: digest.clone(),
+            sha256: digest,
             size: 3,
         }],
         images: vec![image("docker.io/a/b:1"), image("quay.io/a/b:1")],
@@ -42,9 +42,9 @@ pub(super) fn lockfile() -> Lockfile {
 /// Returns a lock whose first image is signed in both ways.
 pub(super) fn signed() -> Lockfile {
     let mut lockfile = Lockfile { signatures: true, ..lockfile() };
-    let subject = lockfile.images[0].digest.clone();
+    let subject = lockfile.images[0].digest;
     let attached = |tag: Option<String>, text: &str| LockedAttachment {
-        subject: subject.clone(),
+        subject,
         tag,
         digest: Digest::sha256(text.as_bytes()),
         media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),

@@ -33,7 +33,7 @@ pub struct Attachment {
 impl Attachment {
     /// Returns its name in the repository of `image`: pinned, with its tag if it has one.
     pub fn reference(&self, image: &Reference) -> Reference {
-        image.sibling(self.tag.as_deref(), self.descriptor.digest.clone())
+        image.sibling(self.tag.as_deref(), self.descriptor.digest)
     }
 }
 
@@ -79,10 +79,10 @@ pub fn find(
 ) -> Result<Vec<(Attachment, Graph)>, GraphError> {
     let mut search = Search { source, reference, found: BTreeMap::new() };
     let whole = image.nodes.iter().filter(|node| node.is_whole);
-    let mut waiting: Vec<Digest> = whole.map(|node| node.descriptor.digest.clone()).collect();
+    let mut waiting: Vec<Digest> = whole.map(|node| node.descriptor.digest).collect();
     let mut seen = BTreeSet::new();
     while let Some(subject) = waiting.pop() {
-        if seen.insert(subject.clone()) {
+        if seen.insert(subject) {
             waiting.extend(search.below(&subject)?);
         }
     }
@@ -102,11 +102,11 @@ impl Search<'_> {
         let mut attachments = Vec::new();
         for tag in tags_of(subject) {
             if let Some(descriptor) = self.source.tagged(self.reference, &tag).map_err(fail)? {
-                attachments.push(Attachment { subject: subject.clone(), tag: Some(tag), descriptor });
+                attachments.push(Attachment { subject: *subject, tag: Some(tag), descriptor });
             }
         }
         let referrers = self.source.referrers(self.reference, subject).map_err(fail)?;
-        let referrer = |descriptor| Attachment { subject: subject.clone(), tag: None, descriptor };
+        let referrer = |descriptor| Attachment { subject: *subject, tag: None, descriptor };
         attachments.extend(referrers.into_iter().map(referrer));
         let mut manifests = Vec::new();
         for attachment in attachments {
@@ -130,7 +130,7 @@ impl Search<'_> {
             return Err(GraphError::NotAttached { reference, subject: attachment.subject });
         }
         let descriptor = root.descriptor.clone();
-        let manifests = graph.nodes.iter().map(|node| node.descriptor.digest.clone()).collect();
+        let manifests = graph.nodes.iter().map(|node| node.descriptor.digest).collect();
         self.found.insert(Attachment { descriptor, ..attachment }, graph);
         Ok(manifests)
     }
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(tags[0], format!("sha256-{}.sig", subject.hex()));
         assert_eq!(tags.len(), 3);
         for tag in &tags {
-            assert_eq!(subject_of_tag(tag), Some(subject.clone()));
+            assert_eq!(subject_of_tag(tag), Some(subject));
         }
         for tag in ["1.0", "sha256-abc.sig", &list_tag(&subject), ".sig", "1.0.sbom"] {
             assert_eq!(subject_of_tag(tag), None, "{tag}");

@@ -185,7 +185,7 @@ pub fn read(
         nodes.iter_mut().for_each(|node| node.is_whole = true);
         return Ok(Graph { nodes, platforms: BTreeMap::new() });
     }
-    let positions = (0..).zip(&nodes).map(|(at, node)| (node.descriptor.digest.clone(), at)).collect();
+    let positions = (0..).zip(&nodes).map(|(at, node)| (node.descriptor.digest, at)).collect();
     let seen = BTreeSet::new();
     let mut narrowing = Narrowing { source, reference, platforms, nodes, positions, seen, found: Vec::new() };
     let root = narrowing.nodes.len() - 1;
@@ -205,7 +205,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn collect(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), GraphError> {
-        if !self.entered.insert(descriptor.digest.clone()) {
+        if !self.entered.insert(descriptor.digest) {
             return Ok(());
         }
         let reference = self.reference;
@@ -265,7 +265,7 @@ impl Narrowing<'_> {
                 let runs = platform.as_ref().is_some_and(|platform| self.platforms.contains(platform));
                 self.nodes[at].is_whole |= is_wanted && runs;
                 let digest = &self.nodes[at].descriptor.digest;
-                self.found.extend(platform.map(|platform| (platform, digest.clone())));
+                self.found.extend(platform.map(|platform| (platform, *digest)));
                 Ok(())
             }
             Kind::Artifact => {
@@ -302,13 +302,10 @@ impl Narrowing<'_> {
         check_limit(self.reference, "configuration", config, CONFIG_LIMIT)?;
         let reader = self.source.blob(self.reference, config).map_err(GraphError::Source)?;
         let mut bytes = Vec::new();
-        VerifyReader::new(reader, config.digest.clone(), config.size).read_to_end(&mut bytes).map_err(
-            |error| {
-                let message =
-                    format!("cannot read the configuration {} of `{}`", config.digest, self.reference);
-                GraphError::Source(SourceError::new(SourceErrorKind::Invalid, message).caused_by(error))
-            },
-        )?;
+        VerifyReader::new(reader, config.digest, config.size).read_to_end(&mut bytes).map_err(|error| {
+            let message = format!("cannot read the configuration {} of `{}`", config.digest, self.reference);
+            GraphError::Source(SourceError::new(SourceErrorKind::Invalid, message).caused_by(error))
+        })?;
         Ok(Manifest::platform_of_config(&bytes))
     }
 }
@@ -319,7 +316,7 @@ fn check_limit(
     descriptor: &Descriptor,
     limit: u64,
 ) -> Result<(), GraphError> {
-    let (digest, size) = (descriptor.digest.clone(), descriptor.size);
+    let (digest, size) = (descriptor.digest, descriptor.size);
     match size <= limit {
         true => Ok(()),
         false => Err(too_large(reference, Excess::Bytes { what, digest, size, limit })),
@@ -343,7 +340,7 @@ fn choose(
         return Ok(BTreeMap::new());
     }
     let choose_one = |wanted: &Platform| match found.iter().find(|(platform, _)| platform == wanted) {
-        Some((_, digest)) => Ok((wanted.clone(), digest.clone())),
+        Some((_, digest)) => Ok((wanted.clone(), *digest)),
         None => Err(GraphError::NoSuchPlatform {
             reference: reference.clone(),
             wanted: wanted.clone(),
@@ -370,7 +367,7 @@ fn check_sizes(reference: &Reference, root: &Descriptor, nodes: &[Node]) -> Resu
         if first != content.size {
             return Err(GraphError::SizesDiffer {
                 reference: reference.clone(),
-                digest: content.digest.clone(),
+                digest: content.digest,
                 first,
                 second: content.size,
             });

@@ -90,7 +90,7 @@ impl ImportArchive {
                 return Err(ImportError::OneName { first, second, name });
             }
             let manifests = graph.nodes.iter().map(|node| &node.descriptor);
-            blobs.extend(manifests.chain(node.manifest.blobs()).map(|blob| (blob.digest.clone(), blob.size)));
+            blobs.extend(manifests.chain(node.manifest.blobs()).map(|blob| (blob.digest, blob.size)));
             docker.insert(DockerImage::of(name, &node.manifest));
         }
         Ok(Self {

@@ -161,7 +161,7 @@ impl Inventory {
         for entry in &index.manifests {
             inventory.load(&entry.descriptor)?;
             let names: BTreeSet<Reference> = entry.references().collect();
-            inventory.roots.push((entry.descriptor.digest.clone(), names.into_iter().collect()));
+            inventory.roots.push((entry.descriptor.digest, names.into_iter().collect()));
         }
         match inventory.roots.iter().any(|(_, names)| !names.is_empty()) {
             true => Ok(inventory),
@@ -185,7 +185,7 @@ impl Inventory {
     pub fn collect(&self, root: &Digest, contents: &mut BTreeSet<Digest>) {
         let mut waiting = vec![root];
         while let Some(digest) = waiting.pop() {
-            if contents.insert(digest.clone()) {
+            if contents.insert(*digest) {
                 let manifest = self.manifests.get(digest).into_iter();
                 let below = manifest.flat_map(|manifest| manifest.children.iter().chain(&manifest.blobs));
                 waiting.extend(below.map(|descriptor| &descriptor.digest));
@@ -198,7 +198,7 @@ impl Inventory {
         let mut attached: BTreeMap<Digest, Vec<&HeldManifest>> = BTreeMap::new();
         for manifest in self.manifests.values() {
             if let Some(subject) = &manifest.subject {
-                attached.entry(subject.clone()).or_default().push(manifest);
+                attached.entry(*subject).or_default().push(manifest);
             }
         }
         attached
@@ -247,7 +247,7 @@ impl Inventory {
             Err(Errno::NOENT) if !must_exist => return Ok(Vec::new()),
             Err(error) => return Err(LayoutError::Read { path, source: error.into() }),
         };
-        let mut verified = VerifyReader::new(bytes.as_slice(), digest.clone(), descriptor.size);
+        let mut verified = VerifyReader::new(bytes.as_slice(), *digest, descriptor.size);
         if let Err(source) = std::io::copy(&mut verified, &mut std::io::sink()) {
             return Err(LayoutError::Damaged { path, source });
         }
@@ -261,7 +261,7 @@ impl Inventory {
             self.add_blob(blob)?;
         }
         let children = held.children.clone();
-        self.manifests.insert(digest.clone(), held);
+        self.manifests.insert(*digest, held);
         Ok(children)
     }
 
@@ -276,7 +276,7 @@ impl Inventory {
         let length =
             file.metadata().map_err(|source| LayoutError::Read { path: path.clone(), source })?.len();
         if length == *size {
-            self.blobs.insert(digest.clone(), *size);
+            self.blobs.insert(*digest, *size);
         } else {
             self.damaged.insert(path);
         }

@@ -109,7 +109,7 @@ impl LayoutSource {
             digest: Digest::sha256(&bytes),
             size: bytes.len() as u64,
         };
-        self.made.insert(descriptor.digest.clone(), bytes);
+        self.made.insert(descriptor.digest, bytes);
         let name = |tag| BTreeMap::from([(REF_NAME.to_owned(), tag)]);
         let mut names: Vec<_> = image.repo_tags.unwrap_or_default().into_iter().map(name).collect();
         if names.is_empty() {
@@ -128,15 +128,15 @@ impl LayoutSource {
         hashed: &mut BTreeMap<String, (Digest, u64)>,
     ) -> Result<Descriptor, SourceError> {
         let (digest, size) = match hashed.get(name) {
-            Some(known) => known.clone(),
+            Some(known) => *known,
             None => {
                 let found = Hasher::sha256_of(&mut self.files.open(name)?)
                     .map_err(|source| self.read_error(name, source))?;
-                hashed.insert(name.to_owned(), found.clone());
+                hashed.insert(name.to_owned(), found);
                 found
             }
         };
-        self.names.insert(digest.clone(), name.to_owned());
+        self.names.insert(digest, name.to_owned());
         Ok(Descriptor { media_type: media_type.to_owned(), digest, size })
     }
 
@@ -235,12 +235,12 @@ impl ImageSource for LayoutSource {
             return Err(SourceError::new(SourceErrorKind::Local, message));
         }
         let mut bytes = Vec::new();
-        VerifyReader::new(self.open_content(descriptor, 0)?, digest.clone(), *size)
+        VerifyReader::new(self.open_content(descriptor, 0)?, *digest, *size)
             .read_to_end(&mut bytes)
             .map_err(|error| {
-            let message = format!("cannot read manifest {digest} in `{path}`");
-            SourceError::new(SourceErrorKind::Local, message).caused_by(error)
-        })?;
+                let message = format!("cannot read manifest {digest} in `{path}`");
+                SourceError::new(SourceErrorKind::Local, message).caused_by(error)
+            })?;
         Ok(bytes)
     }
 

@@ -103,7 +103,7 @@ impl SpecFile<'_> {
     /// Returns the file as the lock compares it.
     pub fn wanted(&self, spec: &Spec) -> WantedFile {
         let stated = match &self.source.checksum {
-            Some(Checksum::Sha256(digest)) => Some(digest.clone()),
+            Some(Checksum::Sha256(digest)) => Some(*digest),
             Some(Checksum::List { .. }) | None => None,
         };
         WantedFile { role: self.role.clone(), source: self.source_text(&spec.folder), sha256: stated }
@@ -136,7 +136,7 @@ pub fn resolve(
 ) -> Result<LockedFile, FileError> {
     let expected = match &file.source.checksum {
         None => None,
-        Some(Checksum::Sha256(digest)) => Some(digest.clone()),
+        Some(Checksum::Sha256(digest)) => Some(*digest),
         Some(Checksum::List { place, name }) => Some(look_up(&file.role, place, name, sources)?),
     };
     let (sha256, size) = store(&file.role, &file.source.place, expected.as_ref(), sources, equipment)?;
@@ -259,11 +259,7 @@ fn read_text(role: &FileRole, reader: impl Read) -> Result<String, DocumentError
 
 /// Returns how the store knows a locked file.
 pub fn descriptor_of(file: &LockedFile) -> Descriptor {
-    Descriptor {
-        media_type: "application/octet-stream".to_owned(),
-        digest: file.sha256.clone(),
-        size: file.size,
-    }
+    Descriptor { media_type: "application/octet-stream".to_owned(), digest: file.sha256, size: file.size }
 }
 
 fn store(
@@ -273,7 +269,7 @@ fn store(
     sources: &Sources,
     equipment: &Equipment<'_>,
 ) -> Result<(Digest, u64), FileError> {
-    if let Some(known) = expected.and_then(|digest| Some((digest.clone(), equipment.store.size(digest)?))) {
+    if let Some(known) = expected.and_then(|digest| Some((*digest, equipment.store.size(digest)?))) {
         return Ok(known);
     }
     let store_error = |source| FileError::Store { role: role.clone(), place: place.to_string(), source };
@@ -295,7 +291,7 @@ fn store(
                 CompleteError::Open(source) => download_error(source),
                 CompleteError::Store(source) => store_error(source),
             })?;
-            Ok((expected.clone(), size))
+            Ok((*expected, size))
         }
     }
 }

@@ -245,7 +245,7 @@ impl Check<'_> {
         let executable = fs::File::open(&path)
             .and_then(executable::read)
             .map_err(|source| K3sError::Read { platform: platform.clone(), path, source })?;
-        self.read.insert(digest.clone(), executable.clone());
+        self.read.insert(*digest, executable.clone());
         Ok(executable)
     }
 

@@ -63,11 +63,7 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
     let lockfile = locked.lockfile();
     let image = |image: &LockedImage| Image {
         reference: image.reference.clone(),
-        root: Descriptor {
-            media_type: image.media_type.clone(),
-            digest: image.digest.clone(),
-            size: image.size,
-        },
+        root: Descriptor { media_type: image.media_type.clone(), digest: image.digest, size: image.size },
     };
     let images: Vec<Image> = lockfile.images.iter().map(image).collect();
     let attached = attached(lockfile);

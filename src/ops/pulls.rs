@@ -83,7 +83,7 @@ pub fn check(
     for (registry, (needed, is_at_least, image)) in needs {
         if sources.rate_limit(registry).is_none() {
             // Only to hear the limit. What is wrong with the registry is said by the request that needs it.
-            let name = image.reference.pinned(image.root.digest.clone());
+            let name = image.reference.pinned(image.root.digest);
             let _unless_it_fails = sources.resolve(&name);
         }
         let pulls = Pulls::of(registry, needed, is_at_least, sources.rate_limit(registry));
@@ -138,7 +138,7 @@ fn needed(store: &DiskStore, image: &PlannedImage<'_>, seen: &mut BTreeSet<Diges
     if store.contains(image.root) {
         return (missing(store, image.root, 0, seen), false);
     }
-    match (seen.insert(image.root.digest.clone()), image.manifests) {
+    match (seen.insert(image.root.digest), image.manifests) {
         (false, _) => (0, false),
         (true, Some(manifests)) => (manifests, false),
         (true, None) => (1, true),
@@ -146,7 +146,7 @@ fn needed(store: &DiskStore, image: &PlannedImage<'_>, seen: &mut BTreeSet<Diges
 }
 
 fn missing(store: &DiskStore, manifest: &Descriptor, depth: usize, seen: &mut BTreeSet<Digest>) -> u64 {
-    if depth > DEPTH_LIMIT || !seen.insert(manifest.digest.clone()) {
+    if depth > DEPTH_LIMIT || !seen.insert(manifest.digest) {
         return 0;
     }
     let Ok(Some(bytes)) = store.read(manifest) else { return 1 };

@@ -174,7 +174,7 @@ fn warn(reporter: &dyn Reporter, text: String) {
 /// Returns the name that an image list chose for this registry.
 fn own_name(image: &KitImage) -> Option<OwnName> {
     let (path, tag) = image.destination.as_deref()?.rsplit_once(':')?;
-    Some(OwnName { path: path.to_owned(), tag: tag.to_owned(), root: image.digest.clone() })
+    Some(OwnName { path: path.to_owned(), tag: tag.to_owned(), root: image.digest })
 }
 
 /// Loads certificate and key; what nodes will complain of is a warning, because clocks behind an air gap are wrong.

@@ -28,7 +28,6 @@ use crate::store::{CompleteError, Descriptor, DiskStore, Mismatch, StoreError};
 
 /// Whether there is a network, and how it is reached.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub enum Network {
     /// `--offline`: nothing may be asked for.
     Forbidden,

@@ -264,7 +264,7 @@ impl Work<'_> {
 
     fn enqueue(&self, state: &mut State, image: usize, graph: &Graph) {
         for descriptor in graph.blobs().into_values() {
-            let needing = state.seen.entry(descriptor.digest.clone()).or_default();
+            let needing = state.seen.entry(descriptor.digest).or_default();
             needing.push(image);
             if needing.len() > 1 {
                 continue;
@@ -276,7 +276,7 @@ impl Work<'_> {
             self.reporter.report(Event::Planned { bytes: descriptor.size, items: 0 });
             state.blobs.push(WaitingBlob {
                 size: descriptor.size,
-                digest: descriptor.digest.clone(),
+                digest: descriptor.digest,
                 descriptor: descriptor.clone(),
                 image,
             });
@@ -297,7 +297,7 @@ impl Work<'_> {
             Ok(None) => state.done.present += 1,
             Err(error) => {
                 let error = TransferError::of(reference.clone(), error);
-                state.errors.push((image, Some(descriptor.digest.clone()), error));
+                state.errors.push((image, Some(descriptor.digest), error));
             }
         });
     }

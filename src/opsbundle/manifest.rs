@@ -78,7 +78,7 @@ impl ManifestPackage {
             architecture: architecture.clone(),
             file: names::pool_path(package),
             size: content.size(),
-            sha256: sha256.clone(),
+            sha256: *sha256,
             why: why.clone(),
         }
     }

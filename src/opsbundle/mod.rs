@@ -180,7 +180,7 @@ impl Bundle {
             let stanza = stanza::published(package, &path)
                 .map_err(|source| BundleError::Stanza { name: package.name.clone(), source })?;
             stanzas.push(stanza);
-            files.add_hashed(&path, package.content.clone(), package.sha256.clone())?;
+            files.add_hashed(&path, package.content.clone(), package.sha256)?;
         }
         let pool = files.digests.clone();
         let index = stanzas.join("\n");
@@ -250,7 +250,7 @@ impl Bundle {
                 let gone =
                     |error| TarError::Content { path: place.clone(), source: ContentError::Open(error) };
                 let reader = content.open().map_err(gone)?;
-                let reader = VerifyReader::new(reader, digest.clone(), content.size());
+                let reader = VerifyReader::new(reader, *digest, content.size());
                 archive.reader(&place, *mode, content.size(), reader)?;
             }
             (Entry::Symlink { target }, _) => archive.symlink(&place, target)?,

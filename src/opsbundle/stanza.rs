@@ -65,7 +65,7 @@ pub(super) fn published(package: &BundledPackage, path: &str) -> Result<String, 
     {
         refuse_contradiction(find(&fields, name).unwrap_or_default(), name, expected)?;
     }
-    let known = [("Size", size.as_str()), ("SHA256", package.sha256.hex())];
+    let known = [("Size", size.as_str()), ("SHA256", &package.sha256.hex())];
     for (name, expected) in known {
         refuse_contradiction(find(&fields, name).unwrap_or(expected), name, expected)?;
     }

@@ -136,7 +136,7 @@ impl<'text> Universe<'text> {
         let same = |pair: &&[Offer<'_>]| {
             pair[0].package.name == pair[1].package.name && pair[0].package.version == pair[1].package.version
         };
-        let digest = |offer: &Offer<'_>| offer.package.file.as_ref().map(|file| file.digest.clone());
+        let digest = |offer: &Offer<'_>| offer.package.file.as_ref().map(|file| file.digest);
         let clash = offers.windows(2).filter(same).find(|pair| digest(&pair[0]) != digest(&pair[1]));
         if let Some([left, right]) = clash {
             let (first, second) = (left.suite.min(right.suite), left.suite.max(right.suite));

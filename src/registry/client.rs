@@ -232,11 +232,11 @@ impl Registry {
             answer.header("docker-content-digest").and_then(|digest| digest.parse::<Digest>().ok());
         let bytes = Body::new(answer, MANIFEST_LIMIT).read_whole()?;
         let wanted = reference.digest().or(announced.as_ref());
-        let mut hasher = Hasher::new(wanted.map_or(Algorithm::Sha256, Digest::algorithm));
+        let mut hasher = Hasher::new(wanted.map_or(Algorithm::Sha256, |digest| digest.algorithm()));
         hasher.update(&bytes);
         let digest = hasher.finish();
         if let Some(wanted) = wanted.filter(|wanted| **wanted != digest) {
-            let mismatch = Mismatch::WrongContent { expected: wanted.clone(), actual: digest };
+            let mismatch = Mismatch::WrongContent { expected: *wanted, actual: digest };
             return Err(invalid(format!("the answer to {origin} is wrong")).caused_by(mismatch).into());
         }
         let manifest = Manifest::parse(&bytes, served_as.as_deref())
@@ -256,7 +256,7 @@ impl Registry {
         check_manifest(&answer)?;
         let origin = answer.origin.clone();
         let body = Body::new(answer, MANIFEST_LIMIT);
-        let mut verified = VerifyReader::new(body, descriptor.digest.clone(), descriptor.size);
+        let mut verified = VerifyReader::new(body, descriptor.digest, descriptor.size);
         let mut bytes = Vec::new();
         match verified.read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),

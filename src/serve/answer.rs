@@ -166,7 +166,7 @@ impl Site {
         let candidates = self.catalog.repositories(name, namespace)?;
         let digest = match reference {
             Name::Digest(digest) => digest,
-            Name::Tag(tag) => Catalog::tagged(&candidates, &tag)?.clone(),
+            Name::Tag(tag) => *Catalog::tagged(&candidates, &tag)?,
         };
         match self.catalog.content(&candidates, &digest) {
             Some(Content { size, manifest_type: Some(manifest_type) }) => {
@@ -213,7 +213,7 @@ impl Site {
 
     /// Opens a content that was whole when the layout was read; `None` if it no longer is.
     async fn open(&self, digest: &Digest, size: u64) -> Option<std::fs::File> {
-        let (inventory, digest) = (Arc::clone(&self.inventory), digest.clone());
+        let (inventory, digest) = (Arc::clone(&self.inventory), *digest);
         let open = move || {
             let file = inventory.file(&digest).ok()?;
             file.metadata().is_ok_and(|metadata| metadata.len() == size).then_some(file)

@@ -23,12 +23,12 @@ impl Catalog {
     pub fn of(inventory: &Inventory, own_names: &[OwnName]) -> Self {
         let mut catalog = Self::default();
         for (digest, size) in &inventory.blobs {
-            catalog.contents.insert(digest.clone(), Content { size: *size, manifest_type: None });
+            catalog.contents.insert(*digest, Content { size: *size, manifest_type: None });
         }
         for HeldManifest { descriptor, .. } in inventory.manifests.values() {
             let manifest_type = Some(descriptor.media_type.clone());
             let content = Content { size: descriptor.size, manifest_type };
-            catalog.contents.insert(descriptor.digest.clone(), content);
+            catalog.contents.insert(descriptor.digest, content);
         }
         for (root, names) in &inventory.roots {
             catalog.images += usize::from(names.iter().any(|name| !is_attached(name)));
@@ -49,7 +49,7 @@ impl Catalog {
     fn name(&mut self, inventory: &Inventory, name: RepositoryName, tag: Option<&str>, root: &Digest) {
         let repository = self.repositories.entry(name).or_default();
         if let Some(tag) = tag {
-            repository.tags.insert(tag.to_owned(), root.clone());
+            repository.tags.insert(tag.to_owned(), *root);
         }
         inventory.collect(root, &mut repository.contents);
     }
@@ -75,7 +75,7 @@ impl Catalog {
                 let own = tagged.get(&subject).filter(|_| name.registry.is_none()).into_iter().flatten();
                 let named = own.map(|(reference, digest)| {
                     let tag = reference.tag().unwrap_or_default();
-                    tags.entry(tag.to_owned()).or_insert_with(|| (*digest).clone());
+                    tags.entry(tag.to_owned()).or_insert_with(|| **digest);
                     *digest
                 });
                 for digest in listed.chain(named) {
@@ -94,7 +94,7 @@ impl Catalog {
 impl Referrer {
     fn of(manifest: &HeldManifest) -> Self {
         Self {
-            digest: manifest.descriptor.digest.clone(),
+            digest: manifest.descriptor.digest,
             artifact_type: manifest.artifact_type.clone(),
             entry: manifest.referrer(),
         }

@@ -132,7 +132,7 @@ impl Passwords {
 }
 
 fn is_equal(one: &Digest, other: &Digest) -> bool {
-    one.hex().as_bytes().ct_eq(other.hex().as_bytes()).into()
+    one.bytes().ct_eq(other.bytes()).into()
 }
 
 /// Reads `name:password` or `name:hash`.

@@ -167,13 +167,13 @@ mod tests {
             (
                 &format!("/v2/lab/hello/manifests/{encoded}"),
                 "",
-                Route::Manifest(name(), Name::Digest(digest.clone())),
+                Route::Manifest(name(), Name::Digest(digest)),
             ),
-            (&format!("/v2/lab/hello/blobs/{DIGEST}"), "", Route::Blob(name(), digest.clone())),
+            (&format!("/v2/lab/hello/blobs/{DIGEST}"), "", Route::Blob(name(), digest)),
             (
                 &format!("/v2/lab/hello/referrers/{DIGEST}"),
                 "artifactType=application/spdx+json",
-                Route::Referrers(name(), digest.clone(), Some("application/spdx+json".to_owned())),
+                Route::Referrers(name(), digest, Some("application/spdx+json".to_owned())),
             ),
             // Words of the grammar are names too.
             (

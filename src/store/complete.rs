@@ -152,7 +152,7 @@ impl DiskStore {
             let attempt = Attempt { wanted, folder: &folder, partial: &mut partial, has_kept: &mut has_kept };
             match attempt.run(&mut open, &mut advance) {
                 Ok((size, fetched)) => {
-                    let digest = wanted.digest.clone();
+                    let digest = *wanted.digest;
                     let staged = Staged { temporary: partial.into_temporary(), digest };
                     return Ok(Completed::Staged { staged, size, fetched });
                 }
@@ -293,7 +293,7 @@ impl Attempt<'_> {
     }
 
     fn judge(&self, hasher: Hasher, size: u64) -> Result<(), StoreError> {
-        let (actual, expected) = (hasher.finish(), self.wanted.digest.clone());
+        let (actual, expected) = (hasher.finish(), *self.wanted.digest);
         let mismatch = match self.wanted.size {
             Size::Exactly(announced) if size < announced => {
                 Mismatch::Truncated { digest: expected, expected: announced, actual: size }
@@ -307,14 +307,14 @@ impl Attempt<'_> {
     fn too_large(&self) -> StoreError {
         match self.wanted.size {
             Size::Exactly(expected) => {
-                StoreError::Mismatch(Mismatch::Oversized { digest: self.wanted.digest.clone(), expected })
+                StoreError::Mismatch(Mismatch::Oversized { digest: *self.wanted.digest, expected })
             }
             Size::AtMost(limit) => StoreError::TooLarge { limit },
         }
     }
 
     fn read_error(&self, source: io::Error) -> StoreError {
-        StoreError::Read { digest: self.wanted.digest.clone(), source }
+        StoreError::Read { digest: *self.wanted.digest, source }
     }
 
     fn write_error(&self, source: io::Error) -> StoreError {

@@ -94,12 +94,12 @@ impl DiskStore {
     /// Returns whether the blob is there with the right content, all of which is read; a wrong one is taken out.
     pub fn check(&self, descriptor: &Descriptor) -> Result<bool, StoreError> {
         let digest = &descriptor.digest;
-        let fail = |source| StoreError::Read { digest: digest.clone(), source };
+        let fail = |source| StoreError::Read { digest: *digest, source };
         if !self.contains(descriptor) {
             return Ok(false);
         }
         let file = fs::File::open(self.path(digest)).map_err(fail)?;
-        let mut reader = VerifyReader::new(file, digest.clone(), descriptor.size);
+        let mut reader = VerifyReader::new(file, *digest, descriptor.size);
         let mut buffer = vec![0; 256 * 1024];
         loop {
             match reader.read(&mut buffer).map_err(|error| read_error(digest, error)) {
@@ -112,13 +112,13 @@ impl DiskStore {
 
     /// Reads a small blob whole and verifies it; `None` if it is not there.
     pub fn read(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, StoreError> {
-        let fail = |source| StoreError::Read { digest: descriptor.digest.clone(), source };
+        let fail = |source| StoreError::Read { digest: descriptor.digest, source };
         if !self.contains(descriptor) {
             return Ok(None);
         }
         let file = fs::File::open(self.path(&descriptor.digest)).map_err(fail)?;
         let mut bytes = Vec::new();
-        VerifyReader::new(file, descriptor.digest.clone(), descriptor.size)
+        VerifyReader::new(file, descriptor.digest, descriptor.size)
             .read_to_end(&mut bytes)
             .map_err(|error| read_error(&descriptor.digest, error))?;
         Ok(Some(bytes))
@@ -144,14 +144,14 @@ impl DiskStore {
         mut advance: impl FnMut(u64),
     ) -> Result<Staged, StoreError> {
         let digest = &descriptor.digest;
-        let mut reader = VerifyReader::new(content, digest.clone(), descriptor.size);
+        let mut reader = VerifyReader::new(content, *digest, descriptor.size);
         let folder = self.root.join(digest.algorithm().name());
         let write_error = |source| StoreError::Write { folder: folder.clone(), source };
         let mut temporary = named_temporary(&folder).map_err(write_error)?;
         let read_error = |error| read_error(digest, error);
         stream(&mut reader, temporary.as_file_mut(), &mut advance)
             .map_err(|error| error.either(read_error, write_error))?;
-        Ok(Staged { temporary, digest: digest.clone() })
+        Ok(Staged { temporary, digest: *digest })
     }
 
     /// Takes in content that nobody has described: at most `limit` bytes, hashed while it streams.
@@ -176,10 +176,10 @@ impl DiskStore {
             return Err(StoreError::TooLarge { limit });
         }
         if let Some(expected) = expected.filter(|expected| **expected != actual) {
-            let expected = expected.clone();
+            let expected = *expected;
             return Err(StoreError::Mismatch(Mismatch::WrongContent { expected, actual }));
         }
-        self.keep(Staged { temporary, digest: actual.clone() })?;
+        self.keep(Staged { temporary, digest: actual })?;
         Ok((actual, size))
     }
 
@@ -286,7 +286,7 @@ fn stream(
 
 fn read_error(digest: &Digest, error: io::Error) -> StoreError {
     if !error.get_ref().is_some_and(|inner| inner.is::<Mismatch>()) {
-        return StoreError::Read { digest: digest.clone(), source: error };
+        return StoreError::Read { digest: *digest, source: error };
     }
     let inner = error.into_inner().and_then(|inner| inner.downcast::<Mismatch>().ok());
     StoreError::Mismatch(*inner.expect("the line above saw a mismatch inside"))

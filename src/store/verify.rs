@@ -65,7 +65,7 @@ impl<R: Read> VerifyReader<R> {
 
     /// Judges the content at its end.
     fn verdict(&self, hasher: Hasher) -> State {
-        let (digest, expected) = (self.expected.clone(), self.size);
+        let (digest, expected) = (self.expected, self.size);
         if self.seen < expected {
             return State::Refused(Mismatch::Truncated { digest, expected, actual: self.seen });
         }
@@ -87,7 +87,7 @@ impl<R: Read> Read for VerifyReader<R> {
             hasher.update(&buffer[..read]);
             // The size comes first: a registry may send more than it announced, without end.
             if self.seen > self.size {
-                let digest = self.expected.clone();
+                let digest = self.expected;
                 self.state = State::Refused(Mismatch::Oversized { digest, expected: self.size });
             } else if read > 0 {
                 return Ok(read);
@@ -109,7 +109,7 @@ mod tests {
 
     fn read_all(content: &[u8], digest: &Digest, size: u64) -> Result<Vec<u8>, Mismatch> {
         let mut bytes = Vec::new();
-        match VerifyReader::new(content, digest.clone(), size).read_to_end(&mut bytes) {
+        match VerifyReader::new(content, *digest, size).read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
             Err(error) => {
                 Err(error.into_inner().unwrap().downcast::<Mismatch>().map(|boxed| *boxed).unwrap())

@@ -205,7 +205,7 @@ impl Work<'_> {
         }
         match fs::File::open(&file).and_then(|file| self.read(path, file.into_parts().0)) {
             Ok(actual) if actual == *expected => None,
-            Ok(actual) => Some(Finding::Bad { path: path.to_owned(), expected: expected.clone(), actual }),
+            Ok(actual) => Some(Finding::Bad { path: path.to_owned(), expected: *expected, actual }),
             Err(error) => unreadable(error.to_string()),
         }
     }

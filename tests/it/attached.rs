@@ -172,7 +172,7 @@ fn a_kit_serves_and_pushes_what_is_attached_to_its_images() {
     // What was signed anew arrives although the image is there.
     let sent = push();
     assert_eq!((&sent["uploaded"], &sent["images"][0]["wasPresent"]), (&json!(0), &json!(true)));
-    let gone = signed.attached.iter().next().unwrap().1.root().digest.clone();
+    let gone = signed.attached.iter().next().unwrap().1.root().digest;
     other.send(Method::DELETE, &format!("/v2/lab/app/manifests/{gone}"), "", vec![]);
     push();
     other.send(Method::GET, &format!("/v2/lab/app/manifests/{gone}"), "", vec![]);

@@ -275,7 +275,7 @@ fn what_a_registry_lies_about_is_named_and_nothing_of_it_is_kept() {
     let image = images::image("linux", "amd64", std::slice::from_ref(&layer));
     let bytes = layer.bytes.clone();
     let about_layer = |answer: fn(Vec<u8>) -> Answer| {
-        let (digest, bytes) = (layer.descriptor.digest.clone(), bytes.clone());
+        let (digest, bytes) = (layer.descriptor.digest, bytes.clone());
         move |_: &str, content: &Content| (content.descriptor.digest == digest).then(|| answer(bytes.clone()))
     };
     type Lie = Box<dyn Fn(&str, &Content) -> Option<Answer> + Send + Sync>;

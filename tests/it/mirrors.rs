@@ -212,7 +212,7 @@ fn a_blob_whose_bytes_are_wrong_comes_from_the_next_place_and_the_bad_one_is_nam
 #[test]
 fn when_every_place_gives_wrong_bytes_the_error_names_all_and_nothing_is_kept() {
     let app = app();
-    let layer = app.blobs[0].descriptor.digest.clone();
+    let layer = app.blobs[0].descriptor.digest;
     let of_layer = |wanted: String| move |name: &str| name == wanted;
     let places = [(); 3].map(|()| lying(&app, of_layer(layer.to_string())));
     let [first, second, last] = &places;

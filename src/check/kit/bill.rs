@@ -120,7 +120,7 @@ impl Bill {
 
     /// Returns the digests of all artifacts.
     pub(super) fn digests(&self) -> BTreeSet<Digest> {
-        self.artifacts.values().map(|artifact| artifact.digest.clone()).collect()
+        self.artifacts.values().map(|artifact| artifact.digest).collect()
     }
 
     /// Tells whether a file on the nodes is one that the spec brings along, and not one that was made.

@@ -135,7 +135,7 @@ fn kept<T>(shelf: &Mutex<BTreeMap<Digest, Arc<T>>>, digest: &Digest, make: impl 
         return Arc::clone(known);
     }
     let made = Arc::new(make());
-    Arc::clone(look().entry(digest.clone()).or_insert(made))
+    Arc::clone(look().entry(*digest).or_insert(made))
 }
 
 impl DiscView {
@@ -159,7 +159,7 @@ impl DiscView {
             let (is_program, is_packed) = if is_shared { look.kind() } else { kind_by_path(&entry.path) };
             let executable = is_program.then(|| look.executable());
             let archive = is_packed.then(|| look.archive(&entry.path)).flatten();
-            let (digest, size, text) = (digest.clone(), content.size(), text.clone());
+            let (digest, size, text) = (*digest, content.size(), text.clone());
             files.insert(entry.path.clone(), DiscFile { size, digest, text, executable, archive });
         }
         let (names, stated_length, length) = (disc.names(), disc.stated_length(), disc.length());

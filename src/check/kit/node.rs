@@ -291,7 +291,7 @@ fn payload(disc: &DiscView, shared: Option<&DiscView>) -> BTreeMap<String, Place
         mode: modes.get(path).cloned(),
         source: Source::Payload,
         text: file.text.clone(),
-        digest: Some(file.digest.clone()),
+        digest: Some(file.digest),
         size: file.size,
         executable: file.executable.clone().filter(|_| path == EXECUTABLE),
         archive: file.archive.clone().filter(|_| ARCHIVES.iter().any(|folder| path.starts_with(folder))),

@@ -90,7 +90,7 @@ pub fn page(kit: &Kit, report: &Report) -> String {
         rows: rows::lists(&report),
         not_knowable: &report.not_knowable,
         command: COMMAND,
-        digest: kit.digest.hex(),
+        digest: &kit.digest.hex(),
         artifacts: facts::artifacts(kit),
     };
     render(&page)

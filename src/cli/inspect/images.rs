@@ -1,6 +1,7 @@
 //! Images as people read them.
 
 use crate::cli::table::{line, table};
+use crate::digest::Digest;
 use crate::inspect::{Form, Format, Image, Images};
 use crate::progress::Bytes;
 use crate::text::counted;
@@ -44,8 +45,8 @@ fn rows(image: &Image) -> Vec<[String; 5]> {
         rows.push([String::new(), name, own.short().to_owned(), platform.layers.to_string(), size]);
     }
     if rows.is_empty() {
-        let digest = digest.as_ref().map_or("-", |digest| digest.short());
-        rows.push(["", "-", digest, "-", "-"].map(str::to_owned));
+        let digest = digest.map_or_else(|| "-".to_owned(), Digest::short);
+        rows.push(["", "-", &digest, "-", "-"].map(str::to_owned));
     }
     rows.resize_with(rows.len().max(names.len()), Default::default);
     for (row, name) in rows.iter_mut().zip(names) {

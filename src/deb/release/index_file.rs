@@ -147,7 +147,7 @@ impl IndexFile {
         let actual = Digest::sha256(bytes);
         match actual == expected.digest {
             true => Ok(()),
-            false => Err(WrongIndex::Digest { path: path(), expected: expected.digest.clone(), actual }),
+            false => Err(WrongIndex::Digest { path: path(), expected: expected.digest, actual }),
         }
     }
 }

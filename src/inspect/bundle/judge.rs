@@ -98,11 +98,9 @@ fn judge_sums(sums: &str, files: &BTreeMap<String, Found>) -> Vec<Finding> {
     for (path, expected) in &listed {
         match files.get(path) {
             Some(Found { digest, .. }) if digest == expected => {}
-            Some(Found { digest, .. }) => findings.push(Finding::Bad {
-                path: path.clone(),
-                expected: expected.clone(),
-                actual: digest.clone(),
-            }),
+            Some(Found { digest, .. }) => {
+                findings.push(Finding::Bad { path: path.clone(), expected: *expected, actual: *digest })
+            }
             None => findings.push(Finding::Missing { path: path.clone() }),
         }
     }
@@ -114,7 +112,7 @@ fn judge_sums(sums: &str, files: &BTreeMap<String, Found>) -> Vec<Finding> {
 /// The name ends in the first digits of the digest of SHA256SUMS, so that it stands for everything.
 fn judge_name(folder: &str, files: &BTreeMap<String, Found>) -> Option<Finding> {
     let id = files.get(SUMS)?.digest.short();
-    let is_right = folder.strip_suffix(id).is_some_and(|rest| rest.ends_with('-'));
+    let is_right = folder.strip_suffix(&id).is_some_and(|rest| rest.ends_with('-'));
     (!is_right).then(|| {
         Finding::wrong(SUMS, format!("its digest begins with {id}, the bundle's name ends otherwise"))
     })
@@ -274,7 +272,7 @@ fn table(
             architecture,
             file: path.clone(),
             size: found.size,
-            sha256: found.digest.clone(),
+            sha256: found.digest,
             licenses,
             why: said(|stated| &stated.why),
         }

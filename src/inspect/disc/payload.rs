@@ -80,7 +80,7 @@ pub(super) fn read(
                     path: path.to_owned(),
                     mode: mode.to_owned(),
                     size: content.size(),
-                    sha256: sha256.clone(),
+                    sha256: *sha256,
                 });
             }
             _ => findings.push(Finding::Missing { path: format!("{FOLDER}{place}") }),
@@ -121,7 +121,7 @@ fn digests<'a>(
     for content in contents {
         known.insert(content, hash(disc.open_content(content), reporter)?);
     }
-    Ok(found.iter().map(|(path, (_, content))| (*path, known[content].clone())).collect())
+    Ok(found.iter().map(|(path, (_, content))| (*path, known[content])).collect())
 }
 
 fn judge_sums(sums: &str, digests: &BTreeMap<&str, Digest>) -> Vec<Finding> {
@@ -134,11 +134,7 @@ fn judge_sums(sums: &str, digests: &BTreeMap<&str, Digest>) -> Vec<Finding> {
         let named = format!("{FOLDER}{path}");
         match digests.get(path.as_str()) {
             Some(actual) if actual == expected => {}
-            Some(actual) => findings.push(Finding::Bad {
-                path: named,
-                expected: expected.clone(),
-                actual: actual.clone(),
-            }),
+            Some(actual) => findings.push(Finding::Bad { path: named, expected: *expected, actual: *actual }),
             None => findings.push(Finding::Missing { path: named }),
         }
     }

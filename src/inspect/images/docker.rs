@@ -90,7 +90,7 @@ fn one(saved: Saved, pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Optio
     let platform = ImagePlatform {
         platform: Manifest::platform_of_config(document).map(|platform| platform.to_string()),
         digest: None,
-        config: found.digest.clone(),
+        config: found.digest,
         layers: layers.len(),
     };
     let mut names = repo_tags.unwrap_or_default();
@@ -108,13 +108,13 @@ fn judge_name(path: &str, piece: &Piece, findings: &mut BTreeSet<Finding>) {
     let Ok(expected) = format!("sha256:{hex}").parse::<Digest>() else { return };
     // A layer may also be called by what it unpacks to.
     if expected != piece.digest && !piece.is_compressed {
-        findings.insert(Finding::Bad { path: path.to_owned(), expected, actual: piece.digest.clone() });
+        findings.insert(Finding::Bad { path: path.to_owned(), expected, actual: piece.digest });
     }
 }
 
 /// A layer that is not compressed has the digest that the configuration lists.
 fn judge_layer(path: &str, piece: &Piece, expected: Digest, findings: &mut BTreeSet<Finding>) {
     if !piece.is_compressed && piece.digest != expected {
-        findings.insert(Finding::Bad { path: path.to_owned(), expected, actual: piece.digest.clone() });
+        findings.insert(Finding::Bad { path: path.to_owned(), expected, actual: piece.digest });
     }
 }

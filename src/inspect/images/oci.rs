@@ -52,7 +52,7 @@ pub(super) fn resolve(pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Opti
     for Entry { media_type, digest, size, annotations } in entries {
         let annotations = annotations.unwrap_or_default();
         let names = NAMES.iter().filter_map(|key| annotations.get(*key).cloned());
-        let descriptor = Descriptor { media_type, digest: digest.clone(), size };
+        let descriptor = Descriptor { media_type, digest, size };
         roots.entry(digest).or_insert_with(|| (descriptor, BTreeSet::new())).1.extend(names);
     }
     let mut referenced = BTreeSet::new();
@@ -159,8 +159,8 @@ impl<'a> Walk<'a> {
         }
         self.platforms.push(ImagePlatform {
             platform: platform.or(own).filter(|_| manifest.kind == Kind::Image),
-            digest: Some(descriptor.digest.clone()),
-            config: config.descriptor.digest.clone(),
+            digest: Some(descriptor.digest),
+            config: config.descriptor.digest,
             layers: manifest.children.len(),
         });
     }

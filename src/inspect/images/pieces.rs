@@ -172,9 +172,7 @@ impl Pieces {
                 blob_name(path).and_then(|(name, hex)| format!("{name}:{hex}").parse::<Digest>().ok());
             match stated {
                 Some(expected) if expected == piece.digest => None,
-                Some(expected) => {
-                    Some(Finding::Bad { path: path.clone(), expected, actual: piece.digest.clone() })
-                }
+                Some(expected) => Some(Finding::Bad { path: path.clone(), expected, actual: piece.digest }),
                 None => Some(Finding::wrong(path, "its name is no digest")),
             }
         });

@@ -23,7 +23,7 @@ impl ImageSource for Memory {
         _: &Reference,
         Descriptor { digest, .. }: &Descriptor,
     ) -> Result<Vec<u8>, SourceError> {
-        self.asked.lock().unwrap().push(digest.clone());
+        self.asked.lock().unwrap().push(*digest);
         let missing = || SourceError::new(SourceErrorKind::NotFound, format!("no {digest}"));
         self.contents.lock().unwrap().get(digest).cloned().ok_or_else(missing)
     }

@@ -59,7 +59,7 @@ impl Payload {
     /// Returns what the disc of all nodes has to have for this one: destination and content by digest.
     pub(super) fn shared(&self) -> BTreeMap<Digest, (String, Content)> {
         let shared = self.all().filter(|file| file.disc == Disc::Shared);
-        shared.map(|file| (file.digest.clone(), (file.destination.clone(), file.content.clone()))).collect()
+        shared.map(|file| (file.digest, (file.destination.clone(), file.content.clone()))).collect()
     }
 }
 
@@ -118,7 +118,7 @@ fn files(
         destination: format!("{IMAGES_FOLDER}/{}", packed.file_name),
         mode: 0o644,
         content: Content::Path { path: folder.join(&packed.file_name), size: packed.artifact.size },
-        digest: packed.artifact.digest.clone(),
+        digest: packed.artifact.digest,
         disc: common,
     });
     let users = spec.files_of(node).filter_map(|file| {
@@ -136,7 +136,7 @@ fn ops(material: &Material<'_>, node: &Node) -> Option<OpsPackages> {
         destination: format!("{OPS_FOLDER}/{}", bundle.file_name),
         mode: 0o644,
         content,
-        digest: bundle.artifact.digest.clone(),
+        digest: bundle.artifact.digest,
         disc: common_disc(material.spec),
     };
     Some(OpsPackages { name: bundle.name.clone(), archive })

@@ -123,7 +123,7 @@ fn resolve_one(
     };
     let graphs = || std::iter::once(&graph).chain(attached.iter().map(|(_, graph)| graph));
     let contents: BTreeMap<Digest, u64> =
-        graphs().flat_map(Graph::contents).map(|content| (content.digest.clone(), content.size)).collect();
+        graphs().flat_map(Graph::contents).map(|content| (content.digest, content.size)).collect();
     let manifests: BTreeSet<&Digest> =
         graphs().flat_map(|graph| &graph.nodes).map(|node| &node.descriptor.digest).collect();
     let root = &graph.root().descriptor;
@@ -131,7 +131,7 @@ fn resolve_one(
         reference: reference.clone(),
         destination: image.destination.clone(),
         media_type: root.media_type.clone(),
-        digest: root.digest.clone(),
+        digest: root.digest,
         size: root.size,
         total_size: contents.values().sum(),
         manifests: Some(manifests.len() as u64),

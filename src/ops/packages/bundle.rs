@@ -123,7 +123,7 @@ fn take_in(
 /// Keeps a package that has the locked digest, if it is what its index says it is.
 fn keep(package: &LockedPackage, staged: Staged, equipment: &Equipment<'_>) -> Result<(), PackagesError> {
     let fail = |source| PackagesError::Store { name: package.name.clone(), source };
-    let read = |source| StoreError::Read { digest: package.sha256.clone(), source };
+    let read = |source| StoreError::Read { digest: package.sha256, source };
     check(package, staged.open().map_err(read).map_err(fail)?)?;
     equipment.store.keep(staged).map_err(fail)
 }
@@ -199,7 +199,7 @@ fn plan<'lock>(
         architecture: package.architecture.clone(),
         stanza: package.stanza.clone(),
         content: Content::Path { path: equipment.store.path(&package.sha256), size: package.size },
-        sha256: package.sha256.clone(),
+        sha256: package.sha256,
         why: package.why.clone(),
     };
     let own = locked.packages.iter().filter(|package| package.target == architecture);
@@ -254,7 +254,7 @@ fn requested(locked: &LockedPackages, target: &str) -> BTreeSet<String> {
 fn descriptor_of(package: &LockedPackage) -> Descriptor {
     Descriptor {
         media_type: "application/vnd.debian.binary-package".to_owned(),
-        digest: package.sha256.clone(),
+        digest: package.sha256,
         size: package.size,
     }
 }

@@ -157,11 +157,11 @@ impl Mirrors<'_> {
             architecture: architecture.to_owned(),
             url: signed.urls[0].clone(),
             date: signed.release.date,
-            release: signed.digest.clone(),
+            release: signed.digest,
             signers: signed.signers.clone(),
             path: file.path.clone(),
             size: file.listed.size,
-            digest: file.listed.digest.clone(),
+            digest: file.listed.digest,
         };
         self.equipment.reporter.report(Event::ItemFinished { name: format!("{suite} {}", file.path) });
         Ok(Index { locked, text })
@@ -172,7 +172,7 @@ impl Mirrors<'_> {
     fn index_bytes(&self, suite: &str, signed: &Signed, file: &IndexFile) -> Result<Vec<u8>, PackagesError> {
         let descriptor = Descriptor {
             media_type: "application/octet-stream".to_owned(),
-            digest: file.listed.digest.clone(),
+            digest: file.listed.digest,
             size: file.listed.size,
         };
         let store_error = |source| PackagesError::Store { name: file.path.clone(), source };

@@ -37,7 +37,7 @@ impl Loose {
             .package
             .stanza()
             .map_err(|source| PackagesError::Loose { path: self.file.path.clone(), source })?;
-        stanza.file = Some(PoolFile { path: &self.file.path, size: self.size, digest: self.digest.clone() });
+        stanza.file = Some(PoolFile { path: &self.file.path, size: self.size, digest: self.digest });
         Ok(stanza)
     }
 
@@ -119,7 +119,7 @@ fn read(path: &Path, text: String) -> Result<Loose, PackagesError> {
     // A package is read to its end, so this is the digest of the whole file.
     let Hashed { hasher, size, .. } = input;
     let digest = hasher.finish();
-    let file = LooseFile { path: text, sha256: Some(digest.clone()) };
+    let file = LooseFile { path: text, sha256: Some(digest) };
     Ok(Loose { file, digest, size, package })
 }
 

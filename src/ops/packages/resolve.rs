@@ -195,7 +195,7 @@ impl<'a> Target<'a> {
             architecture: selected.package.architecture.to_owned(),
             origin,
             size: file.size,
-            sha256: file.digest.clone(),
+            sha256: file.digest,
             why,
             stanza: selected.package.stanza().raw().trim_end().to_owned(),
         })

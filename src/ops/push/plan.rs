@@ -36,7 +36,7 @@ impl Place {
 
     /// Returns the content by its digest, of the image's repository.
     pub(super) fn pinned(&self) -> Reference {
-        self.reference.sibling(None, self.root.clone())
+        self.reference.sibling(None, self.root)
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn places(images: &[KitImage], naming: Naming) -> Result<Vec<Place>, 
     let mut places = Vec::new();
     for image in images {
         let (repository, tag) = name(image, naming);
-        let place = Place { reference: image.reference.clone(), repository, tag, root: image.digest.clone() };
+        let place = Place { reference: image.reference.clone(), repository, tag, root: image.digest };
         match taken.insert(place.name(), image) {
             Some(other) if other.digest != image.digest => {
                 return Err(PushError::Collision {
@@ -115,20 +115,20 @@ pub(super) struct AttachedPlace {
 /// Finds what goes along with an image because it is attached to a manifest of it that is there, or to what is.
 pub(super) fn attached(inventory: &Inventory, image: &Place, parts: &Parts) -> Vec<AttachedPlace> {
     let (named, tagged) = (inventory.attached(), inventory.attached_by_tag());
-    let place = |tag: String, root: &Digest| Place { tag, root: root.clone(), ..image.clone() };
+    let place = |tag: String, root: &Digest| Place { tag, root: *root, ..image.clone() };
     let mut found: Vec<AttachedPlace> = Vec::new();
     let mut waiting: Vec<Digest> =
         parts.manifests.iter().chain(&parts.partial).chain([&image.root]).cloned().collect();
     let mut seen = BTreeSet::new();
     while let Some(subject) = waiting.pop() {
-        if !seen.insert(subject.clone()) {
+        if !seen.insert(subject) {
             continue;
         }
         for manifest in named.get(&subject).into_iter().flatten() {
             let digest = &manifest.descriptor.digest;
-            let subject = Some(subject.clone());
+            let subject = Some(subject);
             found.push(AttachedPlace { place: place(digest.to_string(), digest), subject });
-            waiting.push(digest.clone());
+            waiting.push(*digest);
         }
         // One content under several names may be signed by several: what its own name has comes first.
         let mut by_tag: Vec<_> = tagged.get(&subject).into_iter().flatten().collect();
@@ -138,7 +138,7 @@ pub(super) fn attached(inventory: &Inventory, image: &Place, parts: &Parts) -> V
             let tag = name.tag().unwrap_or_default();
             if tags.insert(tag) {
                 found.push(AttachedPlace { place: place(tag.to_owned(), digest), subject: None });
-                waiting.push((*digest).clone());
+                waiting.push(**digest);
             }
         }
     }
@@ -166,12 +166,12 @@ impl Walk<'_> {
         if there == 0 && !manifest.children.is_empty() {
             return false;
         }
-        self.seen.insert(digest.clone());
-        self.parts.blobs.extend(manifest.blobs.iter().map(|blob| blob.digest.clone()));
+        self.seen.insert(*digest);
+        self.parts.blobs.extend(manifest.blobs.iter().map(|blob| blob.digest));
         if is_whole {
-            self.parts.manifests.push(digest.clone());
+            self.parts.manifests.push(*digest);
         } else {
-            self.parts.partial.push(digest.clone());
+            self.parts.partial.push(*digest);
         }
         true
     }
@@ -214,7 +214,7 @@ pub(super) fn narrow(
             digest: Digest::sha256(&bytes),
             size: bytes.len() as u64,
         };
-        narrowed.insert(digest.clone(), Narrowed { descriptor, bytes });
+        narrowed.insert(*digest, Narrowed { descriptor, bytes });
     }
     Ok(narrowed)
 }

@@ -143,7 +143,7 @@ impl<'a> Work<'a> {
             for digest in &parts.blobs {
                 let size = self.inventory.blobs.get(digest).copied().unwrap_or_default();
                 let task = tasks.entry(digest).or_insert_with(|| Task {
-                    blob: Descriptor { media_type: String::new(), digest: digest.clone(), size },
+                    blob: Descriptor { media_type: String::new(), digest: *digest, size },
                     repositories: BTreeMap::new(),
                     holder: None,
                 });
@@ -202,7 +202,7 @@ impl<'a> Work<'a> {
             self.push_held(place, digest, &digest.to_string())?;
         }
         let digest = match narrowed.contains_key(&place.root) {
-            false => self.push_held(place, &place.root, &place.tag).map(|()| place.root.clone())?,
+            false => self.push_held(place, &place.root, &place.tag).map(|()| place.root)?,
             true => self.push_partial(image)?,
         };
         self.finished(place);
@@ -219,7 +219,7 @@ impl<'a> Work<'a> {
             let stored =
                 parts.partial.iter().try_for_each(|digest| self.push_held(place, digest, &name(digest)));
             match stored {
-                Ok(()) => return Ok(place.root.clone()),
+                Ok(()) => return Ok(place.root),
                 Err(Failure::Registry { source, .. })
                     if [SourceErrorKind::Invalid, SourceErrorKind::NotFound].contains(&source.kind) =>
                 {
@@ -228,14 +228,14 @@ impl<'a> Work<'a> {
                 Err(failure) => return Err(failure),
             }
         }
-        let mut last = place.root.clone();
+        let mut last = place.root;
         for Narrowed { descriptor, bytes } in parts.partial.iter().filter_map(|digest| narrowed.get(digest)) {
             let is_root = narrowed.get(&place.root).is_some_and(|root| root.descriptor == *descriptor);
             let name = if is_root { place.tag.clone() } else { descriptor.digest.to_string() };
             self.registry
                 .push_manifest(&place.repository, &name, descriptor, bytes.clone())
                 .map_err(|source| failure(&place.reference, source))?;
-            last = descriptor.digest.clone();
+            last = descriptor.digest;
         }
         Ok(last)
     }

@@ -35,7 +35,7 @@ impl Doubts {
 
     /// Notes that a place gives some of a blob.
     pub(super) fn note(&self, digest: &Digest, place: usize) {
-        self.lock().entry(digest.clone()).or_default().gave.insert(place);
+        self.lock().entry(*digest).or_default().gave.insert(place);
     }
 
     /// Returns why a place is not to be asked for a blob.

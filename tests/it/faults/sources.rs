@@ -28,7 +28,7 @@ fn change(sandbox: &Sandbox, hex: &str, change: impl FnOnce(&mut Vec<u8>)) {
 /// Makes `bytes` the root of the lab's first image, and has it locked anew.
 fn put_root(sandbox: &Sandbox, bytes: &[u8]) {
     let digest = Digest::sha256(bytes);
-    fs::write(blob(sandbox, digest.hex()), bytes).unwrap();
+    fs::write(blob(sandbox, &digest.hex()), bytes).unwrap();
     let mut index: Value = serde_json::from_str(&sandbox.read("lab/images/index.json")).unwrap();
     index["manifests"][0]["digest"] = json!(digest);
     index["manifests"][0]["size"] = json!(bytes.len());

@@ -59,7 +59,7 @@ fn read_contents(source: &LayoutSource, name: &str) -> Result<BTreeMap<Digest, V
 /// Returns all content of an image that a test made.
 fn contents_of(image: &Image) -> BTreeMap<Digest, Vec<u8>> {
     let contents = image.blobs.iter().chain(&image.manifests);
-    contents.map(|content| (content.descriptor.digest.clone(), content.bytes.clone())).collect()
+    contents.map(|content| (content.descriptor.digest, content.bytes.clone())).collect()
 }
 
 fn skopeo_copy(from: &str, to: &str) {
@@ -135,7 +135,7 @@ fn an_image_saved_by_its_id_is_listed_by_its_digest_and_found_by_it() {
     let source = LayoutSource::docker_archive(&archive).unwrap();
     let digest = {
         let named = LayoutSource::docker_archive(&copy).unwrap();
-        read_graph(&named, NAME).unwrap().root().descriptor.digest.clone()
+        read_graph(&named, NAME).unwrap().root().descriptor.digest
     };
     let error = read_graph(&source, NAME).unwrap_err();
     assert!(error.ends_with(&format!("has no image `{NAME}`; it has {digest}")), "{error}");

@@ -46,7 +46,7 @@ fn every_kind_of_image_arrives_with_its_digest_and_only_once() {
     }
     // What several need is sent once, and mounted by the others.
     let mut blobs: Vec<_> = images.iter().flat_map(|(_, image)| &image.blobs).collect();
-    blobs.sort_by(|one, other| one.descriptor.digest.cmp(&other.descriptor.digest));
+    blobs.sort_by_key(|one| one.descriptor.digest);
     blobs.dedup_by(|one, other| one.descriptor.digest == other.descriptor.digest);
     assert_eq!(number(&first, "uploaded"), blobs.len() as u64);
     assert_eq!(number(&first, "bytes"), blobs.iter().map(|blob| blob.descriptor.size).sum::<u64>());

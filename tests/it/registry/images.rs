@@ -19,7 +19,7 @@ fn client_of(server: &Registry) -> seedkit::registry::Registry {
 fn assert_whole(registry: &seedkit::registry::Registry, name: &str, image: &Image) {
     let reference = reference(registry, name);
     assert_eq!(&registry.resolve(&reference).unwrap(), image.root(), "{name}");
-    let pinned = reference.pinned(image.root().digest.clone());
+    let pinned = reference.pinned(image.root().digest);
     assert_eq!(&registry.resolve(&pinned).unwrap(), image.root(), "{name}");
     for content in &image.manifests {
         assert_eq!(registry.manifest(&reference, &content.descriptor).unwrap(), content.bytes, "{name}");

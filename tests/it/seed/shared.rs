@@ -15,7 +15,7 @@ fn shared_lab() -> (Vec<NodeSeed>, FileTree) {
     let mut contents = BTreeMap::new();
     let mut share = |file: &mut PayloadFile| {
         file.disc = Disc::Shared;
-        contents.insert(file.digest.clone(), file.content.clone());
+        contents.insert(file.digest, file.content.clone());
     };
     let mut seeds = lab();
     for seed in &mut seeds {
@@ -101,7 +101,7 @@ fn a_second_disc_that_is_damaged_or_of_another_build_places_nothing() {
         let reason = marker["reason"].as_str().unwrap();
         let digest = seeds[2].payload[0].digest.hex();
         assert!(
-            end == "failed" && reason.contains("of another build") && reason.contains(digest),
+            end == "failed" && reason.contains("of another build") && reason.contains(&digest),
             "{reason}"
         );
     }

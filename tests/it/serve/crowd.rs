@@ -18,7 +18,7 @@ const ALLOWED: u64 = 64 * 1024;
 #[test]
 fn two_hundred_pull_at_once_in_bounded_memory() {
     let layer = large_layer(7, LARGE);
-    let digest = layer.descriptor.digest.clone();
+    let digest = layer.descriptor.digest;
     let size = layer.bytes.len();
     let serving = Serving::of(&[("quay.io/lab/large:1", &image("linux", "amd64", &[layer]))], &[]);
     let url = serving.url(&format!("/v2/lab/large/blobs/{digest}"));
@@ -36,7 +36,7 @@ fn two_hundred_pull_at_once_in_bounded_memory() {
                 let mut hasher = Hasher::new(Algorithm::Sha256);
                 hasher.update(&beginning);
                 let rest = std::io::copy(&mut answer, &mut hasher).unwrap();
-                assert_eq!((rest as usize + beginning.len(), hasher.finish()), (size, digest.clone()));
+                assert_eq!((rest as usize + beginning.len(), hasher.finish()), (size, digest));
             });
         }
         all_began.wait();

@@ -15,7 +15,7 @@ const LARGE: usize = 16 * 1024 * 1024;
 /// Serves a large blob, whose path is returned, and begins to pull it.
 fn begun(options: &[&str]) -> (Serving, Digest, reqwest::blocking::Response) {
     let layer = large_layer(9, LARGE);
-    let digest = layer.descriptor.digest.clone();
+    let digest = layer.descriptor.digest;
     let serving = Serving::of(&[("quay.io/lab/large:1", &image("linux", "amd64", &[layer]))], options);
     let answer = client(&serving).get(serving.url(&format!("/v2/lab/large/blobs/{digest}"))).send().unwrap();
     assert_eq!(answer.status().as_u16(), 200);

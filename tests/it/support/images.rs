@@ -171,7 +171,7 @@ pub(crate) fn attested_index(images: &[Image]) -> Image {
     let attestations: Vec<(Image, Digest)> = images
         .iter()
         .map(|image| {
-            let about = image.root().digest.clone();
+            let about = image.root().digest;
             let statement = json!({ "_type": "https://in-toto.io/Statement/v0.1", "subject": about });
             let layer = Content::new("application/vnd.in-toto+json", statement.to_string().into_bytes());
             (self::image("unknown", "unknown", &[layer]), about)

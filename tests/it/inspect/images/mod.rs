@@ -269,7 +269,7 @@ fn people_read_a_table_of_images() {
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(text.lines().next(), Some("a folder: OCI layout"));
     assert_eq!(lines[2], ["IMAGE", "PLATFORM", "DIGEST", "LAYERS", "SIZE"]);
-    assert_eq!(lines[3][..4], ["latest", "linux/amd64", image.root().digest.short(), "2"]);
-    assert_eq!(lines[4], ["linux/arm64", both()[1].root().digest.short(), "1"]);
+    assert_eq!(lines[3][..4], ["latest", "linux/amd64", &image.root().digest.short(), "2"]);
+    assert_eq!(lines[4], ["linux/arm64", &both()[1].root().digest.short(), "1"]);
     assert!(text.ends_with("\n\nlayout: everything in it is what it says it is\n"), "{text}");
 }

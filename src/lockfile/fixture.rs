@@ -19,7 +19,7 @@ pub(super) fn lockfile() -> Lockfile {
         digest,
         size: 1,
         total_size: 2,
-        manifests: Some(1),
+        manifests: 1,
         platforms: [(platform.clone(), digest)].into(),
         attached: Vec::new(),
     };

@@ -12,8 +12,7 @@
 //! and, where the spec asks for ops packages, one `[packages]` table with `[[index]]` and `[[package]]` tables after it;
 //! each with all of its keys in a fixed order. Unknown keys are refused: a newer seedkit may mean something by them.
 //!
-//! Version 2 is the same without `signatures`, `manifests` and `[[image.attached]]`; version 1 is version 2 without ops
-//! packages. Both are read, and never written.
+//! Locks of another version are refused: `seedkit lock` makes a new one.
 
 mod drift;
 #[cfg(test)]
@@ -38,14 +37,8 @@ use crate::oci::attached::Attachment;
 use crate::oci::{Platform, Reference};
 use crate::store::Descriptor;
 
-/// The version of the format that this seedkit writes; it reads those before it too.
+/// The version of the format, the only one that is written and read.
 pub const VERSION: u32 = 3;
-
-/// The last version of the format that had no ops packages.
-const VERSION_WITHOUT_PACKAGES: u32 = 1;
-
-/// The last version of the format that knew nothing of signatures.
-const VERSION_WITHOUT_SIGNATURES: u32 = 2;
 
 /// The name a lock has beside its spec.
 pub const FILE_NAME: &str = "seedkit.lock";
@@ -100,9 +93,8 @@ pub struct LockedImage {
     pub size: u64,
     /// The bytes of all manifests and blobs that the build takes, those of what is attached too.
     pub total_size: u64,
-    /// How many manifests that are, each a request; old locks do not say it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manifests: Option<u64>,
+    /// How many manifests are among them, each a request.
+    pub manifests: u64,
     /// The runnable image of each platform; empty for artifacts such as charts.
     #[serde(default)]
     pub platforms: BTreeMap<Platform, Digest>,
@@ -238,9 +230,7 @@ pub enum LockfileError {
     #[error("the lock is malformed: {0}")]
     Malformed(String),
     /// A version of the format that this seedkit does not know.
-    #[error(
-        "the lock has format version {found}; this seedkit reads versions {VERSION_WITHOUT_PACKAGES} to {VERSION}"
-    )]
+    #[error("the lock has format version {found}; this seedkit reads version {VERSION}")]
     Version {
         /// The version found.
         found: u32,
@@ -259,13 +249,8 @@ impl Lockfile {
         self.files.iter().find(|file| file.role == *role)
     }
 
-    /// Returns whether both locks pin the same content; the epoch does not matter, nor what old locks do not say.
+    /// Returns whether both locks pin the same content; the epoch does not matter.
     pub fn pins_same_content(&self, other: &Self) -> bool {
-        let pinned = |lockfile: &Self| {
-            let mut lockfile = Self { epoch: other.epoch, ..lockfile.clone() };
-            lockfile.images.iter_mut().for_each(|image| image.manifests = None);
-            lockfile
-        };
-        pinned(self) == pinned(other)
+        Self { epoch: other.epoch, ..self.clone() } == *other
     }
 }

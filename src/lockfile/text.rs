@@ -7,8 +7,7 @@ use serde::Deserialize;
 
 use super::{
     LockedAttachment, LockedFile, LockedImage, LockedIndex, LockedPackage, LockedPackages, Lockfile,
-    LockfileError, PackageOrigin, PackageRequest, VERSION, VERSION_WITHOUT_PACKAGES,
-    VERSION_WITHOUT_SIGNATURES,
+    LockfileError, PackageOrigin, PackageRequest, VERSION,
 };
 use crate::epoch::Epoch;
 use crate::oci::Platform;
@@ -27,10 +26,11 @@ struct Versioned {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    version: u32,
+    #[serde(rename = "version")]
+    _version: u32,
     epoch: Epoch,
     platforms: Vec<Platform>,
-    signatures: Option<bool>,
+    signatures: bool,
     #[serde(rename = "image-size")]
     image_size: u64,
     #[serde(default, rename = "file")]
@@ -50,10 +50,10 @@ impl FromStr for Lockfile {
 
     fn from_str(text: &str) -> Result<Self, LockfileError> {
         let malformed = |error: toml::de::Error| LockfileError::Malformed(describe(&error, text));
-        // The version first: the rest of a newer lock may be anything.
+        // The version first: the rest of a lock of another version may be anything.
         let versioned: Versioned = toml::from_str(text).map_err(malformed)?;
         match versioned.version {
-            Some(VERSION_WITHOUT_PACKAGES..=VERSION) => {}
+            Some(VERSION) => {}
             Some(found) => return Err(LockfileError::Version { found }),
             None => return Err(LockfileError::Malformed("it does not state its `version`".to_owned())),
         }
@@ -63,19 +63,23 @@ impl FromStr for Lockfile {
 
 impl Document {
     fn into_lockfile(self) -> Result<Lockfile, LockfileError> {
-        let signatures = self.signatures()?;
-        let Self { version, epoch, mut platforms, image_size, mut files, mut images, .. } = self;
-        let packages = match (self.request, self.indices, self.packages) {
-            (None, indices, packages) if indices.is_empty() && packages.is_empty() => None,
-            (Some(request), indices, packages) if version != VERSION_WITHOUT_PACKAGES => {
-                Some(LockedPackages::new(request, indices, packages))
-            }
-            (None, ..) => {
-                return malformed("it has `[[index]]` or `[[package]]` without `[packages]`");
-            }
-            (Some(_), ..) => {
-                return malformed("it has `[packages]`, which its `version` does not know");
-            }
+        let Self {
+            _version,
+            epoch,
+            mut platforms,
+            signatures,
+            image_size,
+            mut files,
+            mut images,
+            request,
+            indices,
+            packages,
+        } = self;
+        check_attached(signatures, &images)?;
+        let packages = match request {
+            Some(request) => Some(LockedPackages::new(request, indices, packages)),
+            None if indices.is_empty() && packages.is_empty() => None,
+            None => return malformed("it has `[[index]]` or `[[package]]` without `[packages]`"),
         };
         platforms.sort();
         files.sort_by(|one, other| one.role.cmp(&other.role));
@@ -94,33 +98,19 @@ impl Document {
     }
 }
 
-impl Document {
-    /// Returns whether signatures were looked for; what an old version cannot say is refused.
-    fn signatures(&self) -> Result<bool, LockfileError> {
-        let says_more = |image: &LockedImage| image.manifests.is_some() || !image.attached.is_empty();
-        if self.version <= VERSION_WITHOUT_SIGNATURES {
-            return match self.signatures.is_some() || self.images.iter().any(says_more) {
-                true => malformed(
-                    "it has `signatures`, `manifests` or `attached`, which its `version` does not know",
-                ),
-                false => Ok(false),
-            };
-        }
-        let Some(signatures) = self.signatures else {
-            return malformed("it does not state its `signatures`");
-        };
-        let mut attached = self.images.iter().flat_map(|image| &image.attached);
-        let is_odd = |attached: &LockedAttachment| {
-            attached.tag.as_ref().is_some_and(|tag| subject_of_tag(tag).as_ref() != Some(&attached.subject))
-        };
-        match attached.clone().any(is_odd) {
-            true => malformed("it has an `attached` whose `tag` is not made of its `subject`"),
-            false if !signatures && attached.next().is_some() => {
-                malformed("it has `attached`, and says that `signatures` are false")
-            }
-            false => Ok(signatures),
-        }
+/// Refuses what cannot be attached so.
+fn check_attached(signatures: bool, images: &[LockedImage]) -> Result<(), LockfileError> {
+    let mut attached = images.iter().flat_map(|image| &image.attached);
+    let is_odd = |attached: &LockedAttachment| {
+        attached.tag.as_ref().is_some_and(|tag| subject_of_tag(tag).as_ref() != Some(&attached.subject))
+    };
+    if attached.clone().any(is_odd) {
+        return malformed("it has an `attached` whose `tag` is not made of its `subject`");
     }
+    if !signatures && attached.next().is_some() {
+        return malformed("it has `attached`, and says that `signatures` are false");
+    }
+    Ok(())
 }
 
 fn malformed<T>(reason: &str) -> Result<T, LockfileError> {
@@ -177,8 +167,7 @@ fn write_image(formatter: &mut fmt::Formatter<'_>, image: &LockedImage) -> fmt::
     }
     writeln!(formatter, "digest = {}", quote(&digest.to_string()))?;
     writeln!(formatter, "media-type = {}", quote(media_type))?;
-    writeln!(formatter, "size = {size}\ntotal-size = {total_size}")?;
-    manifests.iter().try_for_each(|manifests| writeln!(formatter, "manifests = {manifests}"))?;
+    writeln!(formatter, "size = {size}\ntotal-size = {total_size}\nmanifests = {manifests}")?;
     if !platforms.is_empty() {
         writeln!(formatter, "[image.platforms]")?;
     }

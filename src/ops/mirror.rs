@@ -113,11 +113,7 @@ fn both(
 fn planned<'a>(lockfile: &Lockfile, images: &'a [Image], attached: &'a [Image]) -> Vec<PlannedImage<'a>> {
     let own = images.iter().zip(&lockfile.images).map(|(Image { reference, root }, locked)| {
         let also = locked.attached.len() as u64;
-        PlannedImage {
-            reference,
-            root,
-            manifests: locked.manifests.map(|all| all.saturating_sub(also).max(1)),
-        }
+        PlannedImage { reference, root, manifests: Some(locked.manifests.saturating_sub(also).max(1)) }
     });
     let also =
         attached.iter().map(|Image { reference, root }| PlannedImage { reference, root, manifests: Some(1) });

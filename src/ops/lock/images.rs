@@ -134,7 +134,7 @@ fn resolve_one(
         digest: root.digest,
         size: root.size,
         total_size: contents.values().sum(),
-        manifests: Some(manifests.len() as u64),
+        manifests: manifests.len() as u64,
         attached: attached.iter().map(|(attachment, _)| attachment.clone().into()).collect(),
         platforms: graph.platforms,
     };

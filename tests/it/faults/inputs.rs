@@ -223,7 +223,18 @@ fn locks_that_cannot_be_used_are_explained() {
                 sandbox.edit("lab/seedkit.lock", "version = 3\n", "version = 4\nsigned-by = \"us\"\n")
             },
             error: "error: cannot use `lab/seedkit.lock`\n  \
-                    because: the lock has format version 4; this seedkit reads versions 1 to 3\n  \
+                    because: the lock has format version 4; this seedkit reads version 3\n  \
+                    hint: use the seedkit that wrote it, or remove it and run `seedkit lock`",
+            ..BUILD_FAILS
+        },
+        Fault {
+            name: "a lock of an older seedkit",
+            spoil: |sandbox| {
+                sandbox.edit("lab/seedkit.lock", "version = 3\n", "version = 2\n");
+                sandbox.edit("lab/seedkit.lock", "signatures = false\n", "");
+            },
+            error: "error: cannot use `lab/seedkit.lock`\n  \
+                    because: the lock has format version 2; this seedkit reads version 3\n  \
                     hint: use the seedkit that wrote it, or remove it and run `seedkit lock`",
             ..BUILD_FAILS
         },

@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal};
 
 use crate::check::OpenError;
+use crate::cli::global::Color;
 use crate::cli::progress::write_error;
 use crate::cli::session::NoLock;
 use crate::cluster::authorities::UnusableAuthorities;
@@ -25,7 +26,7 @@ use crate::ops::cluster::ClusterError;
 use crate::ops::files::FileError;
 use crate::ops::iso::IsoError;
 use crate::ops::k3s::K3sError;
-use crate::ops::lock::{CheckError, ImageFailure, LockError};
+use crate::ops::lock::{CheckError, LockError};
 use crate::ops::output::Irreplaceable;
 use crate::ops::packages::PackagesError;
 use crate::ops::preflight::PreflightError;
@@ -34,18 +35,7 @@ use crate::ops::transfer::TransferError;
 use crate::registry::Fault;
 use crate::spec::SpecError;
 use crate::store::StoreError;
-
-/// Whether errors are coloured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub(super) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
+use crate::text::chain;
 
 /// How errors look.
 #[derive(Debug, Clone, Copy)]
@@ -88,15 +78,11 @@ pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
 pub(super) fn print(error: &anyhow::Error, style: Style) {
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("a String takes all");
-    line(format!("{} {error}", style.paint("1;31", "error:")));
-    let mut last = error.to_string();
-    for cause in error.chain().skip(1) {
-        let message = cause.to_string();
-        // A transparent layer says the same again.
-        if message != last {
-            line(format!("  because: {message}"));
+    for (level, message) in chain(error.as_ref()).into_iter().enumerate() {
+        match level {
+            0 => line(format!("{} {message}", style.paint("1;31", "error:"))),
+            _ => line(format!("  because: {message}")),
         }
-        last = message;
     }
     for item in items(error) {
         line(format!("  - {item}"));
@@ -118,25 +104,10 @@ fn items(error: &anyhow::Error) -> Vec<String> {
             items.extend(findings.iter().map(ToString::to_string));
         }
         if let Some(LockError::Images { failures, .. }) = cause.downcast_ref() {
-            items.extend(failures.iter().map(one_line));
+            items.extend(failures.iter().map(|failure| chain(failure).join(": ")));
         }
     }
     items
-}
-
-fn one_line(failure: &ImageFailure) -> String {
-    let mut text = failure.to_string();
-    let mut cause: Option<&dyn std::error::Error> = Some(&failure.source);
-    let mut last = String::new();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if message != last {
-            write!(text, ": {message}").expect("a String takes all");
-        }
-        last = message;
-        cause = error.source();
-    }
-    text
 }
 
 fn hints(error: &anyhow::Error) -> Vec<String> {

@@ -11,6 +11,7 @@ mod diagnostics;
 mod diff;
 mod environment;
 mod failures;
+mod global;
 mod init;
 mod inspect;
 mod interrupt;
@@ -81,7 +82,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Answer> {
         Command::Push(arguments) => push::run(arguments, &session),
         Command::Serve(arguments) => serve::run(arguments, &session),
         Command::Schema(arguments) => schema::run(arguments),
-        Command::Completions(arguments) => schema::completions(arguments),
-        Command::Man(arguments) => schema::man(arguments),
+        Command::Completions(arguments) => schema::completions(arguments, arguments::command()),
+        Command::Man(arguments) => schema::man(arguments, arguments::command()),
     }
 }

@@ -3,7 +3,6 @@
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
-use crate::cli::arguments;
 use crate::cli::check::CheckResult;
 use crate::cli::{Answer, ui};
 
@@ -63,16 +62,18 @@ pub(super) fn run(arguments: SchemaArguments) -> anyhow::Result<Answer> {
     }
 }
 
-pub(super) fn completions(arguments: CompletionArguments) -> anyhow::Result<Answer> {
+pub(super) fn completions(
+    arguments: CompletionArguments,
+    mut command: clap::Command,
+) -> anyhow::Result<Answer> {
     let CompletionArguments { shell } = arguments;
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut arguments::command(), "seedkit", &mut script);
+    clap_complete::generate(shell, &mut command, "seedkit", &mut script);
     ui::print(&String::from_utf8(script)?)
 }
 
-pub(super) fn man(arguments: ManArguments) -> anyhow::Result<Answer> {
+pub(super) fn man(arguments: ManArguments, mut command: clap::Command) -> anyhow::Result<Answer> {
     let ManArguments { command: names } = arguments;
-    let mut command = arguments::command();
     // Names such as `seedkit-build`, and the options of all commands in each.
     command.build();
     let command = names.iter().try_fold(&command, |command, name| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use fs_err as fs;
 
-use crate::cli::arguments::Global;
+use crate::cli::global::Global;
 use crate::cli::progress::{Console, Display};
 use crate::cli::{environment, interrupt};
 use crate::epoch::Epoch;

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use serde::Serialize;
 
-use crate::text::counted;
+use crate::text::{chain, counted};
 
 /// One thing that could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -20,11 +20,7 @@ pub struct Failure {
 impl Failure {
     /// Notes why a thing could not be had.
     pub fn of(kind: &'static str, name: impl Into<String>, error: &(dyn Error + 'static)) -> Self {
-        let causes = std::iter::successors(Some(error), |error| (*error).source());
-        let mut reasons: Vec<String> = causes.map(ToString::to_string).collect();
-        // A transparent layer says the same again.
-        reasons.dedup();
-        Self { kind, name: name.into(), reasons }
+        Self { kind, name: name.into(), reasons: chain(error) }
     }
 }
 

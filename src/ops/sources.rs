@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-pub use self::failover::{Complaint, in_full, none_of};
+pub use self::failover::{Complaint, none_of};
 use self::failover::{Complaints, Failover};
 pub use self::whole::{Streamed, fetch_whole, is_to_be_had_elsewhere};
 use crate::digest::Digest;

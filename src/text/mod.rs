@@ -2,11 +2,14 @@
 //!
 //! A [`Finding`] is one thing at one place; [`Listing`] prints many of them, each with what to do about it.
 //! Nothing here knows a format.
+
+mod chain;
 mod finding;
 mod path;
 
 use std::fmt;
 
+pub use chain::chain;
 pub use finding::{Finding, Listing, Severity};
 pub use path::{Path, Step};
 

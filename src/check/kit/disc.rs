@@ -15,6 +15,7 @@ use crate::cluster::executable::{self, Executable};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::disc::{Content, Disc, EntryKind, Names};
 use crate::inspect::{self, Finding, Images, InspectError, Inspected, Inspection, OpsBundle};
+use crate::text::chain;
 
 /// The most bytes of small files that are kept of one disc.
 const MOST_KEPT: usize = 64 << 20;
@@ -71,7 +72,7 @@ impl Archive {
     pub(super) fn of(read: Result<Inspection, InspectError>) -> Self {
         let content = match read {
             Ok(inspection) => Ok((inspection.artifact, inspection.findings)),
-            Err(error) => Err(chain(&error)),
+            Err(error) => Err(chain(&error).join(": ")),
         };
         Self { content }
     }
@@ -103,17 +104,6 @@ impl Archive {
     }
 }
 
-/// Returns an error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// What several discs of a kit have, looked into once.
 pub(super) struct Shelf {
     artifacts: BTreeSet<Digest>,
@@ -143,12 +133,12 @@ impl DiscView {
     pub(super) fn read(path: &Path, input: &mut dyn BufRead, shelf: &Shelf) -> Result<Self, String> {
         let file = crate::fs::open_regular(path).map_err(|error| error.to_string())?;
         let is_udf = is_udf(&file);
-        let disc = Disc::open(file).map_err(|error| chain(&error))?;
+        let disc = Disc::open(file).map_err(|error| chain(&error).join(": "))?;
         let is_short = disc.stated_length() > disc.length();
         let (loaded, is_cut) = match load(&disc, input) {
             Ok(loaded) => (loaded, false),
             Err(error) if is_short && error.kind() == io::ErrorKind::UnexpectedEof => (Loaded::new(), true),
-            Err(error) => return Err(chain(&error)),
+            Err(error) => return Err(chain(&error).join(": ")),
         };
         let is_shared = disc.volume_id() == SHARED_LABEL;
         let mut files = BTreeMap::new();

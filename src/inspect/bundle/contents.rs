@@ -10,6 +10,7 @@ use crate::digest::{Digest, Hasher};
 use crate::inspect::finding::Finding;
 use crate::inspect::stream::{Hashing, read_text};
 use crate::inspect::tar::{Member, MemberKind, TarFault, TarStream};
+use crate::text::chain;
 
 /// The list of all files.
 pub(super) const SUMS: &str = "SHA256SUMS";
@@ -141,18 +142,12 @@ fn unpacked(content: impl Read) -> io::Result<Digest> {
 fn describe(content: impl Read, size: u64) -> Result<Described, String> {
     let plausible = size.saturating_mul(PLAUSIBLE_RATIO).saturating_add(PLAUSIBLE_SIZE);
     let limit = plausible.min(deb::archive::LARGEST_UNPACKED);
-    let package = deb::archive::read(content, limit).map_err(|error| whole(&error))?;
-    let stanza = package.stanza().map_err(|error| whole(&error))?;
+    let package = deb::archive::read(content, limit).map_err(|error| chain(&error).join(": "))?;
+    let stanza = package.stanza().map_err(|error| chain(&error).join(": "))?;
     Ok(Described {
         name: stanza.name.to_owned(),
         version: stanza.version.to_string(),
         architecture: stanza.architecture.to_owned(),
         licenses: package.licenses.clone(),
     })
-}
-
-/// Returns what an error says, with its causes.
-fn whole(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

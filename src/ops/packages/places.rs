@@ -5,10 +5,11 @@
 
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::Equipment;
-use crate::ops::sources::{Sources, in_full, none_of};
+use crate::ops::sources::{Sources, none_of};
 use crate::progress::{Event, Reporter};
 use crate::registry::KeptPart;
 use crate::store::{CompleteError, Completed, Descriptor, Kept, Opened, StoreError, Wanted};
+use crate::text::chain;
 
 /// The mirrors of a file, in their order.
 pub(super) struct Places<'a> {
@@ -52,7 +53,7 @@ impl<'a> Places<'a> {
     fn say_what_failed(&mut self) {
         for (url, error) in &self.failed[self.said..] {
             if error.kind != SourceErrorKind::NotFound {
-                let text = format!("`{url}` is passed over: {}", in_full(error));
+                let text = format!("`{url}` is passed over: {}", chain(error).join(": "));
                 self.reporter.report(Event::Warning { text });
             }
         }
@@ -64,7 +65,7 @@ impl<'a> Places<'a> {
         if self.next + 1 >= self.urls.len() {
             return false;
         }
-        let reason = SourceError::new(SourceErrorKind::Invalid, in_full(error));
+        let reason = SourceError::new(SourceErrorKind::Invalid, chain(error).join(": "));
         self.failed.push((self.urls[self.next].clone(), reason));
         self.next += 1;
         true

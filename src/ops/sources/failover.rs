@@ -18,6 +18,7 @@ use super::doubts::Doubts;
 use crate::digest::Digest;
 use crate::oci::{AttachmentSource, BlobPart, ImageSource, Reference, SourceError, SourceErrorKind};
 use crate::store::{Descriptor, Mismatch};
+use crate::text::chain;
 
 /// What one of several places did, while another one gave what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -162,7 +163,7 @@ impl Failover {
             | SourceErrorKind::Offline
             | SourceErrorKind::Local
             | SourceErrorKind::Store => {
-                self.complaints.add(name, format!("is passed over: {}", in_full(error)));
+                self.complaints.add(name, format!("is passed over: {}", chain(error).join(": ")));
             }
         }
     }
@@ -177,20 +178,9 @@ impl Place {
     fn give_up_after(&self, error: &SourceError) {
         if matches!(error.kind, SourceErrorKind::Connection | SourceErrorKind::RateLimited) {
             let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-            given_up.get_or_insert_with(|| in_full(error));
+            given_up.get_or_insert_with(|| chain(error).join(": "));
         }
     }
-}
-
-/// Returns an error with its causes, on one line.
-pub fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Makes one error of those of all places, at least one; that of a single place stays as it is.
@@ -201,7 +191,7 @@ pub fn none_of(what: &str, mut failures: Vec<(String, SourceError)>, places: usi
         return failures.remove(0).1;
     }
     let reasons: Vec<String> =
-        failures.iter().map(|(place, error)| format!("`{place}`: {}", in_full(error))).collect();
+        failures.iter().map(|(place, error)| format!("`{place}`: {}", chain(error).join(": "))).collect();
     let lacks =
         |error: &SourceError| matches!(error.kind, SourceErrorKind::NotFound | SourceErrorKind::NotInLayout);
     let decisive = failures.iter().position(|(_, error)| !lacks(error)).unwrap_or(failures.len() - 1);

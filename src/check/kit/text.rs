@@ -36,6 +36,25 @@ impl Text {
         }
     }
 
+    /// Returns what a person would see, unless it is an archive, a program or something else that nobody reads.
+    ///
+    /// Text in an encoding of before UTF-8 counts as text as long as it has no byte that only binary files have.
+    pub(in crate::check) fn readable(&self) -> Option<Cow<'_, str>> {
+        let is_wide = self.bytes.starts_with(&[0xff, 0xfe]) || self.bytes.starts_with(&[0xfe, 0xff]);
+        let is_binary = |byte: &u8| match byte {
+            b'\t' | b'\n' | b'\r' | 0x08 | 0x0c | 0x1b => false,
+            0..=0x1f | 0x7f => true,
+            0x20..=0x7e | 0x80..=0xff => false,
+        };
+        let text = self.text();
+        let is_text = match (is_wide, str::from_utf8(&self.bytes)) {
+            (true, _) => !text.contains(['\0', '\u{fffd}']),
+            (false, Ok(text)) => !text.contains('\0'),
+            (false, Err(_)) => !self.bytes.iter().any(is_binary),
+        };
+        is_text.then_some(text)
+    }
+
     /// Returns it as a YAML document, or what is wrong with it.
     pub(in crate::check) fn yaml(&self) -> Result<yaml::Document, String> {
         yaml::parse(self.text().as_bytes()).map_err(|finding| finding.to_string())
@@ -44,5 +63,35 @@ impl Text {
     /// Returns the outermost value of a YAML document that has no faults.
     pub(in crate::check) fn root(&self) -> Option<yaml::Node> {
         self.yaml().ok().map(|document| document.root)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readable(bytes: &[u8]) -> Option<String> {
+        Text { bytes: bytes.to_vec() }.readable().map(Cow::into_owned)
+    }
+
+    #[test]
+    fn texts_of_every_encoding_are_readable_and_archives_and_programs_are_not() {
+        let wide: Vec<u8> = "\u{feff}{{ 한 }}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(readable("이름: {{ 한 }}\n".as_bytes()).as_deref(), Some("이름: {{ 한 }}\n"));
+        assert_eq!(readable(&wide).as_deref(), Some("{{ 한 }}"));
+        // `이름` in the encoding that Korean Windows had before.
+        assert!(readable(b"\xc0\xcc\xb8\xa7: {{ x }}\n").is_some_and(|text| text.ends_with(": {{ x }}\n")));
+        for binary in [
+            b"{{p\0".as_slice(),
+            b"\x1f\x8b\x08\0{{p",
+            b"\x28\xb5\x2f\xfd\x04{{p",
+            b"\xfd7zXZ\0{%x",
+            b"\x7fELF{{p",
+            b"!<arch>\ndebian-binary   \x1f\x8b{{p",
+            b"\xff\xfe{{p\0\0\0",
+            b"\xff\xfe\x00\xdc{{",
+        ] {
+            assert_eq!(readable(binary), None, "{binary:?}");
+        }
     }
 }

@@ -30,10 +30,10 @@ pub(super) fn nothing_is_left_of_templates(kit: &Kit, verdict: &mut Verdict) {
         }
         let made = node.files.iter().filter(|(path, _)| !kit.bill.is_users_own(path));
         for (_, file) in made.filter(|(path, _)| !path.contains("/manifests/")) {
-            let Some(text) = &file.text else { continue };
+            let Some(text) = file.text.as_ref().and_then(|text| text.readable()) else { continue };
             // Units and profiles have variables as well; of somebody else's nobody knows which are meant.
-            let is_script = kit.is_alone() || text.text().starts_with("#!");
-            texts.push((file.place.clone(), text.text().into_owned(), is_script));
+            let is_script = kit.is_alone() || text.starts_with("#!");
+            texts.push((file.place.clone(), text.into_owned(), is_script));
         }
         for (place, text, is_script) in texts {
             if let Some(left) = leftover(&text, is_script) {

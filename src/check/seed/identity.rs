@@ -50,7 +50,8 @@ fn instance_id(node: &Node) -> Option<String> {
 fn content_id(node: &Node, id: &str) -> String {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut add = |path: &str, mode: &str, digest: &Digest| {
-        let mode = mode.trim_start_matches('0');
+        // A mode that is none gives a name that no seed has.
+        let mode = u32::from_str_radix(mode, 8).map_or_else(|_| mode.to_owned(), |mode| format!("{mode:o}"));
         hasher.update(format!("{path}\0{mode}\0{digest}\n").as_bytes());
     };
     let unnamed = node.meta_data.text().replace(id, "");

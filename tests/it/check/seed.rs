@@ -1,10 +1,12 @@
 //! The seed's disc and what cloud-init makes of it.
 
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::process::Command;
 
 use fs_err as fs;
 
 use crate::support::broken::BrokenKit;
+use crate::support::sandbox::{BUILD, SPEC, Sandbox};
 
 const NODE: &str = "k3s-worker1";
 
@@ -118,6 +120,56 @@ fn sk0106_what_envsubst_left_in_the_notes() {
     let kit = BrokenKit::lab();
     kit.seed(NODE, |disc| disc.edit_written("node='k3s-worker1'", "node=${DOLLAR}{NODE_NAME}"));
     kit.is_found_by("SK0106", "${DOLLAR}");
+}
+
+#[test]
+fn sk0103_a_file_that_nobody_may_read_changes_no_name() {
+    let sandbox = Sandbox::lab();
+    sandbox.edit(SPEC, "mode: \"0644\"", "mode: \"0000\"");
+    sandbox.seedkit(&BUILD).succeeds();
+    let run = sandbox.seedkit(&["check", "kit", "--json"]).succeeds();
+    assert_eq!(run.json()["findings"].as_array().unwrap().len(), 0, "{}", run.stdout);
+}
+
+/// Bytes that a compressor might write: no text, and what looks like the beginning of a placeholder.
+fn packed(start: &[u8]) -> Vec<u8> {
+    let noise = (0..600u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8);
+    [start, b"{{p", &noise.collect::<Vec<u8>>(), b"{%x @@A@@ ${HOME}"].concat()
+}
+
+#[test]
+fn sk0106_is_not_about_the_bytes_of_archives() {
+    let kit = BrokenKit::lab();
+    kit.seed(NODE, |disc| {
+        let gzip = Command::new("gzip").arg("-c").arg(disc.file("user-data")).output().unwrap().stdout;
+        for (name, bytes) in [
+            (
+                "tools.deb",
+                packed(b"!<arch>\ndebian-binary   1763683200  0     0     100644  4         `\n2.0\n"),
+            ),
+            ("tools.tar.gz", packed(&gzip)),
+            ("tools.tar.zst", packed(b"\x28\xb5\x2f\xfd")),
+            ("tools.tar", packed(b"usr/bin/tool\0\0\0ustar")),
+        ] {
+            disc.place(&format!("/opt/{name}"), "0644", bytes);
+        }
+    });
+    assert_eq!(kit.findings(), [""; 0]);
+}
+
+#[test]
+fn sk0106_what_is_left_is_found_in_every_kind_of_text() {
+    for (path, text) in [
+        ("/opt/start.sh", "#!/bin/sh\necho {{ left }}\n"),
+        ("/opt/values.yaml", "이름: 서버\n설명: \"{{ left }}\"\n"),
+        ("/opt/values.json", "{\"name\": \"{{ left }}\"}\n"),
+        ("/etc/systemd/system/own.service", "[Unit]\nDescription={{ left }}\n"),
+        ("/opt/notes.txt", "\u{feff}{{ left }}"),
+    ] {
+        let kit = BrokenKit::lab();
+        kit.seed(NODE, |disc| disc.place(path, "0644", text));
+        kit.is_found_by("SK0106", "{{ left }}");
+    }
 }
 
 #[test]

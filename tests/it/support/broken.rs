@@ -252,8 +252,8 @@ impl Folder {
         for line in self.read("payload/FILES").lines() {
             let (mode, path) = line.split_once(' ').unwrap();
             let bytes = fs::read(self.file(&format!("payload/root{path}"))).unwrap();
-            let mode = mode.trim_start_matches('0');
-            lines.push(format!("payload/root{path}\0{mode}\0{}\n", of(&bytes)));
+            let mode = u32::from_str_radix(mode, 8).unwrap();
+            lines.push(format!("payload/root{path}\0{mode:o}\0{}\n", of(&bytes)));
         }
         let id = format!("{node}-{}", of(lines.concat().as_bytes()).short());
         self.write("meta-data", meta_data.replace(&old, &id));

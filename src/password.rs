@@ -75,7 +75,7 @@ impl PasswordHash {
         &self.0
     }
 
-    /// Tells whether this is the hash of `password`.
+    /// Returns whether this is the hash of `password`.
     pub fn is_of(&self, password: &SecretText) -> Result<bool, InvalidPassword> {
         let password = checked(password)?;
         let hash = Parsed::new(self.0.expose_line()).map_err(|_| InvalidPassword::Hash)?;
@@ -97,7 +97,7 @@ fn checked(password: &SecretText) -> Result<&str, InvalidPassword> {
     }
 }
 
-/// Tells whether `text` is `$6$`, perhaps `rounds=N$`, up to 16 characters of salt, `$` and 86 of a hash.
+/// Returns whether `text` is `$6$`, perhaps `rounds=N$`, up to 16 characters of salt, `$` and 86 of a hash.
 fn is_hash(text: &str) -> bool {
     let is_crypt =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./".contains(&byte));

@@ -184,7 +184,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Tells whether something was found that is an error and is not accepted.
+    /// Returns whether something was found that is an error and is not accepted.
     pub fn has_errors(&self) -> bool {
         self.summary.errors > 0
     }

@@ -12,7 +12,7 @@ use crate::epoch::Epoch;
 use crate::registry::Proxies;
 use crate::secrets::SecretText;
 
-/// Tells whether a variable is set, to nothing.
+/// Returns whether a variable is set, to nothing.
 pub(super) fn is_empty(name: &str) -> bool {
     std::env::var_os(name).is_some_and(|value| value.is_empty())
 }

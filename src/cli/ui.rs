@@ -51,7 +51,7 @@ pub(super) fn schema<T: JsonSchema>(command: &str) -> String {
     }
     let title = format!("The result of `seedkit {command} --json`, version {JSON_VERSION}");
     let mut document = json!({ "$schema": schema["$schema"].take(), "title": title });
-    // A type's own description is for who reads the code.
+    // A type's own description is written for readers of the code.
     for key in ["type", "properties", "required", "$defs"] {
         document[key] = schema[key].take();
     }

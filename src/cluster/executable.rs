@@ -125,7 +125,7 @@ impl fmt::Display for Pause {
     }
 }
 
-/// Tells whether a text has the form of the pause image's tags: two or three numbers of one or two digits.
+/// Returns whether a text has the form of the pause image's tags: two or three numbers of one or two digits.
 fn is_tag(text: &str) -> bool {
     let is_number =
         |part: &str| (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());

@@ -126,7 +126,7 @@ fn pattern(repository: &str) -> String {
     format!("^{}$", escaped.collect::<String>())
 }
 
-/// Tells whether two registries are one; a port that is the default one need not be named.
+/// Returns whether two registries are one; a port that is the default one need not be named.
 fn is_same(one: &str, other: &str) -> bool {
     one.strip_suffix(DEFAULT_PORT).unwrap_or(one) == other.strip_suffix(DEFAULT_PORT).unwrap_or(other)
 }

@@ -178,7 +178,7 @@ fn check_password(text: &str) -> Result<(), InvalidToken> {
     if is_bootstrap_form(text) { Err(InvalidToken::Bootstrap) } else { Ok(()) }
 }
 
-/// Tells whether kubeadm would take `text` for a bootstrap token: `[a-z0-9]{6}\.[a-z0-9]{16}`.
+/// Returns whether kubeadm would take `text` for a bootstrap token: `[a-z0-9]{6}\.[a-z0-9]{16}`.
 fn is_bootstrap_form(text: &str) -> bool {
     let is_part = |part: &str, length| {
         part.len() == length && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())

@@ -96,7 +96,7 @@ impl Content {
 }
 
 impl Disc {
-    /// Tells whether a file is the image of a disc, by its volume descriptor.
+    /// Returns whether a file is the image of a disc, by its volume descriptor.
     pub fn is_one(file: &File) -> bool {
         let mut magic = [0; 5];
         file.read_exact_at(&mut magic, 16 * BLOCK + 1).is_ok() && &magic == volume::MAGIC

@@ -94,7 +94,7 @@ pub struct PinnedPackage {
     pub why: String,
 }
 
-/// Tells whether a text means to be a lock; other programs have locks too.
+/// Returns whether a text means to be a lock; other programs have locks too.
 pub(super) fn is_lock(text: &str) -> bool {
     ["version = ", "image-size = "].iter().all(|key| text.lines().any(|line| line.starts_with(key)))
 }

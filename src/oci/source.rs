@@ -65,7 +65,7 @@ pub trait ImageSource: Send + Sync {
     /// At most [`MANIFEST_LIMIT`](super::MANIFEST_LIMIT) bytes; size and digest are verified.
     fn manifest(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError>;
 
-    /// Opens a part of a blob of the reference's repository: for who has the rest, or fetches it elsewhere.
+    /// Opens a part of a blob of the reference's repository, for a caller that has the rest or fetches it elsewhere.
     ///
     /// The part lies within the descriptor's size, and is not empty unless the blob is. The reader begins with the
     /// part's first byte, whether the source can begin there or not. What it gives is not verified: only the whole blob

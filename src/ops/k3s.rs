@@ -223,7 +223,7 @@ impl Check<'_> {
         images.map(|image| image.reference.tagged_name()).collect()
     }
 
-    /// Tells whether there is a tarball of the release's own with one of the images; reading it takes a while.
+    /// Returns whether there is a tarball of the release's own with one of the images; reading it takes a while.
     fn has_release_tarball(&mut self, platform: &Platform, wanted: &[String]) -> bool {
         let Some(file) = self.lockfile.file(&FileRole::K3sAirgap(platform.clone())) else { return false };
         let names = fs::File::open(self.equipment.store.path(&file.sha256)).and_then(archive_names::read);

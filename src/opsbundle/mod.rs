@@ -52,7 +52,7 @@ pub const SUMS: &str = "SHA256SUMS";
 /// The manifest, at the top of a bundle.
 pub const MANIFEST: &str = "manifest.json";
 const INSTALLER: &str = "ops/install.sh.tera";
-/// The certificate of who signs, at the top of a bundle.
+/// The signer's certificate, at the top of a bundle.
 const CERTIFICATE: &str = "key.asc";
 
 /// One package, as the distribution's index and pool have it.

@@ -69,7 +69,7 @@ impl DnsName {
         &self.0
     }
 
-    /// Tells whether a certificate for `self` is one for `other`: `*` stands for exactly one label (RFC 9525).
+    /// Returns whether a certificate for `self` is one for `other`: `*` stands for exactly one label (RFC 9525).
     pub fn covers(&self, other: &Self) -> bool {
         let Some(parent) = self.0.strip_prefix("*.") else { return self == other };
         self == other || other.0.split_once('.').is_some_and(|(label, rest)| label != "*" && rest == parent)

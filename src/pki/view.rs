@@ -169,17 +169,17 @@ impl CertificateView {
         self.not_after.saturating_sub(now).div_euclid(SECONDS_PER_DAY)
     }
 
-    /// Tells whether `now`, in seconds since 1970, lies within its validity.
+    /// Returns whether `now`, in seconds since 1970, lies within its validity.
     pub fn is_valid_at(&self, now: i64) -> bool {
         (self.not_before..=self.not_after).contains(&now)
     }
 
-    /// Tells whether it may sign other certificates.
+    /// Returns whether it may sign other certificates.
     pub fn is_authority(&self) -> bool {
         self.is_authority
     }
 
-    /// Tells whether a TLS server may present it.
+    /// Returns whether a TLS server may present it.
     pub fn is_for_servers(&self) -> bool {
         self.is_for_servers
     }
@@ -201,7 +201,7 @@ impl CertificateView {
         pairs.join(":")
     }
 
-    /// Tells whether a client that connects to `name` finds it here: addresses among IP SANs only.
+    /// Returns whether a client that connects to `name` finds it here: addresses among IP SANs only.
     pub fn covers(&self, name: &SubjectName) -> bool {
         self.names.iter().any(|own| match (own, name) {
             (SubjectName::Ip(own), SubjectName::Ip(wanted)) => own == wanted,
@@ -210,7 +210,7 @@ impl CertificateView {
         })
     }
 
-    /// Tells whether `authority` may sign certificates, is the issuer named here, and made this signature.
+    /// Returns whether `authority` may sign certificates, is the issuer named here, and made this signature.
     pub fn is_signed_by(&self, authority: &Self) -> bool {
         let (Ok(certificate), Ok(issuer)) = (parse(&self.der), parse(&authority.der)) else { return false };
         authority.is_authority

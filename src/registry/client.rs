@@ -196,7 +196,7 @@ impl Registry {
     }
 
     pub(super) fn refused(&self, repository: &str, answer: Answer) -> SourceError {
-        // Whose credentials were used matters where there may be others: for who may read, and how much.
+        // Which credentials were used matters where there may be others: they decide what may be read, and how much.
         let note =
             [401, 403, 429].contains(&answer.status().as_u16()).then(|| self.authorizer.note(repository));
         refused(answer, note.as_deref())

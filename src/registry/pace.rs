@@ -76,7 +76,7 @@ mod tests {
     use super::super::retry::MonotonicClock;
     use super::*;
 
-    /// Tells whether a body is too slow of which `bytes` come every so many seconds, for ten minutes.
+    /// Returns whether a body is too slow of which `bytes` come every so many seconds, for ten minutes.
     fn is_too_slow(bytes: u64, seconds: u64) -> bool {
         let mut watch = Watch::new(Pace::default(), Arc::new(MonotonicClock::default()));
         let judge = |_| {

@@ -73,7 +73,7 @@ impl Registry {
         }
     }
 
-    /// Tells whether a repository has a blob.
+    /// Returns whether a repository has a blob.
     pub fn has_blob(&self, repository: &str, blob: &Descriptor) -> Result<bool, SourceError> {
         let repository = self.endpoint.repository(repository);
         let answer = self.ask(Method::HEAD, &repository, BLOBS, &blob.digest.to_string())?;

@@ -304,7 +304,7 @@ impl Attempts {
         Ok(Place { host, thread })
     }
 
-    /// Takes note of an answer that is none of a host in trouble.
+    /// Takes note of an answer that shows that the host is not in trouble.
     pub(super) fn succeeded(&self, name: &str) {
         let host = self.patience.host(name);
         let mut state = lock(&host.state);

@@ -103,7 +103,7 @@ impl Passwords {
         Ok(Self { users, decoy, proved: Mutex::default(), hashing: Semaphore::new(HASHES_AT_ONCE) })
     }
 
-    /// Tells whether an `Authorization` header proves who somebody is.
+    /// Returns whether an `Authorization` header proves who somebody is.
     pub(super) async fn accept(&self, header: Option<&HeaderValue>) -> bool {
         let Some((name, password)) = header.and_then(decode) else { return false };
         let user = self.users.get(&name);

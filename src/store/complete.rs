@@ -179,7 +179,7 @@ fn buffer(length: u64) -> Vec<u8> {
     vec![0; usize::try_from(length).map_or(MOST_AT_ONCE, |length| length.clamp(1, MOST_AT_ONCE))]
 }
 
-/// Tells whether bytes are wrong, rather than missing.
+/// Returns whether bytes are wrong, rather than missing.
 fn is_wrong(error: &StoreError) -> bool {
     match error {
         StoreError::Mismatch(Mismatch::WrongContent { .. } | Mismatch::Oversized { .. })

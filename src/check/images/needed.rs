@@ -59,7 +59,7 @@ pub(super) fn pause_image(kit: &Kit, verdict: &mut Verdict) {
     }
 }
 
-/// Tells whether an image is there for a platform; one that says none may be for all.
+/// Returns whether an image is there for a platform; one that says none may be for all.
 pub(super) fn is_for(image: &crate::inspect::Image, platform: &str) -> bool {
     let known: Vec<&str> = image.platforms.iter().filter_map(|one| one.platform.as_deref()).collect();
     known.is_empty() || known.contains(&platform)

@@ -102,7 +102,7 @@ fn is_critical(statement: &Statement) -> bool {
     }
 }
 
-/// Tells whether a unit or a command runs a script.
+/// Returns whether a unit or a command runs a script.
 fn is_run(node: &Node, path: &str) -> bool {
     let of_units =
         node.units.values().flat_map(|unit| unit.commands().into_iter().map(|(_, command)| command));

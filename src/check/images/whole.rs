@@ -164,7 +164,7 @@ fn as_imported(image: &Image, name: &str) -> String {
     }
 }
 
-/// Tells whether a name begins with a registry and ends in a tag or digest.
+/// Returns whether a name begins with a registry and ends in a tag or digest.
 fn is_full(name: &str) -> bool {
     let (registry, rest) = name.split_once('/').unwrap_or_default();
     let has_registry = registry.contains(['.', ':']) || registry == "localhost";

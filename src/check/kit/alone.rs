@@ -15,7 +15,7 @@ use crate::inspect::{self, InspectError, Inspected, Kind, Options};
 use crate::progress::{Event, Reporter};
 use crate::verify;
 
-/// Tells whether a folder has what an image layout has.
+/// Returns whether a folder has what an image layout has.
 pub(super) fn is_layout(folder: &Path) -> bool {
     ["oci-layout", "index.json"].iter().any(|name| folder.join(name).is_file())
 }

@@ -123,7 +123,7 @@ impl Bill {
         self.artifacts.values().map(|artifact| artifact.digest).collect()
     }
 
-    /// Tells whether a file on the nodes is one that the spec brings along, and not one that was made.
+    /// Returns whether a file on the nodes is one that the spec brings along, and not one that was made.
     pub(in crate::check) fn is_users_own(&self, path: &str) -> bool {
         self.files.iter().any(|file| file.role.strip_prefix("file ") == Some(path))
     }

@@ -164,7 +164,7 @@ impl DiscView {
         })
     }
 
-    /// Tells whether its files have the names that a node looks for: a payload's are longer than Joliet takes.
+    /// Returns whether its files have the names that a node looks for: a payload's are longer than Joliet takes.
     pub(in crate::check) fn has_names(&self) -> bool {
         match self.names {
             Names::RockRidge => true,
@@ -173,7 +173,7 @@ impl DiscView {
         }
     }
 
-    /// Tells whether it is the disc that all nodes share.
+    /// Returns whether it is the disc that all nodes share.
     pub(super) fn is_shared_payload(&self) -> bool {
         self.volume_id == SHARED_LABEL
     }
@@ -225,7 +225,7 @@ impl Look<'_> {
     }
 }
 
-/// Tells whether a file of a node's own disc is the k3s executable, and whether it is an archive.
+/// Returns whether a file of a node's own disc is the k3s executable, and whether it is an archive.
 fn kind_by_path(path: &str) -> (bool, bool) {
     (path.ends_with(EXECUTABLE), ARCHIVES.iter().any(|folder| path.contains(folder)))
 }

@@ -159,7 +159,7 @@ impl Kit {
         Ok(Self::assemble(bill, now, (verified, digest), pieces))
     }
 
-    /// Tells whether it is a part of a kit, of which nobody knows what else there is.
+    /// Returns whether it is a part of a kit, of which nobody knows what else there is.
     pub(super) fn is_alone(&self) -> bool {
         self.alone.is_some()
     }

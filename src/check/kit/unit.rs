@@ -39,7 +39,7 @@ impl Unit {
         unit
     }
 
-    /// Tells whether there is such a section.
+    /// Returns whether there is such a section.
     pub(in crate::check) fn has_section(&self, section: &str) -> bool {
         self.sections.contains_key(section)
     }
@@ -76,7 +76,7 @@ impl Unit {
             .collect()
     }
 
-    /// Tells whether it is started when its command has ended.
+    /// Returns whether it is started when its command has ended.
     pub(in crate::check) fn is_oneshot(&self) -> bool {
         self.last("Service", "Type") == Some("oneshot")
     }

@@ -34,7 +34,7 @@ impl Call {
         })
     }
 
-    /// Tells whether it starts its units, and returns only when they have started.
+    /// Returns whether it starts its units, and returns only when they have started.
     pub(super) fn is_blocking_start(&self) -> bool {
         let starts = ["start", "restart", "reload-or-restart", "try-restart", "isolate"]
             .contains(&&*self.verb)

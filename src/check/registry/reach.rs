@@ -28,7 +28,7 @@ pub(super) fn of_kit(kit: &Kit, verdict: &mut Verdict) {
     }
 }
 
-/// Tells whether the node's network has a way to a host.
+/// Returns whether the node's network has a way to a host.
 fn has_route(node: &Node, host: &str) -> bool {
     let Some((_, network)) = node.network() else { return true };
     let cards = network.entry("ethernets").map(|(_, cards)| entries(cards)).unwrap_or_default();

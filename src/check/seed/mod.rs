@@ -113,13 +113,13 @@ fn texts_are_plain(kit: &Kit, verdict: &mut Verdict) {
     }
 }
 
-/// Tells whether cloud-init passes user-data over; a kit's is always a cloud-config, others' may be a script.
+/// Returns whether cloud-init passes user-data over; a kit's is always a cloud-config, others' may be a script.
 fn is_strange(kit: &Kit, user_data: &Text) -> bool {
     let is_known = kit.is_alone() && opaque(user_data).is_some();
     !is_known && user_data.text().lines().next().map(str::trim_end) != Some("#cloud-config")
 }
 
-/// Tells whether user-data is compressed, as cloud-init takes it, and somebody else may have done it.
+/// Returns whether user-data is compressed, as cloud-init takes it, and somebody else may have done it.
 fn is_compressed(kit: &Kit, user_data: &Text) -> bool {
     kit.is_alone() && opaque(user_data) == Some("compressed")
 }

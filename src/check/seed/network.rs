@@ -251,7 +251,7 @@ pub(in crate::check) fn joined(node: &Node) -> Option<(String, String)> {
     }
 }
 
-/// Tells whether a host is one of the servers: their address, name, or what their certificate is told to cover.
+/// Returns whether a host is one of the servers: their address, name, or what their certificate is told to cover.
 pub(in crate::check) fn is_server(kit: &Kit, host: &str) -> bool {
     kit.nodes.iter().filter(|node| node.role == Role::Server).any(|node| {
         let config = node.k3s_config();

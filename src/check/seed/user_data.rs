@@ -104,7 +104,7 @@ fn bashism(script: &str) -> Option<String> {
     has_source.then(|| "`source` is of bash, and /bin/sh is dash".to_owned())
 }
 
-/// Tells whether a mark stands within single quotes.
+/// Returns whether a mark stands within single quotes.
 fn within_quotes(line: &str, mark: &str) -> bool {
     let before = line.split(mark).next().unwrap_or_default();
     before.matches('\'').count() % 2 == 1 || before.matches('"').count() % 2 == 1

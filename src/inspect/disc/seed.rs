@@ -58,7 +58,7 @@ pub struct K3sNode {
     pub server: Option<String>,
 }
 
-/// Tells whether a disc means to be a seed.
+/// Returns whether a disc means to be a seed.
 pub(super) fn is_labelled(disc: &Disc) -> bool {
     disc.volume_id().eq_ignore_ascii_case(LABELS[0])
 }

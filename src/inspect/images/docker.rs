@@ -29,7 +29,7 @@ struct RootFs {
     diff_ids: Option<Vec<Digest>>,
 }
 
-/// Finds the images of an archive; `None` if it is none of `docker save`.
+/// Finds the images of an archive; `None` if `docker save` did not write it.
 pub(super) fn resolve(pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Option<Vec<Image>> {
     let (_, piece) = pieces.get(SAVED)?;
     match serde_json::from_slice::<Vec<Saved>>(piece.document.as_deref().unwrap_or_default()) {

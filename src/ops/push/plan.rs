@@ -177,7 +177,7 @@ impl Walk<'_> {
     }
 }
 
-/// Tells whether a manifest and everything below it is there.
+/// Returns whether a manifest and everything below it is there.
 fn is_whole(inventory: &Inventory, root: &Digest) -> bool {
     let mut contents = BTreeSet::new();
     inventory.collect(root, &mut contents);
@@ -219,7 +219,7 @@ pub(super) fn narrow(
     Ok(narrowed)
 }
 
-/// Tells whether a child of an index is there; one that is itself written anew is named anew.
+/// Returns whether a child of an index is there; one that is itself written anew is named anew.
 fn keep(inventory: &Inventory, narrowed: &BTreeMap<Digest, Narrowed>, child: &mut Value) -> bool {
     let Some(digest) = child["digest"].as_str().and_then(|text| text.parse::<Digest>().ok()) else {
         return false;

@@ -32,7 +32,7 @@ pub fn fetch_whole(
     }
 }
 
-/// Tells whether what came is wrong and the source, which is told, has another place to ask.
+/// Returns whether what came is wrong and the source, which is told, has another place to ask.
 pub fn is_to_be_had_elsewhere(
     source: &dyn ImageSource,
     reference: &Reference,

@@ -86,7 +86,7 @@ mod tests {
             b"\x1f\x8b\x08\0{{p",
             b"\x28\xb5\x2f\xfd\x04{{p",
             b"\xfd7zXZ\0{%x",
-            b"\x7fELF{{p",
+            b"\x7fELF\x02\x01\x01\0{{p",
             b"!<arch>\ndebian-binary   \x1f\x8b{{p",
             b"\xff\xfe{{p\0\0\0",
             b"\xff\xfe\x00\xdc{{",

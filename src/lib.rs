@@ -18,7 +18,7 @@
 //! The modules below are declared in blocks, lowest first. A module uses modules of earlier blocks only, never
 //! a sibling; `tests/it/architecture.rs` reads this very file and fails otherwise.
 //!
-//! 1. Primitives: digests, the one time of a build, files that appear whole or not at all.
+//! 1. Primitives: digests, the one time of a build, work of many threads in order, files that appear whole or not at all.
 //! 2. Content: what work says ([`progress`]), blobs by digest ([`store`]), files that do not exist yet
 //!    ([`tree`]), secrets, findings with a place in a text.
 //! 3. Encodings: archives, strict templates, located YAML. Functions of their arguments alone: the same tree
@@ -26,11 +26,12 @@
 //! 4. Formats: images ([`oci`]), Debian packages and their repositories ([`deb`]), SSH keys, certificates, password hashes.
 //! 5. Domain: what a spec means, what a lock pins, how registries are asked, how a layout is served as one, what a
 //!    cluster trusts and joins with, seeds, the closure of packages and their bundle.
-//!    Siblings do not know each other; [`ops`] joins them.
-//! 6. Proof: reads finished things and never uses what wrote them; [`disc`] reads discs for the others, and
+//!    Siblings do not know each other.
+//! 6. Fetching: [`fetch`] joins the domain's parts to bring everything into the store, from whichever place gives it.
+//! 7. Proof: reads finished things and never uses what wrote them; [`disc`] reads discs for the others, and
 //!    [`check`] says whether all of them fit each other, also as a page.
-//! 7. Operations: options in, outcome out; the only place where the domain's parts meet.
-//! 8. Interface: the only layer that prints, or reads arguments, environment, clock and home.
+//! 8. Operations: options in, outcome out; one for each command that does something.
+//! 9. Interface: the only layer that prints, or reads arguments, environment, clock and home.
 //!
 //! # A build, traced
 //!
@@ -44,6 +45,7 @@
 pub mod digest;
 pub mod epoch;
 pub mod fs;
+pub mod parallel;
 
 pub mod artifact;
 pub mod progress;
@@ -71,6 +73,8 @@ pub mod registry;
 pub mod seed;
 pub mod serve;
 pub mod spec;
+
+pub mod fetch;
 
 pub mod disc;
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::{Answer, ui};
-use crate::ops::failures::{Failure, Failures};
+use crate::fetch::failures::{Failure, Failures};
 
 #[derive(Serialize)]
 struct FailuresResult<'a> {

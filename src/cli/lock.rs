@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::cli::session::{NoLock, Session, Workplace};
 use crate::cli::{Answer, ui};
+use crate::fetch::pulls::Pulls;
+use crate::fetch::sources::{Complaint, Sources};
 use crate::lockfile::Lockfile;
 use crate::ops::lock::Fresh;
-use crate::ops::pulls::Pulls;
-use crate::ops::sources::{Complaint, Sources};
 use crate::progress::Bytes;
 
 pub(super) const EXAMPLES: &str = "\

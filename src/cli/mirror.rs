@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::cli::session::Session;
 use crate::cli::{Answer, interrupt, ui};
+use crate::fetch::pulls::Pulls;
+use crate::fetch::sources::Complaint;
 use crate::fs::{Staging, follow_link, parent};
-use crate::ops::pulls::Pulls;
-use crate::ops::sources::Complaint;
 use crate::ops::{mirror, output};
 
 pub(super) const EXAMPLES: &str = "\

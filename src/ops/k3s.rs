@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::cluster::executable::{self, Executable, Kind, Machine, Pause};
 use crate::digest::Digest;
+use crate::fetch::Equipment;
 use crate::lockfile::{FileRole, LockedFile, Lockfile};
 use crate::oci::{Platform, Reference, archive_names};
-use crate::ops::Equipment;
 use crate::progress::Event;
 use crate::spec::{Role, Spec};
 

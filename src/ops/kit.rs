@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::artifact::{Artifact, ArtifactList};
 use crate::digest::{Algorithm, Digest, Hasher};
+use crate::fetch::Equipment;
 use crate::lockfile::{LockedAttachment, LockedFile, LockedImage, Lockfile};
-use crate::ops::{Equipment, parallel};
+use crate::parallel;
 use crate::spec::{Allowance, Node, Role, Spec};
 use crate::verify::SUMS;
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::fetch::Equipment;
+use crate::fetch::failures::Failures;
+use crate::fetch::pulls::{self, NoPullsLeft, PlannedImage, Pulls};
+use crate::fetch::sources::Sources;
+use crate::fetch::transfer::{self, Image, TransferError, Transferred};
 use crate::lockfile::{Locked, LockedAttachment, LockedImage, Lockfile};
 use crate::oci::layout::{LayoutIndex, LayoutWriter};
 use crate::oci::{Graph, Reference};
-use crate::ops::Equipment;
-use crate::ops::failures::Failures;
-use crate::ops::pulls::{self, NoPullsLeft, PlannedImage, Pulls};
-use crate::ops::sources::Sources;
-use crate::ops::transfer::{self, Image, TransferError, Transferred};
 use crate::progress::{Bytes, Event};
 use crate::store::Descriptor;
 use crate::text::counted;

@@ -86,7 +86,7 @@ fn inputs_of(spec: &Spec) -> impl Iterator<Item = (String, PathBuf)> {
         }
         Origin::Registry(_) => None,
     });
-    let files = super::files::of_spec(spec).into_iter().filter_map(|file| match &file.source.place {
+    let files = crate::fetch::files::of_spec(spec).into_iter().filter_map(|file| match &file.source.place {
         Place::Path(path) => Some((file.role.to_string(), path.clone())),
         Place::Url(_) => None,
     });

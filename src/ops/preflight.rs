@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use crate::fetch::Equipment;
+use crate::fetch::files::descriptor_of;
 use crate::lockfile::{FileRole, Locked, LockedPackage};
 use crate::oci::Platform;
-use crate::ops::Equipment;
-use crate::ops::files::descriptor_of;
 use crate::progress::Bytes;
 use crate::spec::{Packages, Payload, Spec};
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::check;
+use crate::fetch::failures::Failures;
+use crate::fetch::files::FileError;
 use crate::ops::ca::CaError;
 use crate::ops::deliver::DeliverError;
-use crate::ops::failures::Failures;
-use crate::ops::files::FileError;
 use crate::ops::iso::IsoError;
 use crate::ops::k3s::K3sError;
 use crate::ops::mirror::MirrorError;

@@ -1,7 +1,7 @@
 //! Who may log in to the nodes: over SSH with a key, on the console with a password, if the spec wants one.
 
 use super::IsoError;
-use crate::ops::Equipment;
+use crate::fetch::Equipment;
 use crate::password::PasswordHash;
 use crate::progress::Event;
 use crate::secrets::{SecretText, Secrets};

@@ -6,9 +6,9 @@ use fs_err as fs;
 
 use super::Material;
 use crate::digest::Digest;
+use crate::fetch::Equipment;
 use crate::lockfile::{FileRole, LockedFile};
 use crate::oci::{Platform, archive_names};
-use crate::ops::Equipment;
 use crate::ops::pack::Packed;
 use crate::progress::Event;
 use crate::seed::{Disc, OpsPackages, PayloadFile};

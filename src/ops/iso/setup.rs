@@ -7,7 +7,7 @@ use super::{IsoError, Material, login};
 use crate::cluster::authorities::{AuthorityFile, ClusterAuthorities, PRIVATE_FOLDERS};
 use crate::cluster::mirrors::{self, Mirror, Mirrors, PlacedImage};
 use crate::cluster::tokens;
-use crate::ops::Equipment;
+use crate::fetch::Equipment;
 use crate::ops::cluster::{self, ClusterError, Tokens};
 use crate::progress::Event;
 use crate::secrets::Secrets;

@@ -1,7 +1,7 @@
 //! Everything that cannot be locked, for who keeps going.
 
 use super::LockError;
-use crate::ops::failures::{Failure, Failures};
+use crate::fetch::failures::{Failure, Failures};
 
 /// Returns all three, or every failure in them.
 pub(super) fn all<F, I, P>(

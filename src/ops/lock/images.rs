@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::LockError;
 use crate::digest::Digest;
+use crate::fetch::Equipment;
+use crate::fetch::pulls::{self, PlannedImage, Pulls};
+use crate::fetch::sources::Sources;
 use crate::lockfile::{LockedImage, WantedImage};
 use crate::oci::graph::{self, GraphError};
 use crate::oci::{Graph, ImageSource, Reference, SourceError, SourceErrorKind, attached};
-use crate::ops::pulls::{self, PlannedImage, Pulls};
-use crate::ops::sources::Sources;
-use crate::ops::{Equipment, parallel};
+use crate::parallel;
 use crate::progress::Event;
 use crate::spec::Spec;
 use crate::store::Descriptor;

@@ -6,7 +6,6 @@
 mod bundle;
 mod indices;
 mod loose;
-mod places;
 mod resolve;
 mod signing;
 
@@ -40,7 +39,7 @@ const TEXT_LIMIT: u64 = 256 << 20;
 pub enum PackagesError {
     /// Some packages cannot be had; all others are in the store.
     #[error("not all packages can be fetched")]
-    Several(#[source] crate::ops::failures::Failures),
+    Several(#[source] crate::fetch::failures::Failures),
     /// A file of the user's cannot be read.
     #[error("cannot read `{}`", .path.display())]
     Read {

@@ -9,7 +9,7 @@ use super::{Pushed, PushedImage};
 use crate::digest::Digest;
 use crate::oci::inventory::{HeldManifest, Inventory, LayoutError};
 use crate::oci::{Reference, SourceError, SourceErrorKind};
-use crate::ops::parallel;
+use crate::parallel;
 use crate::progress::{Event, Reporter};
 use crate::registry::{Arrival, BlobUpload, Registry};
 use crate::store::Descriptor;

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::digest::{Digest, Hasher};
+use crate::fetch::Equipment;
+use crate::fetch::failures::Failures;
+use crate::fetch::sources::Sources;
 use crate::fs::open_regular;
 use crate::lockfile::{FileRole, Locked, LockedFile, WantedFile};
 use crate::oci::{SourceError, SourceErrorKind};
-use crate::ops::failures::Failures;
-use crate::ops::sources::Sources;
-use crate::ops::{Equipment, parallel};
+use crate::parallel;
 use crate::progress::Event;
 use crate::registry::{KeptPart, PlainHttp};
 use crate::spec::{Checksum, FileSource, Place, Spec};
@@ -173,7 +174,7 @@ pub fn fetch(
 }
 
 /// Returns all files, or the first error; for who keeps going, all errors.
-pub(super) fn all_or_failures<T>(
+pub fn all_or_failures<T>(
     results: impl Iterator<Item = (String, Result<T, FileError>)>,
     equipment: &Equipment<'_>,
 ) -> Result<Vec<T>, FileError> {

@@ -3,16 +3,16 @@
 //! A mirror that lacks a file is passed over silently, because mirrors lag behind each other; whatever else one does is a
 //! warning. When none gives the file, the error has the reasons of all.
 
+use crate::fetch::Equipment;
+use crate::fetch::sources::{Sources, none_of};
 use crate::oci::{SourceError, SourceErrorKind};
-use crate::ops::Equipment;
-use crate::ops::sources::{Sources, none_of};
 use crate::progress::{Event, Reporter};
 use crate::registry::KeptPart;
 use crate::store::{CompleteError, Completed, Descriptor, Kept, Opened, StoreError, Wanted};
 use crate::text::chain;
 
 /// The mirrors of a file, in their order.
-pub(super) struct Places<'a> {
+pub struct Places<'a> {
     urls: Vec<String>,
     /// The one that is asked, or gives what comes.
     next: usize,
@@ -24,12 +24,12 @@ pub(super) struct Places<'a> {
 
 impl<'a> Places<'a> {
     /// Returns the mirrors, of which none was asked yet.
-    pub(super) fn new(urls: impl IntoIterator<Item = String>, reporter: &'a dyn Reporter) -> Self {
+    pub fn new(urls: impl IntoIterator<Item = String>, reporter: &'a dyn Reporter) -> Self {
         Self { urls: urls.into_iter().collect(), next: 0, failed: Vec::new(), said: 0, reporter }
     }
 
     /// Asks one mirror after the other, from the current one on, until one gives `what`; returns its URL too.
-    pub(super) fn ask<T>(
+    pub fn ask<T>(
         &mut self,
         what: &str,
         ask: impl Fn(&str) -> Result<T, SourceError>,
@@ -73,7 +73,7 @@ impl<'a> Places<'a> {
 }
 
 /// Completes a file of which the digest is known, with what is missing from the first mirror that gives it right.
-pub(super) fn complete(
+pub fn complete(
     wanted: &Descriptor,
     path: &str,
     mut places: Places<'_>,

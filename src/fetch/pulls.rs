@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::digest::Digest;
+use crate::fetch::Equipment;
+use crate::fetch::sources::Sources;
 use crate::oci::{ImageSource, Kind, Manifest, Reference};
-use crate::ops::Equipment;
-use crate::ops::sources::Sources;
 use crate::progress::Event;
 use crate::registry::RateLimit;
 use crate::store::{Descriptor, DiskStore};

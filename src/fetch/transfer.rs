@@ -14,11 +14,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use self::ahead::{Ahead, Stitched};
 
 use crate::digest::Digest;
+use crate::fetch::Equipment;
+use crate::fetch::failures::{Failure, Failures};
+use crate::fetch::sources::{Streamed, fetch_whole, is_to_be_had_elsewhere};
 use crate::oci::graph::{self, GraphError};
 use crate::oci::{Graph, ImageSource, Platform, Reference, SourceError};
-use crate::ops::Equipment;
-use crate::ops::failures::{Failure, Failures};
-use crate::ops::sources::{Streamed, fetch_whole, is_to_be_had_elsewhere};
 use crate::progress::{Event, Reporter};
 use crate::store::{CompleteError, Descriptor, DiskStore, Kept, Opened, StoreError};
 

@@ -1,5 +1,6 @@
 //! The images that nodes start with.
 
+mod identity;
 mod import;
 mod needed;
 mod scripts;
@@ -26,6 +27,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::kit("SK0310", whole::names),
     Check::kit("SK0311", needed::manifests),
     Check::both("SK0312", import::components, import::components_of_spec),
+    Check::kit("SK0313", identity::images_are_those_of_the_bill),
 ];
 
 /// Where k3s looks for images to import.

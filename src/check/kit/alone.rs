@@ -57,6 +57,7 @@ impl Kit {
             seeds: Vec::new(),
             nodes: Vec::new(),
             archives: Default::default(),
+            layout: None,
             texts: Default::default(),
             unreadable: Vec::new(),
         }

@@ -31,10 +31,13 @@ use super::rows::Part;
 use super::verdict::Verdict;
 use crate::digest::Digest;
 use crate::inspect::InspectError;
+use crate::oci::layout::LayoutIndex;
 use crate::progress::Reporter;
 use crate::verify::{self, VerifyError};
 use disc::Shelf;
 
+/// What names the images of the registry's layout.
+pub(super) const LAYOUT_INDEX: &str = "images/index.json";
 /// The bill of materials.
 const BILL: &str = "kit.json";
 /// The largest text that is kept.
@@ -62,6 +65,8 @@ pub struct Kit {
     pub(super) nodes: Vec<Node>,
     /// Image tarballs and bundles of the kit, by path.
     pub(super) archives: BTreeMap<String, Archive>,
+    /// What the registry's layout names, if it can be read.
+    pub(super) layout: Option<LayoutIndex>,
     /// Texts of the kit that hold no secret, by path.
     pub(super) texts: BTreeMap<String, Text>,
     /// What could not be read: path and reason.
@@ -122,6 +127,7 @@ pub enum OpenError {
 enum Piece {
     Disc(Result<DiscView, String>),
     Archive(Box<Archive>),
+    Layout(Result<LayoutIndex, String>),
     Text(Text),
 }
 
@@ -171,7 +177,7 @@ impl Kit {
         pieces: BTreeMap<String, Piece>,
     ) -> Self {
         let (mut discs, mut archives, mut texts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut unreadable = Vec::new();
+        let (mut unreadable, mut layout) = (Vec::new(), None);
         for (path, piece) in pieces {
             match piece {
                 Piece::Disc(Ok(disc)) => drop(discs.insert(path, disc)),
@@ -180,6 +186,8 @@ impl Kit {
                     unreadable.extend(archive.problem().map(|reason| (path.clone(), reason)));
                     archives.insert(path, *archive);
                 }
+                Piece::Layout(Ok(index)) => layout = Some(index),
+                Piece::Layout(Err(reason)) => unreadable.push((path, reason)),
                 Piece::Text(text) => drop(texts.insert(path, text)),
             }
         }
@@ -187,7 +195,7 @@ impl Kit {
         let seed = |node: &BillNode| Seed { node: node.clone(), disc: discs.get(&node.seed).cloned() };
         let seeds: Vec<Seed> = bill.nodes.iter().map(seed).collect();
         let nodes = seeds.iter().filter_map(|seed| Node::of(seed, shared)).collect();
-        Self { alone: None, bill, now, verified, digest, seeds, nodes, archives, texts, unreadable }
+        Self { alone: None, bill, now, verified, digest, seeds, nodes, archives, layout, texts, unreadable }
     }
 
     /// Returns the nodes that run the control plane.
@@ -204,6 +212,10 @@ fn read_piece(folder: &Path, path: &str, input: &mut dyn BufRead, shelf: &Shelf)
     if is_top && (path.starts_with("airgap-images-") || path.starts_with("ops-packages-")) {
         let length = fs::metadata(folder.join(path)).map(|metadata| metadata.len()).unwrap_or_default();
         return Some(Piece::Archive(Box::new(Archive::read(Path::new(path), length, input))));
+    }
+    if path == LAYOUT_INDEX {
+        let index = serde_json::from_reader(input.take(LARGEST_TEXT)).map_err(|error| error.to_string());
+        return Some(Piece::Layout(index));
     }
     // The registry's key is nobody's business.
     let is_text = path.starts_with("registry/") && !path.ends_with(".key");

@@ -42,7 +42,7 @@ fn rows(image: &Image) -> Vec<[String; 5]> {
         let own = if number == 0 { digest.as_ref().unwrap_or(own) } else { own };
         let size = if number == 0 { Bytes(*size).to_string() } else { String::new() };
         let name = platform.platform.clone().unwrap_or_else(|| "-".to_owned());
-        rows.push([String::new(), name, own.short().to_owned(), platform.layers.to_string(), size]);
+        rows.push([String::new(), name, own.short().to_owned(), platform.layers.len().to_string(), size]);
     }
     if rows.is_empty() {
         let digest = digest.map_or_else(|| "-".to_owned(), Digest::short);

@@ -41,15 +41,30 @@ pub(super) fn resolve(pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Opti
     }
 }
 
-/// Compares the names with those of the index beside it, as a runtime reads them.
+/// Compares each name with that of the index beside it, as a runtime reads them: both stand for one image.
 pub(super) fn compare(oci: &[Image], docker: &[Image], findings: &mut BTreeSet<Finding>) {
     let whole = |name: &String| name.parse::<Reference>().map(|reference| reference.tagged_name()).ok();
-    let known: BTreeSet<String> = oci.iter().flat_map(|image| &image.names).filter_map(whole).collect();
-    let names = docker.iter().flat_map(|image| &image.names);
-    let strange = names.filter(|name| whole(name).is_some_and(|name| !known.contains(&name)));
-    findings.extend(strange.map(|name| {
-        Finding::wrong(SAVED, format!("it names `{}`, which index.json does not", name.escape_debug()))
-    }));
+    let mut known: BTreeMap<String, Vec<&ImagePlatform>> = BTreeMap::new();
+    for image in oci {
+        for name in image.names.iter().filter_map(whole) {
+            known.entry(name).or_default().extend(&image.platforms);
+        }
+    }
+    for image in docker {
+        for name in &image.names {
+            let Some(platforms) = whole(name).map(|name| known.get(&name)) else { continue };
+            let is_same = |one: &&ImagePlatform| {
+                image.platforms.iter().any(|own| (own.config, &own.layers) == (one.config, &one.layers))
+            };
+            let what = match platforms {
+                None => "which index.json does not",
+                // What is not here is said of the index.
+                Some(platforms) if platforms.is_empty() || platforms.iter().any(is_same) => continue,
+                Some(_) => "which is another image in index.json",
+            };
+            findings.insert(Finding::wrong(SAVED, format!("it names `{}`, {what}", name.escape_debug())));
+        }
+    }
 }
 
 fn one(saved: Saved, pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Option<Image> {
@@ -81,8 +96,10 @@ fn one(saved: Saved, pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Optio
         findings.insert(Finding::wrong(&config, reason));
     }
     let mut diff_ids = diff_ids.into_iter();
+    let mut digests = Vec::new();
     for layer in &layers {
         let (piece, expected) = (find(layer, findings), diff_ids.next());
+        digests.extend(piece.map(|piece| piece.digest));
         if let (Some(piece), Some(expected)) = (piece, expected) {
             judge_layer(layer, piece, expected, findings);
         }
@@ -91,7 +108,7 @@ fn one(saved: Saved, pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Optio
         platform: Manifest::platform_of_config(document).map(|platform| platform.to_string()),
         digest: None,
         config: found.digest,
-        layers: layers.len(),
+        layers: digests,
     };
     let mut names = repo_tags.unwrap_or_default();
     names.sort();

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::finding::Finding;
 use super::tar::{Member, MemberKind, TarFault, TarStream};
@@ -91,8 +91,13 @@ pub struct ImagePlatform {
     pub digest: Option<Digest>,
     /// The configuration, whose digest runtimes call the image's ID.
     pub config: Digest,
-    /// How many layers it has.
-    pub layers: usize,
+    /// The layers; their number is what is shown of them.
+    #[serde(serialize_with = "count")]
+    pub layers: Vec<Digest>,
+}
+
+fn count<S: Serializer>(layers: &[Digest], serializer: S) -> Result<S::Ok, S::Error> {
+    layers.len().serialize(serializer)
 }
 
 /// Reads an archive whose first member was read already; `None` if it holds no images.

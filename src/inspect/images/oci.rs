@@ -161,7 +161,7 @@ impl<'a> Walk<'a> {
             platform: platform.or(own).filter(|_| manifest.kind == Kind::Image),
             digest: Some(descriptor.digest),
             config: config.descriptor.digest,
-            layers: manifest.children.len(),
+            layers: manifest.children.iter().map(|layer| layer.descriptor.digest).collect(),
         });
     }
 

@@ -189,3 +189,75 @@ fn sk0312_a_component_that_is_disabled_is_said_and_no_error() {
     kit.is_found_by("SK0312", "not deployed: servicelb, traefik");
     assert_eq!(kit.run(&["--json"]).code, Some(0));
 }
+
+/// Writes the lab's tarball anew, in which the two images called `hello:1.0` change places.
+fn swapped(kit: &BrokenKit, documents: &[&str]) -> (String, Vec<u8>) {
+    let names = crate::support::sandbox::names(&kit.path(""));
+    let name = names.into_iter().find(|name| name.starts_with("airgap-images-")).unwrap();
+    let folder = kit.path("../unpacked");
+    fs::create_dir(&folder).unwrap();
+    let mut tar = oracle::command("tar");
+    oracle::finish(tar.arg("-C").arg(&folder).arg("-xf").arg(kit.path(&name)));
+    for document in documents {
+        let path = folder.join(document);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("docker.io/lab/hello:1.0") && text.contains("quay.io/lab/hello:1.0"));
+        let text =
+            text.replace("docker.io/lab/hello", "x").replace("quay.io/lab/hello", "docker.io/lab/hello");
+        fs::write(&path, text.replace("\"x:1.0", "\"quay.io/lab/hello:1.0")).unwrap();
+    }
+    let mut tar = oracle::command("tar");
+    tar.arg("-C").arg(&folder).args(["-cf", "-", "oci-layout", "index.json", "manifest.json", "blobs"]);
+    (name, oracle::finish(&mut tar).stdout)
+}
+
+#[test]
+fn sk0313_two_images_of_a_tarball_that_changed_places() {
+    let kit = BrokenKit::lab();
+    let (name, bytes) = swapped(&kit, &["index.json", "manifest.json"]);
+    fs::write(kit.path(&name), bytes).unwrap();
+    kit.is_found_by("SK0313", "docker.io/lab/hello:1.0: it is sha256:");
+    assert_eq!(kit.findings().len(), 2, "{:#?}", kit.findings());
+}
+
+#[test]
+fn sk0313_two_images_of_a_node_that_changed_places() {
+    let kit = BrokenKit::lab();
+    let (_, bytes) = swapped(&kit, &["index.json", "manifest.json"]);
+    kit.seed(NODE, |disc| disc.place(&tarball(disc), "0644", &bytes));
+    kit.is_found_by("SK0313", "quay.io/lab/hello:1.0: it is sha256:");
+}
+
+#[test]
+fn sk0313_two_images_of_the_registry_that_changed_places() {
+    let kit = BrokenKit::lab();
+    let text = fs::read_to_string(kit.path("images/index.json")).unwrap();
+    let text = text.replace("docker.io/lab/hello", "x").replace("quay.io/lab/hello", "docker.io/lab/hello");
+    fs::write(kit.path("images/index.json"), text.replace("\"x:1.0", "\"quay.io/lab/hello:1.0")).unwrap();
+    kit.is_found_by("SK0313", "images/index.json: docker.io/lab/hello:1.0: it is sha256:");
+}
+
+#[test]
+fn sk0313_an_image_that_kit_json_does_not_name() {
+    let kit = BrokenKit::lab();
+    kit.edit(
+        "kit.json",
+        "\"reference\": \"quay.io/lab/hello:1.0\"",
+        "\"reference\": \"quay.io/lab/other:1.0\"",
+    );
+    kit.is_found_by("SK0313", "quay.io/lab/hello:1.0: it names the image, and kit.json does not");
+}
+
+#[test]
+fn sk0310_a_tarball_whose_two_documents_disagree() {
+    let kit = BrokenKit::lab();
+    let (name, bytes) = swapped(&kit, &["index.json"]);
+    fs::write(kit.path(&name), bytes).unwrap();
+    let findings = kit.findings();
+    let expected =
+        "`manifest.json`: it names `docker.io/lab/hello:1.0`, which is another image in index.json";
+    assert!(
+        findings.iter().any(|found| found.starts_with("SK0310") && found.ends_with(expected)),
+        "{findings:#?}"
+    );
+}

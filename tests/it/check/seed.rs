@@ -123,7 +123,7 @@ fn sk0106_what_envsubst_left_in_the_notes() {
 }
 
 #[test]
-fn sk0103_a_file_that_nobody_may_read_changes_no_name() {
+fn a_file_that_nobody_may_read_changes_no_name_of_a_seed() {
     let sandbox = Sandbox::lab();
     sandbox.edit(SPEC, "mode: \"0644\"", "mode: \"0000\"");
     sandbox.seedkit(&BUILD).succeeds();
@@ -138,7 +138,7 @@ fn packed(start: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn sk0106_is_not_about_the_bytes_of_archives() {
+fn archives_are_not_searched_for_what_templates_leave() {
     let kit = BrokenKit::lab();
     kit.seed(NODE, |disc| {
         let gzip = Command::new("gzip").arg("-c").arg(disc.file("user-data")).output().unwrap().stdout;

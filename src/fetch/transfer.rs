@@ -8,10 +8,9 @@
 mod ahead;
 
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use self::ahead::{Ahead, Stitched};
+use self::ahead::{Ahead, Stitched, Taken};
 
 use crate::digest::Digest;
 use crate::fetch::Equipment;
@@ -20,7 +19,7 @@ use crate::fetch::sources::{Streamed, fetch_whole, is_to_be_had_elsewhere};
 use crate::oci::graph::{self, GraphError};
 use crate::oci::{Graph, ImageSource, Platform, Reference, SourceError};
 use crate::progress::{Event, Reporter};
-use crate::store::{CompleteError, Descriptor, DiskStore, Kept, Opened, StoreError};
+use crate::store::{CompleteError, Descriptor, DiskStore, Kept, Mismatch, Opened, StoreError};
 
 /// One image to bring into the store.
 #[derive(Debug, Clone)]
@@ -122,7 +121,7 @@ enum Task {
     Graph(usize),
     Blob(WaitingBlob),
     /// A part of a large blob that another worker streams.
-    Help(Arc<Ahead>, Range<u64>),
+    Help(Arc<Ahead>, Taken),
 }
 
 #[derive(Default)]
@@ -235,9 +234,9 @@ impl Work<'_> {
             match task {
                 Task::Graph(image) => self.read_graph(image),
                 Task::Blob(blob) => self.fetch(blob),
-                Task::Help(ahead, part) => {
+                Task::Help(ahead, taken) => {
                     let reference = &self.images[ahead.image].reference;
-                    ahead.help(part, (self.source, reference), self.store);
+                    ahead.help(taken, (self.source, reference), self.store);
                     self.queue.finish(|_| {});
                 }
             }
@@ -319,7 +318,7 @@ impl Work<'_> {
             self.queue.changed.notify_all();
         };
         let open = |kept: &Kept| {
-            let reader = Stitched::open(&ahead, kept.length, (self.source, reference), &moved)?;
+            let reader = Stitched::open(&ahead, kept.length, (self.source, reference), self.store, &moved)?;
             let mut state = self.queue.lock();
             if !state.large.iter().any(|other| Arc::ptr_eq(other, &ahead)) {
                 state.large.push(Arc::clone(&ahead));
@@ -331,14 +330,23 @@ impl Work<'_> {
         let advance = |bytes| self.reporter.report(Event::Advanced { bytes });
         let result = self.store.complete(descriptor, open, advance);
         self.queue.lock().large.retain(|other| !Arc::ptr_eq(other, &ahead));
-        let was_helped = ahead.close();
-        // A server that mistakes ranges may still give the whole.
-        let was_mistaken = was_helped && matches!(result, Err(CompleteError::Store(StoreError::Mismatch(_))));
-        if is_to_be_had_elsewhere(self.source, reference, descriptor, &result) || was_mistaken {
+        let is_wrong = matches!(
+            result,
+            Err(CompleteError::Store(StoreError::Mismatch(
+                Mismatch::WrongContent { .. } | Mismatch::Oversized { .. }
+            )))
+        );
+        let help = ahead.close(is_wrong || result.is_ok());
+        // What an earlier run left may have rotted, which is nobody's fault, or a server mistakes ranges: either may still
+        // give the whole.
+        let was_mistaken =
+            help.is_any && matches!(result, Err(CompleteError::Store(StoreError::Mismatch(_))));
+        let has_rotted = is_wrong && help.kept > 0;
+        if has_rotted || is_to_be_had_elsewhere(self.source, reference, descriptor, &result) || was_mistaken {
             advance_anew(self.reporter, descriptor);
             return self.stream(descriptor, reference);
         }
-        result
+        result.map(|came| came.map(|bytes| bytes.saturating_sub(help.kept)))
     }
 }
 

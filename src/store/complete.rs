@@ -72,17 +72,17 @@ impl<'a> Wanted<'a> {
         Self { digest: &descriptor.digest, size: Size::Exactly(descriptor.size) }
     }
 
-    /// Returns the name of the file that keeps what is there.
-    pub(super) fn name(&self) -> String {
-        format!("{}-{}", self.digest.algorithm().name(), self.digest.hex())
-    }
-
     /// Returns the most bytes that it may have.
     pub(super) fn most(&self) -> u64 {
         match self.size {
             Size::Exactly(size) | Size::AtMost(size) => size,
         }
     }
+}
+
+/// Returns the name of the file that keeps what is there of a content.
+pub(super) fn name_of(digest: &Digest) -> String {
+    format!("{}-{}", digest.algorithm().name(), digest.hex())
 }
 
 /// Content that is verified, and has no name in the store yet; if it gets none, it is gone.
@@ -144,7 +144,7 @@ impl DiskStore {
     ) -> Result<Completed, CompleteError<E>> {
         let is_there = || self.size(wanted.digest).is_some();
         let folder = self.root().join(FOLDER);
-        let claimed = Partial::claim(&folder, &wanted.name(), is_there)
+        let claimed = Partial::claim(&folder, &name_of(wanted.digest), is_there)
             .map_err(|source| write_error(&folder, source))?;
         let Some(mut partial) = claimed else { return Ok(Completed::Present) };
         let mut has_kept = partial.prepare(wanted).map_err(|source| write_error(&folder, source))?;

@@ -183,11 +183,6 @@ impl DiskStore {
         Ok((actual, size))
     }
 
-    /// Makes a file for a part of a blob, gone when dropped and, however the process ends, with the next run.
-    pub fn scratch(&self, digest: &Digest) -> io::Result<NamedTempFile> {
-        named_temporary(&self.root.join(digest.algorithm().name()))
-    }
-
     /// Gives verified content its name, after its bytes are on the disk.
     pub fn keep(&self, staged: Staged) -> Result<(), StoreError> {
         let Staged { temporary, digest } = staged;

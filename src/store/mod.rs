@@ -6,6 +6,7 @@
 
 mod complete;
 mod disk;
+mod part;
 mod partial;
 mod verify;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use complete::{CompleteError, Completed, Kept, Opened, Size, Staged, Wanted};
 pub use disk::{DiskStore, StoreError};
+pub use part::Part;
 pub use verify::{Mismatch, VerifyReader};
 
 use crate::digest::Digest;

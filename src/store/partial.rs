@@ -2,7 +2,7 @@
 //!
 //! `<store>/partial/<name>` holds the bytes of a content from the first one on; the name says its digest
 //! (`sha256-<hex>`). Beside it, `<name>.tag` is the entity tag of the answer that the bytes came with, if there was
-//! one. However a run ends, by error, signal, `kill -9` or a full disk, these files stay;
+//! one; `<name>.<start>` are bytes further behind ([`Part`](super::Part)). However a run ends, by error, signal, `kill -9` or a full disk, these files stay;
 //! [`DiskStore::forget_partials`] removes those that nobody continues. A content that nobody can name beforehand is not
 //! continued: nothing would say that its parts belong together.
 //!
@@ -41,7 +41,8 @@ impl DiskStore {
             let path = entry?.path();
             let Ok(found) = fs::symlink_metadata(&path) else { continue };
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let digest = name.replacen('-', ":", 1).parse::<Digest>();
+            let of_content = name.split('.').next().unwrap_or_default();
+            let digest = of_content.replacen('-', ":", 1).parse::<Digest>();
             let is_whole = digest.is_ok_and(|digest| self.size(&digest).is_some());
             let is_old = u64::try_from(found.mtime()).is_ok_and(|written| written < oldest);
             let is_alone = name.ends_with(TAG) && !path.with_extension("").exists();

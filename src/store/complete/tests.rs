@@ -25,7 +25,7 @@ fn store_with(kept: &[u8]) -> (tempfile::TempDir, DiskStore) {
 }
 
 fn partial_of(store: &DiskStore) -> PathBuf {
-    store.root().join(FOLDER).join(Wanted::described(&descriptor()).name())
+    store.root().join(FOLDER).join(name_of(&descriptor().digest))
 }
 
 /// Gives the rest of `content`.
@@ -175,9 +175,8 @@ fn what_nobody_continues_is_forgotten_and_what_is_in_use_is_not() {
     let (_folder, store) = store_with(b"0123");
     fs::write(store.root().join(FOLDER).join("sha256-alone.tag"), "\"a\"").unwrap();
     store.forget_partials(1).unwrap();
-    assert_eq!(left(&store), [Wanted::described(&descriptor()).name()]);
-    let in_use =
-        Partial::claim(&store.root().join(FOLDER), &Wanted::described(&descriptor()).name(), || false);
+    assert_eq!(left(&store), [name_of(&descriptor().digest)]);
+    let in_use = Partial::claim(&store.root().join(FOLDER), &name_of(&descriptor().digest), || false);
     store.forget_partials(u64::MAX).unwrap();
     assert_eq!(left(&store).len(), 1);
     drop(in_use);

@@ -28,6 +28,8 @@ pub(super) enum Then {
     Signal(Signal),
     /// No byte more is sent.
     Stall,
+    /// No byte more is sent, and every connection is closed.
+    HangUp,
 }
 
 #[derive(Default)]
@@ -155,10 +157,10 @@ impl Shared {
         Meter(Arc::new(move |bytes| shared.count(&digest, connection, bytes)))
     }
 
-    fn count(&self, digest: &str, connection: usize, bytes: u64) -> bool {
+    fn count(&self, digest: &str, connection: usize, bytes: u64) -> std::io::Result<bool> {
         let mut state = self.state.lock().unwrap();
         if connection < state.first_connection {
-            return false;
+            return Ok(false);
         }
         if state.sent.get(digest).is_some_and(|sent| *sent > 1024 * 1024) {
             state = self.changed.wait_while(state, |state| state.asked.len() < state.gate).unwrap();
@@ -166,7 +168,7 @@ impl Shared {
         let Some((_, then)) = state.limit.filter(|(limit, _)| state.total + bytes > *limit) else {
             state.total += bytes;
             *state.sent.entry(digest.to_owned()).or_default() += bytes;
-            return true;
+            return Ok(true);
         };
         if !state.is_reached {
             if let Then::Signal(signal) = then {
@@ -177,6 +179,9 @@ impl Shared {
             state.is_reached = true;
             self.changed.notify_all();
         }
-        false
+        match then {
+            Then::Signal(_) | Then::Stall => Ok(false),
+            Then::HangUp => Err(std::io::ErrorKind::ConnectionAborted.into()),
+        }
     }
 }

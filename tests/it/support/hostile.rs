@@ -57,9 +57,9 @@ pub(crate) enum Body {
     Drops(Vec<u8>, usize, Meter),
 }
 
-/// Hears how many bytes are about to be sent; tells whether they are, else nothing comes any more.
+/// Hears how many bytes are about to be sent; tells whether they are, else nothing comes any more. An error hangs up.
 #[derive(Clone)]
-pub(crate) struct Meter(pub(crate) Arc<dyn Fn(u64) -> bool + Send + Sync>);
+pub(crate) struct Meter(pub(crate) Arc<dyn Fn(u64) -> std::io::Result<bool> + Send + Sync>);
 
 impl std::fmt::Debug for Meter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -170,7 +170,7 @@ fn in_pieces(
     Meter(is_sent): &Meter,
 ) -> std::io::Result<bool> {
     for piece in bytes.chunks(size) {
-        if !is_sent(piece.len() as u64) {
+        if !is_sent(piece.len() as u64)? {
             return wait_for_end(to);
         }
         to.write_all(piece)?;

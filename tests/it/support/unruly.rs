@@ -84,7 +84,7 @@ impl Trap {
             if !passes {
                 trap.spring();
             }
-            passes
+            Ok(passes)
         };
         Whim::Drops(1000, Meter(Arc::new(meter)))
     }

@@ -46,7 +46,7 @@ impl Dripping {
             let sent = sent.fetch_add(1, Ordering::SeqCst);
             let state = clock.state.lock().unwrap();
             drop(clock.looked.wait_while(state, |(looks, _)| sent >= *looks).unwrap());
-            true
+            Ok(true)
         }))
     }
 }

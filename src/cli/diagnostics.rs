@@ -26,6 +26,7 @@ use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::build::BuildError;
 use crate::ops::ca::CaError;
 use crate::ops::cluster::ClusterError;
+use crate::ops::inputs::InSecrets;
 use crate::ops::iso::IsoError;
 use crate::ops::k3s::K3sError;
 use crate::ops::lock::{CheckError, LockError};
@@ -188,6 +189,9 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
             "wait until there are more, log in with `docker login HOST`, or name a mirror under `sources.HOST.mirrors`"
                 .to_owned(),
         );
+    }
+    if cause.is::<InSecrets>() {
+        return Some("if nothing in it is secret, move it to another folder".to_owned());
     }
     if cause.is::<Irreplaceable>() {
         return Some("choose another folder with --output, or move this one away".to_owned());

@@ -15,7 +15,7 @@ use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fetch::sources::{Network, Sources};
 use crate::lockfile::{FILE_NAME, Locked, Lockfile};
-use crate::ops::{build, finding_event, lock};
+use crate::ops::{build, finding_event, inputs, lock};
 use crate::progress::{Event, Reporter};
 use crate::registry::{ClientOptions, RetryPolicy};
 use crate::secrets::Secrets;
@@ -73,6 +73,7 @@ impl Session {
     /// Reads the spec; its warnings are shown.
     pub(super) fn spec(&self) -> anyhow::Result<Spec> {
         let (spec, warnings) = spec::load(&self.global.file)?;
+        inputs::outside_secrets(&spec, &self.secrets_folder(&spec))?;
         // Where the lock is written.
         interrupt::clean(spec.folder.clone());
         for warning in warnings {
@@ -114,9 +115,13 @@ impl Session {
         }
     }
 
+    fn secrets_folder(&self, spec: &Spec) -> PathBuf {
+        self.global.secrets.clone().unwrap_or_else(|| spec.folder.join("secrets"))
+    }
+
     /// Opens the secrets folder, which is made if it is missing.
     pub(super) fn secrets(&self, spec: &Spec) -> anyhow::Result<Secrets> {
-        let folder = self.global.secrets.clone().unwrap_or_else(|| spec.folder.join("secrets"));
+        let folder = self.secrets_folder(spec);
         interrupt::clean(folder.clone());
         Ok(Secrets::open(&folder)?)
     }

@@ -4,6 +4,7 @@ use super::control::Stanzas;
 use super::index::{InvalidIndex, PackageStanza};
 use super::name::{excerpt, is_package};
 use super::version::{InvalidVersion, Version};
+use crate::text::quoted;
 
 /// A package of a cloud image's manifest, which says no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct ManifestEntry<'text> {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidManifest {
     /// A line is malformed.
-    #[error("line {line} of the manifest is not `name version`: `{text}`")]
+    #[error("line {line} of the manifest is not `name version`: {}", quoted(.text))]
     Line {
         /// Its number.
         line: usize,
@@ -130,8 +131,8 @@ mod tests {
     fn what_is_no_manifest_is_refused_with_its_line() {
         for (text, message) in [
             ("a 1\nb", "line 2 of the manifest is not `name version`: `b`"),
-            ("a 1 2", "line 1 of the manifest is not `name version`: `a 1 2`"),
-            ("../a 1", "line 1 of the manifest is not `name version`: `../a 1`"),
+            ("a 1 2", "line 1 of the manifest is not `name version`: a text of 5 characters"),
+            ("../a 1", "line 1 of the manifest is not `name version`: a text of 6 characters"),
             ("a 1/2", "line 1 of the manifest has no valid version"),
         ] {
             assert_eq!(parse_manifest(text, "amd64").unwrap_err().to_string(), message);

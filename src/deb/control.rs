@@ -11,6 +11,7 @@
 //! counts. So is a line of blanks alone: for some it ends the stanza, for others it does not.
 
 use super::name::excerpt;
+use crate::text::quoted;
 
 /// The longest stanza: the longest one of Debian's has 60 KiB.
 const LONGEST: usize = 1 << 20;
@@ -47,7 +48,7 @@ pub struct InvalidStanza {
 enum Fault {
     #[error("the field `{0}` is there twice")]
     Duplicate(String),
-    #[error("expected `Name: value`, found `{0}`")]
+    #[error("expected `Name: value`, found {}", quoted(.0))]
     NoField(String),
     #[error("the line has nothing but blanks")]
     Blanks,
@@ -218,10 +219,10 @@ mod tests {
             ("A: 1\n \nB: 2\n", "line 2: the line has nothing but blanks"),
             ("A: 1\n\t\r\n", "line 2: the line has nothing but blanks"),
             ("\n\n x\n", "line 3: a line is continued before the first field"),
-            ("A: 1\nno field\n", "line 2: expected `Name: value`, found `no field`"),
-            ("A: 1\n#B: 2\n", "line 2: expected `Name: value`, found `#B: 2`"),
-            ("A B: 1\n", "line 1: expected `Name: value`, found `A B: 1`"),
-            (": 1\n", "line 1: expected `Name: value`, found `: 1`"),
+            ("A: 1\nno field\n", "line 2: expected `Name: value`, found a text of 8 characters"),
+            ("A: 1\n#B: 2\n", "line 2: expected `Name: value`, found a text of 5 characters"),
+            ("A B: 1\n", "line 1: expected `Name: value`, found a text of 6 characters"),
+            (": 1\n", "line 1: expected `Name: value`, found a text of 3 characters"),
             (&many, "line 1: the stanza that begins here has more than 200 fields"),
             (&long, "line 1: the stanza that begins here is longer than 1 MiB"),
         ] {

@@ -2,7 +2,7 @@
 
 use super::line::{Entry, Piece};
 use crate::oci::{DOCKER_HUB, Reference};
-use crate::text::{Finding, Location, Path};
+use crate::text::{Finding, Location, Path, is_name, quoted};
 
 /// An image as a line names it.
 #[derive(Debug)]
@@ -39,8 +39,7 @@ pub(super) fn read(entry: &Entry<'_>, line: usize, findings: &mut Vec<Finding>) 
             Some(read_destination(second.text, reference.as_ref(), place(second), findings)?)
         }
         [second] => {
-            let message = format!("`{}` is no destination, and is passed over", shortened(second.text));
-            findings.push(note(place(second), message));
+            findings.push(note(place(second), "the second column is no destination, and is passed over"));
             None
         }
         [_, third, ..] => {
@@ -71,6 +70,14 @@ fn read_reference(text: &str, location: Location, findings: &mut Vec<Finding>) -
             findings.push(refusal(location, message).with_hint("remove it"));
             None
         }
+        // A token or password would be asked for at Docker Hub, by its name.
+        Ok(_) if !bare.contains(['/', ':', '@', '.']) && !is_name(bare) => {
+            findings.push(
+                refusal(location, "this does not look like the name of an image")
+                    .with_hint("name its registry"),
+            );
+            None
+        }
         Ok(reference) => {
             if !Reference::text_says_version(bare) {
                 let message = format!("`{bare}` has no tag and means `{reference}`");
@@ -80,7 +87,13 @@ fn read_reference(text: &str, location: Location, findings: &mut Vec<Finding>) -
             Some(reference)
         }
         Err(error) => {
-            let finding = refusal(location, error.to_string());
+            let finding = refusal(
+                location,
+                match is_name(bare) {
+                    true => error.to_string(),
+                    false => format!("{} is not an image reference", quoted(bare)),
+                },
+            );
             findings.push(match hint_for(bare) {
                 Some(hint) => finding.with_hint(hint),
                 None => finding,
@@ -99,11 +112,8 @@ fn is_windows(reference: &Reference) -> bool {
 /// Says what was probably meant by a text that is no reference.
 fn hint_for(text: &str) -> Option<String> {
     let tag = text.rsplit('/').next().unwrap_or(text).split_once(':').map(|(_, tag)| tag);
-    if tag.is_some_and(|tag| tag.contains('+')) {
-        return Some(format!(
-            "tags have no `+`; k3s writes `-` instead: {}",
-            shortened(&text.replace('+', "-"))
-        ));
+    if is_name(text) && tag.is_some_and(|tag| tag.contains('+')) {
+        return Some(format!("tags have no `+`; k3s writes `-` instead: {}", text.replace('+', "-")));
     }
     if text.contains("://") {
         return Some("write the image without `https://`".to_owned());
@@ -141,14 +151,16 @@ fn read_destination(
         .map(|(host, _)| host)
         .filter(|host| host.contains(['.', ':']) || *host == "localhost");
     if let Some(host) = host {
-        let message = format!("the destination names the registry `{host}`");
+        let message = format!("the destination names the registry {}", quoted(host));
         return refuse(message, "write repository:tag only; the registry is that of the spec");
     }
     // With a host before it, a bare name is not taken for one of Docker Hub's library.
     let parsed = match format!("localhost/{bare}").parse::<Reference>() {
         Ok(parsed) if parsed.digest().is_none() => parsed,
-        Ok(_) => return refuse(format!("the destination `{bare}` has a digest"), "write repository:tag"),
-        Err(_) => return refuse(format!("`{bare}` is not a destination"), "write repository:tag"),
+        Ok(_) => {
+            return refuse(format!("the destination {} has a digest", quoted(bare)), "write repository:tag");
+        }
+        Err(_) => return refuse(format!("{} is not a destination", quoted(bare)), "write repository:tag"),
     };
     let source = source?;
     let tag = match parsed.tag().filter(|_| Reference::text_says_version(bare)) {
@@ -159,8 +171,4 @@ fn read_destination(
         source.registry() == DOCKER_HUB && source.repository() == format!("library/{}", parsed.repository());
     let repository = if is_official { source.repository() } else { parsed.repository() };
     Some(format!("{repository}:{tag}"))
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(100).collect()
 }

@@ -129,6 +129,10 @@ impl ImageList {
             ));
             return;
         }
+        if let Some(what) = other_content(text) {
+            findings.push(image::refusal(Location::START, format!("this is {what}, and no list of images")));
+            return;
+        }
         let mut group: Option<&str> = None;
         let mut seen_groups = BTreeSet::new();
         for (index, line) in text.lines().enumerate() {
@@ -221,6 +225,15 @@ impl ImageList {
         self.positions.insert(image.reference.clone(), position);
         self.destinations.entry(target).or_insert(position);
         self.images.push(image);
+    }
+}
+
+/// Recognises what holds secrets rather than images: no line of it is quoted.
+fn other_content(text: &str) -> Option<&'static str> {
+    match text.trim_start() {
+        text if text.contains("-----BEGIN ") => Some("a key or certificate"),
+        text if text.starts_with(['{', '[']) => Some("JSON"),
+        _ => None,
     }
 }
 

@@ -67,17 +67,27 @@ pub(super) fn find(path: &Path, file: &File) -> Result<Members, SourceFilesError
 
 /// Recognises what is often given instead of a plain tar archive.
 fn other_format(file: &File) -> io::Result<Option<&'static str>> {
-    let mut magic = [0; 6];
-    let read = file.read_at(&mut magic, 0)?;
-    Ok(match &magic[..read] {
+    let mut header = tar::Header::new_old();
+    let read = file.read_at(header.as_mut_bytes(), 0)?;
+    Ok(match &header.as_bytes()[..read] {
         [] => Some("empty"),
         [0x1f, 0x8b, ..] => Some("gzip-compressed"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd-compressed"),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => Some("xz-compressed"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz-compressed"),
         [b'B', b'Z', b'h', ..] => Some("bzip2-compressed"),
         [0x04, 0x22, 0x4d, 0x18, ..] => Some("lz4-compressed"),
+        // The reader of tar quotes what it cannot read, and this may be any file of the machine.
+        _ if !is_sound(&header) => Some("something else"),
         _ => None,
     })
+}
+
+/// Returns whether a header is one: its sum is that of its bytes, with blanks for the sum. Nothing but zeros ends an archive.
+fn is_sound(header: &tar::Header) -> bool {
+    let bytes = header.as_bytes();
+    let sum: u32 =
+        (0..).zip(bytes).map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum();
+    header.cksum().is_ok_and(|stated| stated == sum) || bytes.iter().all(|byte| *byte == 0)
 }
 
 /// Reads headers, between which is sought.

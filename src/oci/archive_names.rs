@@ -33,7 +33,7 @@ pub fn read(tarball: impl Read) -> io::Result<BTreeSet<String>> {
     let mut names = Vec::new();
     let mut is_described = false;
     for entry in archive.entries()? {
-        let mut entry = entry?;
+        let mut entry = entry.map_err(not_tar)?;
         let path = entry.path()?.into_owned();
         let path = path.strip_prefix(".").unwrap_or(&path);
         if path.as_os_str() == "manifest.json" {
@@ -54,6 +54,14 @@ pub fn read(tarball: impl Read) -> io::Result<BTreeSet<String>> {
     }
     let names = names.iter().filter_map(|name| name.parse().ok());
     Ok(names.map(|name: Reference| name.tagged_name()).collect())
+}
+
+/// The reader of tar quotes what it cannot read, and this may be any file of the machine.
+fn not_tar(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(_) => error,
+        None => io::Error::new(error.kind(), "it is no tar archive, or a damaged one"),
+    }
 }
 
 fn document(entry: &mut impl Read) -> io::Result<Vec<u8>> {

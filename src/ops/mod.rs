@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod deliver;
 pub mod diff;
 pub mod init;
+pub mod inputs;
 pub mod iso;
 pub mod k3s;
 pub mod kit;

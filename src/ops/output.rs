@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use crate::spec::{Origin, Place, Spec};
+use crate::ops::inputs;
+use crate::spec::Spec;
 
 /// What is written, and by which file an older one is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub fn check(output: &Path, kind: Kind, spec: &Spec, others: &[(&str, &Path)]) -
     let path = || output.to_owned();
     let others = others.iter().map(|(what, inside)| ((*what).to_owned(), inside.to_path_buf()));
     let resolved_output = resolved(output);
-    for (what, inside) in inputs_of(spec).chain(others) {
+    for (what, inside) in inputs::of(spec).chain(others) {
         if resolved(&inside).starts_with(&resolved_output) {
             return Err(Irreplaceable::Holds { path: path(), what });
         }
@@ -72,26 +73,6 @@ pub fn check(output: &Path, kind: Kind, spec: &Spec, others: &[(&str, &Path)]) -
             if is_replaceable { Ok(()) } else { Err(Irreplaceable::Other { path: path(), kind }) }
         }
     }
-}
-
-/// Returns everything on this machine that the spec takes something from, and where it is run.
-fn inputs_of(spec: &Spec) -> impl Iterator<Item = (String, PathBuf)> {
-    let places = spec
-        .sources
-        .iter()
-        .flat_map(|(registry, source)| source.places.iter().map(move |place| (registry, &place.from)));
-    let sources = places.filter_map(|(registry, from)| match from {
-        Origin::Layout(from) | Origin::LayoutArchive(from) | Origin::DockerArchive(from) => {
-            Some((format!("the images that `{registry}` comes from"), from.clone()))
-        }
-        Origin::Registry(_) => None,
-    });
-    let files = crate::fetch::files::of_spec(spec).into_iter().filter_map(|file| match &file.source.place {
-        Place::Path(path) => Some((file.role.to_string(), path.clone())),
-        Place::Url(_) => None,
-    });
-    let own = [("the spec", spec.folder.clone()), ("the current folder", PathBuf::from("."))];
-    own.map(|(what, path)| (what.to_owned(), path)).into_iter().chain(sources).chain(files)
 }
 
 /// Returns a path without links, whether or not its end exists yet.

@@ -6,12 +6,14 @@
 mod chain;
 mod finding;
 mod path;
+mod quoted;
 
 use std::fmt;
 
 pub use chain::chain;
 pub use finding::{Finding, Listing, Severity};
 pub use path::{Path, Step};
+pub use quoted::{is_name, quoted};
 
 /// A place in a text; both numbers start at 1, columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,5 +1,6 @@
 //! Bad input and bad luck, through the program itself: a clear error, nothing half-written, and the next run works.
 
+mod disclosure;
 mod disk;
 mod inputs;
 mod interrupted;

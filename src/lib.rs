@@ -18,7 +18,8 @@
 //! The modules below are declared in blocks, lowest first. A module uses modules of earlier blocks only, never
 //! a sibling; `tests/it/architecture.rs` reads this very file and fails otherwise.
 //!
-//! 1. Primitives: digests, the one time of a build, work of many threads in order, files that appear whole or not at all.
+//! 1. Primitives: digests, the one time of a build, names and addresses of a network, work of many
+//!    threads in order, files that appear whole or not at all.
 //! 2. Content: what work says ([`progress`]), blobs by digest ([`store`]), files that do not exist yet
 //!    ([`tree`]), secrets, findings with a place in a text.
 //! 3. Encodings: archives, strict templates, located YAML. Functions of their arguments alone: the same tree
@@ -45,6 +46,7 @@
 pub mod digest;
 pub mod epoch;
 pub mod fs;
+pub mod net;
 pub mod parallel;
 
 pub mod artifact;

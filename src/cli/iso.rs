@@ -7,9 +7,10 @@ use clap::Args;
 use crate::artifact::Artifact;
 use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, interrupt, ui};
+use crate::net::DnsLabel;
 use crate::ops::build;
 use crate::progress::Bytes;
-use crate::spec::{DnsLabel, Node, Spec};
+use crate::spec::{Node, Spec};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use crate::digest::Digest;
 use crate::fs::open_regular;
+use crate::net::RegistryHost;
 use crate::oci::Reference;
 use crate::ops::kit::{BILL, BILL_VERSION};
-use crate::spec::RegistryHost;
 
 /// The most bytes a bill may have: far above a kit of ten thousand images.
 const BILL_LIMIT: u64 = 64 * 1024 * 1024;
@@ -87,6 +87,6 @@ pub fn read(kit: &Path) -> Result<KitBill, BillError> {
     }
     let registry = registry
         .parse()
-        .map_err(|source: crate::spec::Invalid| BillError::Malformed { path, source: source.into() })?;
+        .map_err(|source: crate::net::Invalid| BillError::Malformed { path, source: source.into() })?;
     Ok(KitBill { registry, images })
 }

@@ -10,6 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
 use crate::epoch::Epoch;
+use crate::net::{Host, RegistryHost};
 use crate::oci::inventory::{Inventory, LayoutError};
 use crate::ops::bill::{self, BillError, KitBill, KitImage};
 use crate::ops::ca::names;
@@ -19,7 +20,6 @@ use crate::progress::{Bytes, Event, Reporter};
 use crate::serve::{
     Catalog, Identity, Limits, OwnName, Passwords, PasswordsError, Served, Server, Site, Stop, TlsError,
 };
-use crate::spec::{Host, RegistryHost};
 use crate::template::{TemplateError, Templates};
 use crate::text::counted;
 

@@ -170,31 +170,11 @@ fn near(name: &str, universe: &Universe<'_>) -> Vec<String> {
     let mut near: Vec<(usize, &str)> = names
         .into_iter()
         .filter(|other| other.len().abs_diff(name.len()) <= most)
-        .map(|other| (distance(name.as_bytes(), other.as_bytes()), other))
+        .map(|other| (strsim::osa_distance(name, other), other))
         .filter(|(distance, _)| *distance <= most)
         .collect();
     near.sort_unstable();
     near.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
-}
-
-/// Returns how many letters have to be changed, inserted, removed or swapped with the next one to get from one
-/// name to the other.
-fn distance(left: &[u8], right: &[u8]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=right.len()).collect();
-    for row in 0..left.len() {
-        let mut next = vec![row + 1];
-        for column in 0..right.len() {
-            let changed = last[column] + usize::from(left[row] != right[column]);
-            let mut best = changed.min(last[column + 1] + 1).min(next[column] + 1);
-            if row > 0 && column > 0 && left[row] == right[column - 1] && left[row - 1] == right[column] {
-                best = best.min(before[column - 1] + 1);
-            }
-            next.push(best);
-        }
-        before = std::mem::replace(&mut last, next);
-    }
-    last[right.len()]
 }
 
 #[cfg(test)]
@@ -220,15 +200,6 @@ mod tests {
         ] {
             let error = text.parse::<Request>().unwrap_err();
             assert!(error.to_string().starts_with(message) || text.contains('('), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_distance_counts_letters() {
-        for (left, right, expected) in
-            [("", "", 0), ("htop", "", 4), ("htop", "htop", 0), ("htop", "hotp", 1), ("htop", "iftop", 2)]
-        {
-            assert_eq!(distance(left.as_bytes(), right.as_bytes()), expected, "{left} {right}");
         }
     }
 }

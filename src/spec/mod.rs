@@ -7,7 +7,6 @@
 mod conform;
 mod flags;
 mod model;
-mod net;
 mod raw;
 mod report;
 pub mod schema;
@@ -24,7 +23,6 @@ pub use model::{
     PackageBaseline, PackageSource, Packages, PasswordFrom, Place, Registry, RepositoryAddress, Seed,
     Signing, Source, SourcePlace, Spec, Ssh,
 };
-pub use net::{Cidr, DnsLabel, Host, Invalid, MacAddress, MirroredRegistry, RegistryHost};
 pub use raw::{BaselinePriority, ClusterCa, Compression, Flavour, Payload, Role};
 
 pub use crate::text::{Finding, Listing, Location, Severity};

@@ -8,14 +8,14 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 
 pub use self::source::{Origin, Source, SourcePlace};
-use super::net::{Cidr, DnsLabel, Host, Invalid, MacAddress, MirroredRegistry, RegistryHost};
 use super::raw::{BaselinePriority, ClusterCa, Compression, Flavour, Payload, Role};
 use crate::digest::Digest;
+use crate::net::{Cidr, DnsLabel, Host, Invalid, MacAddress, MirroredRegistry, RegistryHost};
 use crate::oci::{Platform, Reference};
 use crate::ssh::AuthorizedKey;
 

@@ -6,7 +6,7 @@ use super::{Endpoint, mirrors};
 use crate::check::kit::{Kit, Node, entries, items, scalar};
 use crate::check::plan::Plan;
 use crate::check::verdict::Verdict;
-use crate::spec::Cidr;
+use crate::net::Cidr;
 
 /// SK0406
 pub(super) fn of_kit(kit: &Kit, verdict: &mut Verdict) {

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use crate::check::kit::{Kit, Node, Role, entries, items, scalar};
 use crate::check::plan::Plan;
 use crate::check::verdict::Verdict;
-use crate::spec::{self, Cidr, DnsLabel};
+use crate::net::{Cidr, DnsLabel};
+use crate::spec;
 use crate::yaml::{self, Value};
 
 /// The networks that k3s gives to pods and services, unless it is told otherwise.

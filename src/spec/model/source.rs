@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use reqwest::Url;
+use url::Url;
 
 /// Where to pull a registry's images from.
 #[derive(Debug, Clone, PartialEq, Eq)]

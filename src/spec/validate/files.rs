@@ -2,13 +2,13 @@
 
 use std::path::Path as Folder;
 
-use reqwest::Url;
+use url::Url;
 
 use super::file_path;
 use super::nodes::Draft;
 use crate::digest::Digest;
+use crate::net::DnsLabel;
 use crate::spec::model::{Checksum, FileSource, NodeFile, Place};
-use crate::spec::net::DnsLabel;
 use crate::spec::raw::{RawChecksums, RawFileSource, RawNodeFile};
 use crate::spec::report::Report;
 use crate::spec::suggest;

@@ -5,11 +5,11 @@ use std::path::Path as Folder;
 
 use super::files::web_address;
 use super::{file_path, optional_path};
-use reqwest::Url;
+use url::Url;
 
+use crate::net::RegistryHost;
 use crate::oci::Reference;
 use crate::spec::model::{ImageListFile, Images, Origin, Source, SourcePlace};
-use crate::spec::net::RegistryHost;
 use crate::spec::raw::{RawImageList, RawImages, RawMirror, RawSource};
 use crate::spec::report::Report;
 use crate::text::Path;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::nodes::Draft;
-use crate::spec::net::{Cidr, Host, RegistryHost};
+use crate::net::{Cidr, Host, RegistryHost};
 use crate::spec::report::Report;
 use crate::text::Path;
 

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::{Surroundings, k3s};
+use crate::net::{Cidr, DnsLabel, MacAddress};
 use crate::oci::Platform;
 use crate::spec::conform::names_a_secret;
 use crate::spec::model::Node;
-use crate::spec::net::{Cidr, DnsLabel, MacAddress};
 use crate::spec::raw::{RawNode, Role};
 use crate::spec::report::Report;
 use crate::text::Path;

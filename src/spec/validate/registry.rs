@@ -1,7 +1,7 @@
 //! The registry that the nodes pull from.
 
+use crate::net::{Host, MirroredRegistry, RegistryHost};
 use crate::spec::model::{Auth, PasswordFrom, Registry};
-use crate::spec::net::{Host, MirroredRegistry, RegistryHost};
 use crate::spec::raw::{RawAuth, RawLifetime, RawPasswordFrom, RawRegistry};
 use crate::spec::report::Report;
 use crate::text::Path;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
+
 /// Says why a text is not what it should be.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{text}` is not {expected}")]
@@ -13,7 +15,8 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    pub(super) fn new(text: &str, expected: &'static str) -> Self {
+    /// Says that `text`, cut where it is long, is not what was `expected`.
+    pub fn new(text: &str, expected: &'static str) -> Self {
         Self { text: text.chars().take(100).collect(), expected }
     }
 }
@@ -194,65 +197,47 @@ impl fmt::Display for MacAddress {
 
 /// A range of addresses, `address/prefix`; may hold host bits, as an interface's address does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cidr {
-    address: IpAddr,
-    prefix: u8,
-}
+pub struct Cidr(IpNet);
 
 impl Cidr {
     /// Returns the address before the slash.
     pub fn address(&self) -> IpAddr {
-        self.address
+        self.0.addr()
     }
 
     /// Returns the number of bits that all addresses of the network share.
     pub fn prefix(&self) -> u8 {
-        self.prefix
+        self.0.prefix_len()
     }
 
     /// Returns the network: the same range, without host bits.
     pub fn network(&self) -> Self {
-        Self { address: self.with_host_bits(0), prefix: self.prefix }
+        Self(self.0.trunc())
     }
 
     /// Returns whether the address before the slash names the network itself.
     pub fn is_network_address(&self) -> bool {
-        self.host_bits() > 1 && self.address == self.with_host_bits(0)
+        self.has_names_for_all() && self.address() == self.0.network()
     }
 
     /// Returns whether the address before the slash means every machine of the network (IPv4 only).
     pub fn is_broadcast_address(&self) -> bool {
-        self.address.is_ipv4() && self.host_bits() > 1 && self.address == self.with_host_bits(u128::MAX)
+        self.address().is_ipv4() && self.has_names_for_all() && self.address() == self.0.broadcast()
+    }
+
+    /// A network of one or two addresses has none to spare (RFC 3021, RFC 6164).
+    fn has_names_for_all(&self) -> bool {
+        self.0.max_prefix_len() - self.prefix() > 1
     }
 
     /// Returns whether `address` lies in the range.
     pub fn contains(&self, address: IpAddr) -> bool {
-        address.is_ipv4() == self.address.is_ipv4()
-            && Self { address, prefix: self.prefix }.network() == self.network()
+        self.0.contains(&address)
     }
 
     /// Returns whether some address lies in both ranges.
     pub fn overlaps(&self, other: &Self) -> bool {
-        let (wide, narrow) = if self.prefix <= other.prefix { (self, other) } else { (other, self) };
-        wide.contains(narrow.address)
-    }
-
-    fn host_bits(&self) -> u32 {
-        let width = if self.address.is_ipv4() { 32 } else { 128 };
-        width - u32::from(self.prefix)
-    }
-
-    /// Returns the address with its host bits replaced by those of `bits`.
-    fn with_host_bits(&self, bits: u128) -> IpAddr {
-        let mask = u128::MAX.checked_shl(self.host_bits()).unwrap_or(0);
-        match self.address {
-            IpAddr::V4(address) => {
-                let merged = (u128::from(address.to_bits()) & mask) | (bits & !mask);
-                // The mask leaves 32 bits of an IPv4 address; what lies above them is the mask's.
-                IpAddr::V4(u32::try_from(merged & u128::from(u32::MAX)).expect("32 bits were kept").into())
-            }
-            IpAddr::V6(address) => IpAddr::V6(((address.to_bits() & mask) | (bits & !mask)).into()),
-        }
+        self.0.contains(&other.0.trunc()) || other.0.contains(&self.0.trunc())
     }
 }
 
@@ -263,17 +248,15 @@ impl FromStr for Cidr {
         let invalid = || Invalid::new(text, "an address with a prefix, such as 192.168.6.10/24");
         let (address, prefix) = text.split_once('/').ok_or_else(invalid)?;
         let address: IpAddr = address.parse().map_err(|_| invalid())?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let is_number = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
-        let prefix =
-            prefix.parse().ok().filter(|prefix| is_number && *prefix <= width).ok_or_else(invalid)?;
-        Ok(Self { address, prefix })
+        let is_number = prefix.bytes().all(|byte| byte.is_ascii_digit());
+        let prefix = prefix.parse().ok().filter(|_| is_number).ok_or_else(invalid)?;
+        IpNet::new(address, prefix).map(Self).map_err(|_| invalid())
     }
 }
 
 impl fmt::Display for Cidr {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.address, self.prefix)
+        self.0.fmt(formatter)
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct PushArguments {
     /// The registry: `host[:port]`, and perhaps a path that goes before all names.
     #[arg(value_name = "REGISTRY")]
     registry: String,
-    /// The registry's authority [default: the kit's own, besides the system's].
+    /// The registry's authority [default: the system's, and the kit's own for the kit's own registry].
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// Speak plain HTTP.

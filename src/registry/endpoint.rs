@@ -88,6 +88,11 @@ impl Endpoint {
         &self.registry
     }
 
+    /// Returns the host that is asked: a name, or an address (IPv6 in brackets), without a port.
+    pub fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+
     /// Returns the URL that is asked, for people.
     pub fn url(&self) -> &str {
         self.base.as_str().trim_end_matches('/')

@@ -9,12 +9,15 @@ mod work;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
+
 use crate::digest::Digest;
 use crate::oci::inventory::{Inventory, LayoutError};
 use crate::oci::{Reference, SourceError};
-use crate::ops::bill::{self, BillError};
+use crate::ops::bill::{self, BillError, KitBill};
 use crate::ops::ca::names;
 use crate::ops::kit::{IMAGES, REGISTRY};
+use crate::pki::{CertificateView, SubjectName};
 use crate::progress::Reporter;
 use crate::registry::{Client, ClientOptions, Endpoint};
 
@@ -29,7 +32,7 @@ pub struct Options<'a> {
     pub endpoint: &'a Endpoint,
     /// How the registry is reached.
     pub client: &'a ClientOptions,
-    /// The authority to trust there, if it is not the kit's own.
+    /// The authority to trust there beside the system's; without one, the kit's own for the kit's own registry.
     pub ca_file: Option<&'a Path>,
     /// How images are called there.
     pub naming: Naming,
@@ -121,7 +124,8 @@ pub struct Pushed {
 pub fn run(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Pushed, PushError> {
     let Options { kit, endpoint, client, ca_file, naming, chunk, jobs } = *options;
     let layout_error = |source| PushError::Layout { kit: kit.to_owned(), source };
-    let places = plan::places(&bill::read(kit)?.images, naming)?;
+    let bill = bill::read(kit)?;
+    let places = plan::places(&bill.images, naming)?;
     let inventory = Inventory::open(&kit.join(IMAGES)).map_err(layout_error)?;
     let (mut images, mut attached) = (Vec::new(), BTreeMap::new());
     for place in places {
@@ -138,9 +142,8 @@ pub fn run(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Pushed, Pus
         images.push(work::Image { place, parts, narrowed });
     }
     let attached: Vec<(work::Image, Option<Digest>)> = attached.into_values().collect();
-    // A kit's own registry shows a certificate of the kit's own authority.
-    let own = Some(kit.join(REGISTRY).join(names::AUTHORITY)).filter(|path| path.is_file());
-    let endpoint = endpoint.clone().with_ca_file(ca_file.map(Path::to_owned).or(own));
+    let ca_file = ca_file.map(Path::to_owned).or_else(|| own_authority(kit, &bill, endpoint));
+    let endpoint = endpoint.clone().with_ca_file(ca_file);
     let registry = Client::new(client.clone()).and_then(|client| client.registry_to_push(endpoint));
     let registry = registry.map_err(PushError::Client)?;
     work::Work::new(&registry, &inventory, (chunk, jobs), reporter).run(&images, &attached).map_err(
@@ -149,4 +152,23 @@ pub fn run(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Pushed, Pus
             work::Failure::Layout(source) => layout_error(source),
         },
     )
+}
+
+/// Returns the kit's own authority if the endpoint is the kit's own registry: at its address, or at a name that its
+/// certificate has.
+///
+/// # Why
+/// It counts nowhere else: who made the kit, or has its key, could stand in the way to a registry of others and read
+/// the credentials that are sent there.
+fn own_authority(kit: &Path, bill: &KitBill, endpoint: &Endpoint) -> Option<PathBuf> {
+    let folder = kit.join(REGISTRY);
+    let host: SubjectName = endpoint.host().parse().ok()?;
+    let is_at_its_address =
+        || bill.registry.host().to_string().parse().is_ok_and(|own: SubjectName| own == host);
+    let is_in_its_certificate = || {
+        let certificate = fs::read_to_string(folder.join(names::SERVER)).ok();
+        certificate.and_then(|pem| CertificateView::from_pem(&pem).ok()).is_some_and(|own| own.covers(&host))
+    };
+    let authority = folder.join(names::AUTHORITY);
+    (authority.is_file() && (is_at_its_address() || is_in_its_certificate())).then_some(authority)
 }

@@ -17,7 +17,9 @@ fn kit() -> Sandbox {
 
 #[test]
 fn a_registry_with_an_authority_of_its_own_is_trusted_by_name_or_by_the_kit() {
-    let (sandbox, registry) = (kit(), Registry::start_with_tls(Certificate::new()));
+    let certificate = Certificate::new();
+    let shown = fs::read(certificate.certificate()).unwrap();
+    let (sandbox, registry) = (kit(), Registry::start_with_tls(certificate));
     let push =
         |options: &[&str]| sandbox.seedkit(&[&["push", "kit", registry.authority()], options].concat());
     let refused = push(&[]);
@@ -31,9 +33,15 @@ fn a_registry_with_an_authority_of_its_own_is_trusted_by_name_or_by_the_kit() {
     );
     let ca_file = registry.ca_file().unwrap();
     assert!(push(&["--ca-file", ca_file.to_str().unwrap()]).succeeds().stdout.contains("2 blobs sent"));
-    // As the registry of the kit has it.
+    // The kit's authority is not asked about a registry that is not the kit's own.
     fs::create_dir_all(sandbox.path("kit/registry")).unwrap();
     fs::copy(&ca_file, sandbox.path("kit/registry/ca.crt")).unwrap();
+    assert!(push(&[]).fails(2).contains("is not from an authority that is trusted here"));
+    let own = Certificate::for_names("IP:192.168.6.1,DNS:registry.lab.example");
+    fs::copy(own.certificate(), sandbox.path("kit/registry/registry.crt")).unwrap();
+    assert!(push(&[]).fails(2).contains("is not from an authority that is trusted here"));
+    // As the registry of the kit has it.
+    sandbox.write("kit/registry/registry.crt", shown);
     assert!(push(&[]).succeeds().stdout.contains("1 image, 1 there already; 0 blobs sent"));
     fs::create_dir(sandbox.path("certs")).unwrap();
     fs::copy(&ca_file, sandbox.path("certs/ca.crt")).unwrap();

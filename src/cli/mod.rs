@@ -7,6 +7,7 @@ mod arguments;
 mod build;
 mod ca;
 mod check;
+mod core_file;
 mod diagnostics;
 mod diff;
 mod environment;
@@ -42,6 +43,7 @@ enum Answer {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    core_file::forbid();
     let arguments = Arguments::of_process();
     let style = diagnostics::Style::new(arguments.global.color);
     let answer = interrupt::listen().and_then(|()| run(arguments));

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 
-use crate::fs::{create_folder, create_new, named_temporary, write_atomic};
+use crate::fs::{EVERYTHING, create_folder, create_new, hide_from_git, named_temporary, write_atomic};
 
 /// What a secret may hold at most; the longest real one is an RSA key of 3 KiB.
 const LARGEST_SECRET: u64 = 64 * 1024;
@@ -137,17 +137,40 @@ pub enum SecretsError {
 #[derive(Debug, Clone)]
 pub struct Secrets {
     folder: PathBuf,
+    is_new: bool,
 }
 
 impl Secrets {
     /// Opens `folder`, creating it with mode 0700 if it is missing.
     ///
-    /// The folder may be a symbolic link, so that a project on a Windows drive can keep its secrets elsewhere.
+    /// The folder may be a symbolic link, so that a project on a Windows drive can keep its secrets elsewhere. From its
+    /// first secret on git passes it over: it says so itself, whoever wrote the spec.
     ///
     /// # Errors
-    /// If others may enter it, or if its file system has no permissions.
+    /// If others may enter it, or if its file system has no permissions; it is then not left behind if it was made now.
     pub fn open(folder: &Path) -> Result<Self, SecretsError> {
+        let is_new = !folder.is_dir();
         create_folder(folder, 0o700).map_err(|source| failed("create", folder, source))?;
+        let secrets = Self { folder: folder.to_owned(), is_new };
+        match secrets.refuse_open_folder() {
+            Ok(()) => Ok(secrets),
+            Err(error) => {
+                secrets.forget_unused();
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes the folder if it was made by [`Secrets::open`] and no secret is in it.
+    pub fn forget_unused(&self) {
+        if self.is_new {
+            // A folder with a secret is not empty, and stays.
+            let _best_effort = fs::remove_dir(&self.folder);
+        }
+    }
+
+    fn refuse_open_folder(&self) -> Result<(), SecretsError> {
+        let folder = self.folder();
         let metadata = fs::metadata(folder).map_err(|source| failed("examine", folder, source))?;
         let mode = metadata.permissions().mode() & 0o7777;
         if mode & OPEN_TO_OTHERS != 0 {
@@ -155,7 +178,7 @@ impl Secrets {
                 .map_err(|source| failed("learn about permissions in", folder, source))?;
             return Err(refusal(folder, mode, newborn_mode));
         }
-        Ok(Self { folder: folder.to_owned() })
+        Ok(())
     }
 
     /// Returns the folder.
@@ -199,6 +222,7 @@ impl Secrets {
         }
         let text = make()?;
         let path = self.path(name)?;
+        hide_from_git(&self.folder, EVERYTHING).map_err(|source| failed("write to", &self.folder, source))?;
         match create_new(&path, text.0.as_bytes(), 0o600) {
             Ok(()) => Ok(Secret { text, is_new: true }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -310,7 +334,11 @@ mod tests {
         let again =
             secrets.load_or_create("token", || -> Result<_, SecretsError> { panic!("made again") }).unwrap();
         assert_eq!((again.text.expose(), again.is_new), ("first", false));
-        assert_eq!(fs::read_dir(secrets.folder()).unwrap().count(), 1);
+        assert_eq!(
+            fs::read_dir(secrets.folder()).unwrap().count(),
+            2,
+            "the secret, and what hides it from git"
+        );
     }
 
     #[test]

@@ -128,8 +128,9 @@ impl Session {
 
     /// Locks the spec where there is no lock yet, and opens the secrets.
     pub(super) fn prepare(&self, workplace: Workplace) -> anyhow::Result<Prepared> {
-        let locked = self.locked(&workplace)?;
+        // Secrets that cannot be kept are a reason to stop before anything is asked of a network or written.
         let secrets = self.secrets(&workplace.spec)?;
+        let locked = self.locked(&workplace).inspect_err(|_| secrets.forget_unused())?;
         Ok(Prepared { workplace, locked, secrets, now: environment::clock()? })
     }
 

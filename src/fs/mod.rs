@@ -65,12 +65,21 @@ fn set_mode(file: &std::fs::File, mode: u32) -> io::Result<()> {
     }
 }
 
+/// Creates `folder` and its parents if they are missing; a umask of 000 lets nobody else write to them.
+pub fn create_folders(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(folder)
+        .map_err(|error| with_path(error, "cannot create folder", folder))
+}
+
 /// Creates `folder` and its parents if they are missing; only the last one gets `mode`, whatever the umask is.
 pub fn create_folder(folder: &Path, mode: u32) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(parent(folder))?;
+    create_folders(parent(folder))?;
     match std::fs::DirBuilder::new().mode(mode).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         Err(error) => Err(with_path(error, "cannot create folder", folder)),
@@ -83,6 +92,22 @@ pub fn make_readable(file: &std::fs::File) -> io::Result<()> {
     set_mode(file, 0o644)
 }
 
+/// Lets only its owner enter a folder of ours that may have been open to others.
+///
+/// Somebody else's folder stays as it is: its owner decides who shares it.
+pub fn close_to_others(folder: &Path) -> io::Result<()> {
+    let opened = fs::File::open(folder)?.into_parts().0;
+    match opened.metadata()?.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        _ => set_mode(&opened, 0o700),
+    }
+}
+
+/// Keeps everybody from changing a finished file, and everybody but its owner from reading it.
+pub fn make_read_only_for_owner(file: &std::fs::File) -> io::Result<()> {
+    set_mode(file, 0o400)
+}
+
 /// Keeps a finished file to its owner, because it holds secrets.
 pub fn make_readable_by_owner(file: &std::fs::File) -> io::Result<()> {
     set_mode(file, 0o600)
@@ -92,6 +117,32 @@ pub fn make_readable_by_owner(file: &std::fs::File) -> io::Result<()> {
 pub fn make_read_only(file: &std::fs::File) -> io::Result<()> {
     set_mode(file, 0o444)
 }
+
+/// The file that says what git passes over in its folder.
+pub const GIT_IGNORE: &str = ".gitignore";
+
+/// Makes git pass over what matches `patterns` in a folder; where a [`GIT_IGNORE`] says something else, it is left alone.
+///
+/// A folder that cannot be written to holds what it holds: it is used as it is.
+pub fn hide_from_git(folder: &Path, patterns: &str) -> io::Result<()> {
+    let path = folder.join(GIT_IGNORE);
+    let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
+    match created {
+        Ok(mut file) => file
+            .write_all(patterns.as_bytes())
+            .and_then(|()| set_mode(&file, 0o644))
+            .map_err(|error| with_path(error, "cannot write", &path)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::AlreadyExists
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem => Ok(()),
+            _ => Err(with_path(error, "cannot create", &path)),
+        },
+    }
+}
+
+/// What [`hide_from_git`] writes into a folder that is ours alone.
+pub const EVERYTHING: &str = "*\n";
 
 /// Opens a regular file, and nothing else: opening a pipe would wait until somebody writes to it.
 pub fn open_regular(path: &Path) -> io::Result<std::fs::File> {

@@ -8,7 +8,7 @@ use fs_err as fs;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::TempDir;
 
-use super::{parent, remove_abandoned, set_mode, sync_folder, temporary};
+use super::{create_folders, parent, remove_abandoned, set_mode, sync_folder, temporary};
 
 /// Held while a folder gets its final name, and for good by a process about to end.
 static PUBLISHING: Mutex<()> = Mutex::new(());
@@ -31,7 +31,7 @@ impl Staging {
     /// renames, the old folder gets its name back.
     pub fn beside(target: &Path) -> io::Result<Self> {
         let folder = parent(target);
-        fs::create_dir_all(folder)?;
+        create_folders(folder)?;
         restore_or_remove_aside(target)?;
         remove_abandoned(folder)?;
         let (folder, in_use) = temporary::named_temporary_folder(folder)?;

@@ -16,7 +16,7 @@ use crate::fetch::Equipment;
 use crate::fetch::failures::Failures;
 use crate::fetch::files;
 use crate::fetch::sources::Sources;
-use crate::fs::{Staging, create_folder, write_atomic};
+use crate::fs::{EVERYTHING, GIT_IGNORE, Staging, create_folder, hide_from_git, write_atomic};
 use crate::lockfile::{FILE_NAME, Locked};
 use crate::ops::ca::{self, Certificates};
 use crate::ops::deliver;
@@ -83,8 +83,10 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     output::check(output, output::Kind::Kit, spec, &others)?;
     preflight::check(spec, locked, output, *target, equipment)?;
     let staging = Staging::beside(output).map_err(write_error)?;
+    hide_from_git(staging.path(), EVERYTHING).map_err(write_error)?;
     let build = Build { options, equipment, folder: staging.path() };
     let mut contents = Contents::default();
+    contents.origins.insert(GIT_IGNORE.to_owned(), vec!["seedkit".to_owned()]);
     if equipment.keep_going {
         build.fetch_all()?;
     }
@@ -118,7 +120,9 @@ pub fn seeds(
 ) -> Result<Vec<(String, Artifact)>, BuildError> {
     let Options { spec, locked, output, secrets, .. } = *options;
     let build = Build { options, equipment, folder: output };
-    create_folder(output, 0o755).map_err(|source| build.write_error(source))?;
+    create_folder(output, 0o755)
+        .and_then(|()| hide_from_git(output, kit::SEED_PATTERNS))
+        .map_err(|source| build.write_error(source))?;
     // What is packed is needed only until it is in the seeds.
     let scratch = Staging::beside(&output.join("payload")).map_err(|source| build.write_error(source))?;
     let build = Build { folder: scratch.path(), ..build };

@@ -22,6 +22,8 @@ pub const REGISTRY: &str = "registry";
 pub const SEEDS: &str = "seeds";
 /// The file name of the disc that all nodes share, beside their seeds.
 pub const SHARED_PAYLOAD: &str = "payload.iso";
+/// What git passes over in a folder that seeds are written to, where other things may be, too: they hold secrets.
+pub const SEED_PATTERNS: &str = "/.gitignore\n/seed-*.iso\n/payload.iso\n";
 /// The bill of materials.
 pub const BILL: &str = "kit.json";
 /// The version of the bill's shape.

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use super::complete::Staged;
 use super::{Descriptor, Mismatch, VerifyReader};
 use crate::digest::{Algorithm, Digest, HashingWriter};
-use crate::fs::{create_folder, named_temporary};
+use crate::fs::{close_to_others, create_folder, named_temporary};
 
 /// How many bytes may wait in the page cache before the disk is told to begin writing them.
 pub(super) const WRITE_BEHIND: u64 = 8 * 1024 * 1024;
@@ -61,10 +61,15 @@ pub enum StoreError {
 
 impl DiskStore {
     /// Opens the store in `root`, which is created if it is missing.
+    ///
+    /// Only its owner can enter the folders of blobs: files of a spec lie there beside images, and what they are is
+    /// nobody else's to read. Those that an earlier seedkit left open are closed.
     pub fn open(root: &Path) -> io::Result<Self> {
+        create_folder(root, 0o700)?;
         for algorithm in ["sha256", "sha512"] {
             let folder = root.join(algorithm);
-            create_folder(&folder, 0o755)?;
+            create_folder(&folder, 0o700)?;
+            close_to_others(&folder)?;
             crate::fs::remove_abandoned(&folder)?;
         }
         Ok(Self { root: root.to_owned() })
@@ -156,7 +161,8 @@ impl DiskStore {
 
     /// Takes in content that nobody has described: at most `limit` bytes, hashed while it streams.
     ///
-    /// With an `expected` digest other content is refused.
+    /// With an `expected` digest other content is refused. The file is its owner's alone, whoever may enter the folder:
+    /// it may be one that is closed to others where it comes from.
     pub fn push_undescribed(
         &self,
         expected: Option<&Digest>,
@@ -179,19 +185,23 @@ impl DiskStore {
             let expected = *expected;
             return Err(StoreError::Mismatch(Mismatch::WrongContent { expected, actual }));
         }
-        self.keep(Staged { temporary, digest: actual })?;
+        self.name(Staged { temporary, digest: actual }, crate::fs::make_read_only_for_owner)?;
         Ok((actual, size))
     }
 
     /// Gives verified content its name, after its bytes are on the disk.
     pub fn keep(&self, staged: Staged) -> Result<(), StoreError> {
+        // Read-only: the kits that share this file by a hard link must not change it through their name.
+        self.name(staged, crate::fs::make_read_only)
+    }
+
+    fn name(&self, staged: Staged, close: fn(&std::fs::File) -> io::Result<()>) -> Result<(), StoreError> {
         let Staged { temporary, digest } = staged;
         let target = self.path(&digest);
         let write_error =
             |source| StoreError::Write { folder: crate::fs::parent(&target).to_owned(), source };
-        // Read-only: the kits that share this file by a hard link must not change it through their name.
         let file = temporary.as_file();
-        crate::fs::make_read_only(file).map_err(write_error)?;
+        close(file).map_err(write_error)?;
         file.sync_data().map_err(write_error)?;
         temporary.persist(&target).map_err(|error| write_error(error.error))?;
         Ok(())

@@ -211,14 +211,15 @@ fn ca_show_makes_nothing() {
     assert_eq!(names(&sandbox.path("lab/secrets")), [] as [&str; 0]);
     sandbox.seedkit(&["ca", "-f", SPEC]).succeeds();
     sandbox.seedkit(&["ca", "show", "-f", SPEC]).succeeds();
-    assert_eq!(names(&sandbox.path("lab/secrets")), ["ca.crt", "ca.key", "registry.crt", "registry.key"]);
+    let made = [".gitignore", "ca.crt", "ca.key", "registry.crt", "registry.key"];
+    assert_eq!(names(&sandbox.path("lab/secrets")), made);
 }
 
 #[test]
 fn verify_names_each_bad_missing_and_extra_file() {
     let sandbox = Sandbox::built_lab();
     let good = sandbox.seedkit(&["verify", "kit"]).succeeds();
-    assert_eq!(good.stdout, "kit: all 64 files are what the kit says they are\n");
+    assert_eq!(good.stdout, "kit: all 65 files are what the kit says they are\n");
     let path = "kit/seeds/seed-k3s-worker1.iso";
     let mut bytes = fs::read(sandbox.path(path)).unwrap();
     bytes[40_000] ^= 0x10;
@@ -271,6 +272,8 @@ fn single_steps_make_what_a_build_makes() {
     };
     same("images", "kit/images");
     fs::remove_file(sandbox.path("kit/seeds/seed-k3s-worker1.iso")).unwrap();
+    // A kit has one for all its folders.
+    fs::remove_file(sandbox.path("seeds/.gitignore")).unwrap();
     same("seeds", "kit/seeds");
     let tarball = &sandbox.names("packed")[0];
     assert_eq!(

@@ -29,6 +29,7 @@ mod push;
 mod registry;
 mod report;
 mod resume;
+mod secrets;
 mod seed;
 mod serve;
 mod spec;

@@ -124,6 +124,7 @@ fn delivery_copies_the_seeds_and_nothing_else() {
     let run = sandbox.seedkit(&[&BUILD[..], &["--deliver", "drive"]].concat()).succeeds();
     let seeds = sandbox.names("kit/seeds");
     let mut expected = seeds.clone();
+    expected.insert(0, ".gitignore".to_owned());
     expected.push("theirs.txt".to_owned());
     assert_eq!(sandbox.names("drive"), expected);
     for seed in seeds {
@@ -141,9 +142,9 @@ fn the_spec_may_say_where_seeds_are_delivered_and_the_flag_wins() {
     let sandbox = Sandbox::lab();
     sandbox.edit("lab/seedkit.yaml", "ssh:\n", "deliver: drive\nssh:\n");
     sandbox.seedkit(&BUILD).succeeds();
-    assert_eq!(names(&sandbox.path("lab/drive")).len(), 3, "relative to the spec");
+    assert_eq!(names(&sandbox.path("lab/drive")).len(), 1 + 3, "relative to the spec");
     sandbox.seedkit(&[&BUILD[..], &["--deliver", "elsewhere"]].concat()).succeeds();
-    assert_eq!(sandbox.names("elsewhere").len(), 3);
+    assert_eq!(sandbox.names("elsewhere").len(), 1 + 3, ".gitignore and the seeds");
 }
 
 #[test]

@@ -15,7 +15,7 @@ const PUBLIC: [&str; 3] = ["ca.crt", "id_ed25519.pub", "registry.crt"];
 /// Returns what must not be seen: each token and password, and each line of a private key.
 fn secrets(folder: &Path) -> Vec<(String, String)> {
     let mut secrets = vec![("the password".to_owned(), PASSWORD.to_owned())];
-    for name in files(folder) {
+    for name in files(folder).into_iter().filter(|name| name != Path::new(".gitignore")) {
         let name = name.to_str().unwrap().to_owned();
         let text = fs::read_to_string(folder.join(&name)).unwrap();
         let lines =

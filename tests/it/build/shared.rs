@@ -56,7 +56,7 @@ fn what_all_nodes_have_is_on_one_disc_and_what_is_theirs_on_their_own() {
         }
         fs_err::remove_file(sandbox.path("out--payload-SHARED")).unwrap();
     }
-    assert_eq!(sandbox.names("out").len(), 4);
+    assert_eq!(sandbox.names("out").len(), 1 + 4, ".gitignore and the discs");
     let bill: serde_json::Value = serde_json::from_str(&sandbox.read("kit/kit.json")).unwrap();
     let made_from = bill["artifacts"]["seeds/payload.iso"]["madeFrom"].as_array().unwrap();
     assert!(made_from.contains(&"/usr/local/bin/k3s".into()), "{made_from:?}");
@@ -68,5 +68,5 @@ fn the_seed_of_one_node_comes_with_the_disc_that_it_needs() {
     let sandbox = Sandbox::lab();
     sandbox.edit(SPEC, "seed:\n", "seed:\n  payload: shared\n");
     sandbox.seedkit(&["iso", "--node", "k3s-worker1", "-f", SPEC, "-o", "one"]).succeeds();
-    assert_eq!(sandbox.names("one"), ["payload.iso", "seed-k3s-worker1.iso"]);
+    assert_eq!(sandbox.names("one"), [".gitignore", "payload.iso", "seed-k3s-worker1.iso"]);
 }

@@ -1,0 +1,168 @@
+//! Secrets at the edges: what the store, git and a crash would show to others.
+
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use fs_err as fs;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::images::{image, layer};
+use crate::support::kits::write_kit;
+use crate::support::oracle;
+use crate::support::sandbox::{BUILD, Run, SPEC, Sandbox, files, program};
+
+/// Runs the program under test, with `umask 000`.
+fn with_an_open_umask(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+    let mut command = sandbox.command("sh");
+    command.args(["-c", "umask 000; exec \"$SEEDKIT\" \"$@\"", "sh"]).args(arguments);
+    Run::of(command.env("SEEDKIT", program()))
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// Returns whether another user reads the file.
+fn nobody_reads(path: &Path) -> bool {
+    let mut command = oracle::command("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "cat"]).arg(path);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+}
+
+/// Lets everybody enter the sandbox, as a home directory of 0755 does.
+fn let_everybody_in(sandbox: &Sandbox) {
+    for folder in [sandbox.home().parent().unwrap(), &sandbox.home(), &sandbox.path("")] {
+        fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn the_store_shows_no_file_of_a_spec_to_other_users() {
+    let sandbox = Sandbox::lab();
+    let_everybody_in(&sandbox);
+    sandbox.write("open", "everybody reads this");
+    assert!(nobody_reads(&sandbox.path("open")), "the test would show nothing");
+    with_an_open_umask(&sandbox, &["lock", "-f", SPEC]).succeeds();
+    let store = sandbox.store();
+    assert_eq!(mode(&sandbox.home().join(".cache")) & 0o022, 0, "others could put another store there");
+    for folder in ["", "sha256", "sha512"] {
+        assert_eq!(mode(&store.join(folder)), 0o700, "{folder}");
+    }
+    let motd = fs::read(sandbox.path("lab/motd")).unwrap();
+    let is_motd = |path: &&std::path::PathBuf| fs::read(store.join(path)).unwrap() == motd;
+    let stored = store.join(files(&store).iter().find(is_motd).unwrap());
+    assert_eq!(mode(&stored), 0o400);
+    // A store of an earlier seedkit, which everybody could enter and read.
+    for folder in ["", "sha256", "sha512"] {
+        fs::set_permissions(store.join(folder), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    fs::set_permissions(&stored, PermissionsExt::from_mode(0o444)).unwrap();
+    assert!(nobody_reads(&stored));
+    with_an_open_umask(&sandbox, &["lock", "--check", "-f", SPEC]).succeeds();
+    assert!(!nobody_reads(&stored));
+}
+
+/// Returns what git would commit of everything that is there.
+fn would_be_committed(sandbox: &Sandbox) -> Vec<String> {
+    let mut command = sandbox.command("git");
+    let run =
+        Run::of(command.args(["-c", "core.quotePath=off", "add", "--all", "--dry-run", "."])).succeeds();
+    run.stdout
+        .lines()
+        .map(|line| line.trim_start_matches("add '").trim_end_matches('\'').to_owned())
+        .collect()
+}
+
+#[test]
+fn git_passes_over_secrets_kits_and_seeds_whoever_wrote_the_spec() {
+    let sandbox = Sandbox::lab();
+    Run::of(sandbox.command("git").args(["init", "--quiet", "."])).succeeds();
+    let before = would_be_committed(&sandbox);
+    assert!(before.contains(&SPEC.to_owned()), "{before:?}");
+    sandbox.seedkit(&["build", "-f", SPEC, "-o", "out", "--deliver", "vm"]).succeeds();
+    sandbox.seedkit(&["iso", "-f", SPEC, "-o", "more"]).succeeds();
+    assert!(sandbox.path("vm/seed-server-1.iso").is_file() || sandbox.names("vm").len() > 1);
+    assert_eq!(would_be_committed(&sandbox), before);
+    // What hides the kit belongs to it.
+    assert!(sandbox.read("out/SHA256SUMS").contains("  .gitignore\n"));
+    sandbox.seedkit(&["verify", "out"]).succeeds();
+}
+
+#[test]
+fn a_folder_that_init_began_hides_whatever_seedkit_makes_in_it() {
+    let sandbox = Sandbox::new();
+    Run::of(sandbox.command("git").args(["init", "--quiet", "."])).succeeds();
+    sandbox.seedkit(&["init"]).succeeds();
+    let before = would_be_committed(&sandbox);
+    for made in
+        ["airgap-images-linux-amd64-0.tar.zst", "ops-packages-bookworm-amd64-0.tar.gz", "vm/seed-a.iso"]
+    {
+        sandbox.write(made, "");
+    }
+    assert_eq!(would_be_committed(&sandbox), before);
+}
+
+#[test]
+fn what_git_is_told_by_the_user_stays() {
+    let sandbox = Sandbox::lab();
+    for folder in ["vm", "lab/secrets"] {
+        sandbox.write(&format!("{folder}/.gitignore"), "# mine\n");
+    }
+    fs::set_permissions(sandbox.path("lab/secrets"), PermissionsExt::from_mode(0o700)).unwrap();
+    sandbox.seedkit(&[&BUILD[..], &["--deliver", "vm"]].concat()).succeeds();
+    for folder in ["vm", "lab/secrets"] {
+        assert_eq!(sandbox.read(&format!("{folder}/.gitignore")), "# mine\n");
+    }
+}
+
+#[test]
+fn secrets_that_cannot_be_kept_are_refused_before_anything_is_locked() {
+    let sandbox = Sandbox::lab();
+    fs::remove_file(sandbox.path("lab/seedkit.lock")).unwrap();
+    fs::create_dir(sandbox.path("lab/secrets")).unwrap();
+    fs::set_permissions(sandbox.path("lab/secrets"), PermissionsExt::from_mode(0o755)).unwrap();
+    let run = sandbox.seedkit(&BUILD);
+    assert!(run.fails(2).contains("is open to other users"), "{}", run.stderr);
+    assert!(!sandbox.path("lab/seedkit.lock").exists());
+}
+
+/// Starts a program that may leave core files of any size, and returns when it may.
+fn with_core_files(sandbox: &Sandbox, script: &str) -> Child {
+    let mut command = sandbox.command("sh");
+    command.args(["-c", &format!("ulimit -c unlimited && echo begun && exec {script} >/dev/null")]);
+    command.env("SEEDKIT", program()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut begun = [0; 6];
+    child.stdout.take().unwrap().read_exact(&mut begun).unwrap();
+    child
+}
+
+/// Lets a program crash: returns the limit of its core file, the signal that ended it, and whether it left one.
+fn crash(mut child: Child) -> (String, Option<i32>, bool) {
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let limit = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    let limit = limit.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    kill_process(Pid::from_child(&child), Signal::ABORT).unwrap();
+    let status = child.wait().unwrap();
+    (limit, status.signal(), status.core_dumped())
+}
+
+#[test]
+fn a_crash_leaves_no_core_file() {
+    let sandbox = Sandbox::new();
+    let abort = Some(Signal::ABORT.as_raw());
+    // Whether the kernel can write one here depends on the machine; that it may does not.
+    let (limit, signal, _) = crash(with_core_files(&sandbox, "tail -f /dev/null"));
+    assert_eq!((limit.as_str(), signal), ("unlimited unlimited", abort), "the test would show nothing");
+    write_kit(&sandbox, &[("quay.io/lab/image:1", &image("linux", "amd64", &[layer("image")]))]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let push = format!("\"$SEEDKIT\" push kit {} --plain-http", listener.local_addr().unwrap());
+    let child = with_core_files(&sandbox, &push);
+    // It has begun, and waits for an answer that never comes.
+    let _connection = listener.accept().unwrap();
+    assert_eq!(crash(child), ("0 0".to_owned(), abort, false));
+}

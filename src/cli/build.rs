@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, interrupt, ui};
 use crate::fs::{follow_link, parent};
-use crate::ops::build::{self, Outcome};
+use crate::ops::build::{self, Options, Outcome};
 use crate::progress::Bytes;
 use crate::verify::SUMS;
 
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: BuildArguments, session: &Session) -> anyhow::Resul
     let deliver = deliver.or_else(|| spec.deliver.clone());
     interrupt::clean(parent(&output).to_owned());
     deliver.iter().cloned().for_each(interrupt::clean);
-    let options = prepared.options(&output, deliver.as_deref());
+    let options = Options { parts: prepared.parts(), output: &output, deliver: deliver.as_deref() };
     let outcome = build::run(&options, &session.equipment(store))?;
     session.console.print_step_table();
     if session.global.json {

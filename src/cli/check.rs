@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
-use schemars::JsonSchema;
-use serde::Serialize;
 
-use crate::check::{self, Finding, Kit, Plan, Report, Row, Severity};
+use crate::check::{self, Finding, Report, Row, Severity};
 use crate::cli::session::Session;
 use crate::cli::{Answer, environment, interrupt, ui};
 use crate::fs::{follow_link, parent};
-use crate::ops::page::Target;
+use crate::ops;
+use crate::ops::check::{Options, Outcome};
 use crate::text::counted;
 
 pub(super) const EXAMPLES: &str = "\
@@ -44,66 +43,33 @@ pub(super) struct CheckArguments {
     explain: Option<String>,
 }
 
-/// What `--json` prints.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct CheckResult<'a> {
-    /// The kit's folder, or the spec's file.
-    path: String,
-    #[serde(flatten)]
-    report: &'a Report,
-}
-
 pub(super) fn run(arguments: CheckArguments, session: &Session) -> anyhow::Result<Answer> {
     let CheckArguments { kit, sarif, html, explain } = arguments;
     if let Some(id) = explain {
         let Some(row) = check::row(&id) else { bail!("`{id}` is no id of a check") };
         return ui::print(&story(row));
     }
-    let (path, report) = match kit {
-        Some(folder) => {
-            let report = of_kit(&folder, html.map(follow_link).as_deref(), session)?;
-            (folder, report)
+    let outcome = match kit {
+        Some(kit) => {
+            let html = html.map(follow_link);
+            html.iter().for_each(|path| interrupt::clean(parent(path).to_owned()));
+            let (now, jobs) = (environment::now(), usize::from(session.global.jobs));
+            let options = Options { kit: &kit, html: html.as_deref(), now, jobs, reporter: &session.console };
+            ops::check::run(&options)?
         }
-        None => (session.global.file.clone(), of_spec(session)?),
+        None => ops::check::spec(&session.global.file, &session.spec()?, session.lockfile()?.as_ref()),
     };
+    let Outcome { path, report } = &outcome;
     let answer = if report.has_errors() { Answer::No } else { Answer::Yes };
     if sarif {
-        let document = check::sarif(&report, env!("CARGO_PKG_VERSION"));
+        let document = check::sarif(report, env!("CARGO_PKG_VERSION"));
         ui::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else if session.global.json {
-        ui::print_json("check", CheckResult { path: path.display().to_string(), report: &report })?;
+        ui::print_json("check", &outcome)?;
     } else {
-        ui::print(&text(&path, &report))?;
+        ui::print(&text(path, report))?;
     }
     Ok(answer)
-}
-
-/// Checks a kit, and writes what it says as a page if there is a place for one.
-fn of_kit(folder: &Path, html: Option<&Path>, session: &Session) -> anyhow::Result<Report> {
-    let target = html.map(|path| Target::new(folder, path)).transpose()?;
-    html.map(parent).into_iter().map(Path::to_owned).for_each(interrupt::clean);
-    crate::progress::step(&session.console, "check", || {
-        let kit = Kit::open(folder, environment::now(), usize::from(session.global.jobs), &session.console)?;
-        if kit.alone.is_some() && target.is_some() {
-            bail!(
-                "`{}` is no whole kit, of which alone there is a page: leave out `--html`",
-                folder.display()
-            );
-        }
-        let report = check::kit(&kit);
-        if let Some(target) = &target {
-            target.write(&check::page(&kit, &report))?;
-        }
-        let summary = report.summary.to_string();
-        anyhow::Ok((report, summary))
-    })
-}
-
-fn of_spec(session: &Session) -> anyhow::Result<Report> {
-    let spec = session.spec()?;
-    let lockfile = session.lockfile()?;
-    let file = session.global.file.display().to_string();
-    Ok(check::plan(&Plan { file: &file, spec: &spec, lockfile: lockfile.as_ref() }))
 }
 
 /// Lists findings, then what was not looked at, then how it went.

@@ -23,11 +23,11 @@ pub(super) struct InitArguments {
 
 pub(super) fn run(arguments: InitArguments, session: &Session) -> anyhow::Result<Answer> {
     let InitArguments { folder } = arguments;
-    let written = init::run(&folder)?;
+    let outcome = init::run(&folder)?;
     if session.global.json {
-        return ui::print_json("init", serde_json::json!({ "files": written }));
+        return ui::print_json("init", outcome);
     }
-    let mut text: String = written.iter().map(|path| format!("wrote {}\n", path.display())).collect();
+    let mut text: String = outcome.files.iter().map(|path| format!("wrote {}\n", path.display())).collect();
     text.push_str("next: edit addresses and MACs in seedkit.yaml, then run `seedkit build`\n");
     ui::print(&text)
 }

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::artifact::Artifact;
 use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, interrupt, ui};
 use crate::net::DnsLabel;
-use crate::ops::build;
+use crate::ops::iso::{self, Options, WrittenSeed};
 use crate::progress::Bytes;
 use crate::spec::{Node, Spec};
 
@@ -37,15 +36,14 @@ pub(super) fn run(arguments: IsoArguments, session: &Session) -> anyhow::Result<
     let Workplace { spec, store, .. } = &prepared.workplace;
     interrupt::clean(output.clone());
     let nodes: Vec<&Node> = spec.nodes.iter().filter(|node| nodes.contains(&node.name)).collect();
-    let seeds = build::seeds(&prepared.options(&output, None), &nodes, &session.equipment(store))?;
+    let options = Options { parts: prepared.parts(), nodes: &nodes, output: &output };
+    let outcome = iso::run(&options, &session.equipment(store))?;
     session.console.print_step_table();
     if session.global.json {
-        let seed = |(path, Artifact { digest, size }): &(String, Artifact)| serde_json::json!({ "path": path, "digest": digest, "size": size });
-        let seeds: Vec<_> = seeds.iter().map(seed).collect();
-        return ui::print_json("iso", serde_json::json!({ "seeds": seeds }));
+        return ui::print_json("iso", outcome);
     }
-    let lines = seeds.iter().map(|(path, artifact)| format!("{path}: {}\n", Bytes(artifact.size)));
-    ui::print(&lines.collect::<String>())
+    let line = |seed: &WrittenSeed| format!("{}: {}\n", seed.path.display(), Bytes(seed.artifact.size));
+    ui::print(&outcome.seeds.iter().map(line).collect::<String>())
 }
 
 /// Returns the names of the nodes that were asked for, all of them if none was.

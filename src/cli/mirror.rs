@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
 
-use crate::cli::session::Session;
+use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, interrupt, ui};
-use crate::fetch::pulls::Pulls;
-use crate::fetch::sources::Complaint;
-use crate::fs::{Staging, follow_link, parent};
-use crate::ops::{mirror, output};
+use crate::fs::{follow_link, parent};
+use crate::ops::mirror::{self, Options};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -26,48 +23,17 @@ pub(super) struct MirrorArguments {
     output: PathBuf,
 }
 
-#[derive(Serialize)]
-struct MirrorResult {
-    output: String,
-    images: usize,
-    attached: usize,
-    fetched: u64,
-    bytes: u64,
-    present: u64,
-    pulls: Vec<Pulls>,
-    #[serde(rename = "passedOver")]
-    passed_over: Vec<Complaint>,
-}
-
 pub(super) fn run(arguments: MirrorArguments, session: &Session) -> anyhow::Result<Answer> {
     let MirrorArguments { output } = arguments;
-    let workplace = session.workplace()?;
     let output = follow_link(output);
-    let others = [("the store", workplace.store.root())];
-    output::check(&output, output::Kind::Layout, &workplace.spec, &others)?;
+    let workplace = session.workplace()?;
     let locked = session.locked(&workplace)?;
-    let equipment = session.equipment(&workplace.store);
+    let Workplace { spec, sources, store } = &workplace;
     interrupt::clean(parent(&output).to_owned());
-    let mirrored = crate::progress::step(&session.console, "mirror images", || {
-        let staging = Staging::beside(&output)?;
-        let mirrored = mirror::fetch(&locked, &workplace.sources, &equipment)?;
-        mirror::write_layout(&mirrored, staging.path(), &equipment)?;
-        staging.publish()?;
-        let summary = mirrored.summary();
-        anyhow::Ok((mirrored, summary))
-    })?;
-    let result = MirrorResult {
-        output: output.display().to_string(),
-        images: mirrored.images.len(),
-        attached: mirrored.attached.len(),
-        fetched: mirrored.fetched,
-        bytes: mirrored.bytes,
-        present: mirrored.present,
-        pulls: mirrored.pulls.clone(),
-        passed_over: workplace.sources.complaints(),
-    };
+    let options = Options { spec, locked: &locked, sources, output: &output };
+    let outcome = mirror::run(&options, &session.equipment(store))?;
     if session.global.json {
-        return ui::print_json("mirror", result);
+        return ui::print_json("mirror", outcome);
     }
-    ui::print(&format!("{}: {}\n", output.display(), mirrored.summary()))
+    ui::print(&format!("{}: {}\n", output.display(), outcome.summary))
 }

@@ -61,30 +61,25 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<Answer> {
     let Arguments { global, command } = arguments;
     let session = Session::new(global);
-    match command {
-        Command::Init(arguments) => init::run(arguments, &session),
-        Command::Lock(arguments) => {
-            failures::print(lock::run(arguments, &session), "lock", session.global.json)
+    let (name, answer) = match command {
+        Command::Init(arguments) => ("init", init::run(arguments, &session)),
+        Command::Lock(arguments) => ("lock", lock::run(arguments, &session)),
+        Command::Mirror(arguments) => ("mirror", mirror::run(arguments, &session)),
+        Command::Ca(arguments) => ("ca", ca::run(arguments, &session)),
+        Command::Pack(arguments) => ("pack", pack::run(arguments, &session)),
+        Command::Iso(arguments) => ("iso", iso::run(arguments, &session)),
+        Command::Build(arguments) => ("build", build::run(arguments, &session)),
+        Command::Check(arguments) => ("check", check::run(arguments, &session)),
+        Command::Verify(arguments) => ("verify", verify::run(arguments, &session)),
+        Command::Inspect(arguments) => ("inspect", inspect::run(arguments, &session)),
+        Command::Diff(arguments) => ("diff", diff::run(arguments, &session)),
+        Command::Push(arguments) => ("push", push::run(arguments, &session)),
+        Command::Serve(arguments) => ("serve", serve::run(arguments, &session)),
+        Command::Schema(arguments) => ("schema", schema::run(arguments)),
+        Command::Completions(arguments) => {
+            ("completions", schema::completions(arguments, arguments::command()))
         }
-        Command::Mirror(arguments) => {
-            failures::print(mirror::run(arguments, &session), "mirror", session.global.json)
-        }
-        Command::Ca(arguments) => ca::run(arguments, &session),
-        Command::Pack(arguments) => {
-            failures::print(pack::run(arguments, &session), "pack", session.global.json)
-        }
-        Command::Iso(arguments) => failures::print(iso::run(arguments, &session), "iso", session.global.json),
-        Command::Build(arguments) => {
-            failures::print(build::run(arguments, &session), "build", session.global.json)
-        }
-        Command::Check(arguments) => check::run(arguments, &session),
-        Command::Verify(arguments) => verify::run(arguments, &session),
-        Command::Inspect(arguments) => inspect::run(arguments, &session),
-        Command::Diff(arguments) => diff::run(arguments, &session),
-        Command::Push(arguments) => push::run(arguments, &session),
-        Command::Serve(arguments) => serve::run(arguments, &session),
-        Command::Schema(arguments) => schema::run(arguments),
-        Command::Completions(arguments) => schema::completions(arguments, arguments::command()),
-        Command::Man(arguments) => schema::man(arguments, arguments::command()),
-    }
+        Command::Man(arguments) => ("man", schema::man(arguments, arguments::command())),
+    };
+    failures::print(answer, name, session.global.json)
 }

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, environment, interrupt, ui};
-use crate::ops::packages::{self, PackedBundle};
-use crate::ops::{mirror, pack};
-use crate::progress::{Bytes, Event, Reporter, step};
+use crate::ops::pack::{self, Bundle, Options, PackError, Tarball};
+use crate::ops::packages;
+use crate::progress::Bytes;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -43,23 +42,6 @@ struct OutputFolder {
     output: PathBuf,
 }
 
-#[derive(Serialize)]
-struct BundleResult {
-    path: String,
-    architecture: String,
-    digest: String,
-    size: u64,
-    packages: usize,
-}
-
-#[derive(Serialize)]
-struct PackedResult {
-    path: String,
-    digest: String,
-    size: u64,
-    images: Vec<String>,
-}
-
 pub(super) fn run(arguments: PackArguments, session: &Session) -> anyhow::Result<Answer> {
     match arguments.what {
         What::Images(OutputFolder { output }) => images(&output, session),
@@ -71,9 +53,8 @@ fn packages(output: &Path, session: &Session) -> anyhow::Result<Answer> {
     let workplace = session.workplace()?;
     let locked = session.locked(&workplace)?;
     let Workplace { spec, sources, store } = &workplace;
-    let equipment = session.equipment(store);
     let Some(locked) = &locked.lockfile().packages else {
-        anyhow::bail!("the spec asks for no `packages`");
+        return Err(PackError::NoPackages.into());
     };
     // Opening the secrets makes their folder: only where something is to be in it.
     let key = match spec.packages.as_ref().and_then(|packages| packages.sign.as_ref()) {
@@ -81,72 +62,31 @@ fn packages(output: &Path, session: &Session) -> anyhow::Result<Answer> {
         None => None,
     };
     interrupt::clean(output.to_owned());
-    crate::fs::create_folder(output, 0o755)?;
-    let bundles = step(&session.console, "pack ops packages", || {
-        packages::fetch(locked, spec, sources, &equipment)?;
-        let bundles = packages::bundles(spec, locked, key.as_ref(), output, &equipment)?;
-        anyhow::Ok((bundles, format!("{} packages", locked.packages.len())))
-    })?;
-    let result = |bundle: PackedBundle| BundleResult {
-        path: output.join(&bundle.file_name).display().to_string(),
-        architecture: bundle.architecture,
-        digest: bundle.artifact.digest.to_string(),
-        size: bundle.artifact.size,
-        packages: bundle.packages,
-    };
-    let results: Vec<BundleResult> = bundles.into_iter().map(result).collect();
+    let options = packages::Options { spec, locked, sources, key: key.as_ref(), folder: output };
+    let packed = pack::packages(&options, &session.equipment(store))?;
     if session.global.json {
-        return ui::print_json("pack", serde_json::json!({ "bundles": results }));
+        return ui::print_json("pack", packed);
     }
-    let line = |bundle: &BundleResult| {
-        format!("{}: {} packages, {}\n", bundle.path, bundle.packages, Bytes(bundle.size))
+    let line = |bundle: &Bundle| {
+        let Bundle { path, artifact, packages, .. } = bundle;
+        format!("{}: {packages} packages, {}\n", path.display(), Bytes(artifact.size))
     };
-    ui::print(&results.iter().map(line).collect::<String>())
+    ui::print(&packed.bundles.iter().map(line).collect::<String>())
 }
 
 fn images(output: &Path, session: &Session) -> anyhow::Result<Answer> {
     let workplace = session.workplace()?;
     let locked = session.locked(&workplace)?;
-    let equipment = session.equipment(&workplace.store);
-    let console = &session.console;
+    let Workplace { spec, sources, store } = &workplace;
     interrupt::clean(output.to_owned());
-    crate::fs::create_folder(output, 0o755)?;
-    let mirrored = step(console, "mirror images", || {
-        let mirrored = mirror::fetch(&locked, &workplace.sources, &equipment)?;
-        let summary = mirrored.summary();
-        anyhow::Ok((mirrored, summary))
-    })?;
-    let mut results = Vec::new();
-    for platform in &locked.lockfile().platforms {
-        let options = pack::Options {
-            platform,
-            compression: workplace.spec.compression.into(),
-            epoch: locked.epoch(),
-            folder: output,
-        };
-        let packed = step(console, &format!("pack images for {platform}"), || {
-            let packed = pack::images(&mirrored, &options, &equipment)?;
-            let summary = format!("{}, {}", packed.file_name, Bytes(packed.artifact.size));
-            anyhow::Ok((packed, summary))
-        })?;
-        for reference in &packed.foreign {
-            let text =
-                format!("`{reference}` stays out of the tarball: it has layers that are in no registry");
-            console.report(Event::Warning { text });
-        }
-        results.push(PackedResult {
-            path: output.join(&packed.file_name).display().to_string(),
-            digest: packed.artifact.digest.to_string(),
-            size: packed.artifact.size,
-            images: packed.names,
-        });
-    }
+    let options = Options { locked: &locked, sources, compression: spec.compression.into(), output };
+    let packed = pack::run(&options, &session.equipment(store))?;
     if session.global.json {
-        return ui::print_json("pack", serde_json::json!({ "tarballs": results }));
+        return ui::print_json("pack", packed);
     }
-    let text: String = results
-        .iter()
-        .map(|packed| format!("{}: {} images, {}\n", packed.path, packed.images.len(), Bytes(packed.size)))
-        .collect();
-    ui::print(&text)
+    let line = |tarball: &Tarball| {
+        let Tarball { path, artifact, images } = tarball;
+        format!("{}: {} images, {}\n", path.display(), images.len(), Bytes(artifact.size))
+    };
+    ui::print(&packed.tarballs.iter().map(line).collect::<String>())
 }

@@ -1,13 +1,13 @@
 //! `seedkit push`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
 use crate::cli::session::Session;
 use crate::cli::{Answer, ui};
-use crate::ops::push::{self, Naming, Options, Pushed, PushedImage};
+use crate::ops::push::{self, Naming, Options, Pushed};
 use crate::progress::{Bytes, Event, Reporter as _};
 use crate::registry::{Endpoint, InvalidEndpoint, PlainHttp};
 use crate::text::counted;
@@ -41,24 +41,11 @@ pub(super) struct PushArguments {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ImageResult {
-    reference: String,
-    name: String,
-    digest: String,
-    is_narrowed: bool,
-    was_present: bool,
-}
-
-#[derive(Serialize)]
-struct PushResult {
-    kit: String,
-    registry: String,
-    images: Vec<ImageResult>,
-    attached: u64,
-    uploaded: u64,
-    mounted: u64,
-    bytes: u64,
+struct PushResult<'a> {
+    kit: &'a Path,
+    registry: &'a str,
+    #[serde(flatten)]
+    pushed: Pushed,
 }
 
 /// Says that there is no network where one is needed.
@@ -113,14 +100,7 @@ pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result
     if !session.global.json {
         return ui::print(&format!("{}: {}\n", endpoint.url(), summary(&pushed)));
     }
-    let Pushed { images, attached, uploaded, mounted, bytes } = pushed;
-    let image = |PushedImage { reference, name, digest, is_narrowed, was_present }| {
-        let (reference, digest) = (reference.to_string(), digest.to_string());
-        ImageResult { reference, name, digest, is_narrowed, was_present }
-    };
-    let images = images.into_iter().map(image).collect();
-    let (kit, registry) = (kit.display().to_string(), endpoint.url().to_owned());
-    ui::print_json("push", PushResult { kit, registry, images, attached, uploaded, mounted, bytes })
+    ui::print_json("push", PushResult { kit: &kit, registry: endpoint.url(), pushed })
 }
 
 fn summary(pushed: &Pushed) -> String {

@@ -3,7 +3,6 @@
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
-use crate::cli::check::CheckResult;
 use crate::cli::{Answer, ui};
 
 pub(super) const SCHEMA_EXAMPLES: &str = "\
@@ -58,7 +57,7 @@ pub(super) fn run(arguments: SchemaArguments) -> anyhow::Result<Answer> {
     let SchemaArguments { subject } = arguments;
     match subject {
         Subject::Spec => ui::print(&crate::spec::schema::json()),
-        Subject::Check => ui::print(&ui::schema::<CheckResult<'_>>("check")),
+        Subject::Check => ui::print(&ui::schema::<crate::ops::check::Outcome>("check")),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fetch::sources::{Network, Sources};
 use crate::lockfile::{FILE_NAME, Locked, Lockfile};
-use crate::ops::{build, finding_event, inputs, lock};
+use crate::ops::{finding_event, inputs, lock, parts};
 use crate::progress::{Event, Reporter};
 use crate::registry::{ClientOptions, RetryPolicy};
 use crate::secrets::Secrets;
@@ -56,10 +56,10 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Returns what a build needs to know, beside these.
-    pub(super) fn options<'a>(&'a self, output: &'a Path, deliver: Option<&'a Path>) -> build::Options<'a> {
+    /// Returns what kits and seeds are made from.
+    pub(super) fn parts(&self) -> parts::Options<'_> {
         let Self { workplace: Workplace { spec, sources, store: _ }, locked, secrets, now } = self;
-        build::Options { spec, locked, sources, secrets, now: *now, output, deliver }
+        parts::Options { spec, locked, sources, secrets, now: *now }
     }
 }
 

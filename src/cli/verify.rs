@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::session::Session;
 use crate::cli::{Answer, ui};
-use crate::progress::Bytes;
+use crate::ops::verify;
 use crate::text::counted;
 
 pub(super) const EXAMPLES: &str = "\
@@ -24,12 +24,7 @@ pub(super) struct VerifyArguments {
 
 pub(super) fn run(arguments: VerifyArguments, session: &Session) -> anyhow::Result<Answer> {
     let VerifyArguments { kit } = arguments;
-    let jobs = usize::from(session.global.jobs);
-    let report = crate::progress::step(&session.console, "verify", || {
-        let report = crate::verify::kit(&kit, jobs, &session.console)?;
-        let summary = format!("{} files, {}", report.files, Bytes(report.bytes));
-        anyhow::Ok((report, summary))
-    })?;
+    let report = verify::run(&kit, usize::from(session.global.jobs), &session.console)?;
     let answer = if report.findings.is_empty() { Answer::Yes } else { Answer::No };
     if session.global.json {
         ui::print_json("verify", &report)?;

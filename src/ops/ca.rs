@@ -8,8 +8,12 @@ use crate::pki::{
     Authority, CertificateView, InvalidCertificate, InvalidKey, InvalidName, PkiError, PrivateKey,
     SubjectName,
 };
+use crate::progress::{Event, Reporter, step};
 use crate::secrets::{SecretText, Secrets, SecretsError};
 use crate::spec::{ClusterCa, Spec};
+
+/// How many days before the end of a certificate a build warns.
+const SOON: i64 = 30;
 
 /// The names that keys and certificates have in the secrets folder.
 pub mod names {
@@ -133,6 +137,25 @@ pub fn load_or_create(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<Cert
     let certificates = Certificates { authority, server_pem, server, server_key: key_pem, cluster, is_new };
     certificates.check(&wanted, &server_key, now)?;
     Ok(certificates)
+}
+
+/// Loads the certificates or makes them, as a step; warns of those that end soon.
+pub fn certificates(
+    spec: &Spec,
+    secrets: &Secrets,
+    now: Epoch,
+    reporter: &dyn Reporter,
+) -> Result<Certificates, CaError> {
+    step(reporter, "certificates", || {
+        let certificates = load_or_create(spec, secrets, now)?;
+        let days = certificates.days_left(now);
+        if days < SOON {
+            let text = format!("the registry's certificates end in {days} days: look at `seedkit ca show`");
+            reporter.report(Event::Warning { text });
+        }
+        let what = if certificates.is_new { "made" } else { "loaded" };
+        Ok((certificates, format!("{what}; the registry is {}", spec.registry.address)))
+    })
 }
 
 /// What certificates say, whether they fit anything or not.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 /// The files, by name.
 const FILES: [(&str, &str); 3] = [
     ("seedkit.yaml", include_str!("../../templates/init/seedkit.yaml")),
@@ -30,8 +32,15 @@ pub enum InitError {
     },
 }
 
+/// The files that were written.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// Their paths.
+    pub files: Vec<PathBuf>,
+}
+
 /// Writes a commented spec, an image list and `.gitignore` into `folder`; all of them or none.
-pub fn run(folder: &Path) -> Result<Vec<PathBuf>, InitError> {
+pub fn run(folder: &Path) -> Result<Outcome, InitError> {
     let paths: Vec<PathBuf> = FILES.iter().map(|(name, _)| folder.join(name)).collect();
     if let Some(path) = paths.iter().find(|path| path.exists()) {
         return Err(InitError::Exists { path: path.clone() });
@@ -41,5 +50,5 @@ pub fn run(folder: &Path) -> Result<Vec<PathBuf>, InitError> {
     for (path, (_, text)) in paths.iter().zip(FILES) {
         crate::fs::create_new(path, text.as_bytes(), 0o644).map_err(|source| fail(path, source))?;
     }
-    Ok(paths)
+    Ok(Outcome { files: paths })
 }

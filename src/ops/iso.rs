@@ -7,21 +7,21 @@ mod setup;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::archive::iso9660::{self, IsoError as ArchiveError};
 use crate::artifact::Artifact;
 use crate::digest::Hasher;
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
-use crate::fs::named_temporary;
+use crate::fs::{Staging, create_folder, hide_from_git, named_temporary};
 use crate::lockfile::Locked;
-use crate::ops::ca::Certificates;
 use crate::ops::cluster::ClusterError;
 use crate::ops::kit;
-use crate::ops::pack::Packed;
-use crate::ops::packages::PackedBundle;
+use crate::ops::parts::{self, Parts, PartsError};
 use crate::parallel;
 use crate::password::InvalidPassword;
-use crate::progress::Event;
+use crate::progress::{Event, step};
 use crate::secrets::{Secrets, SecretsError};
 use crate::seed::{self, SeedError};
 use crate::spec::{Node, Spec};
@@ -42,6 +42,9 @@ const REGISTRIES: &str = "payload/root/etc/rancher/k3s/registries.yaml";
 /// Why there is no seed.
 #[derive(Debug, thiserror::Error)]
 pub enum IsoError {
+    /// A part of the seeds cannot be had.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     /// The secrets folder cannot be used.
     #[error("cannot use the secrets")]
     Secrets(#[from] SecretsError),
@@ -107,6 +110,54 @@ pub enum IsoError {
     },
 }
 
+/// Which seeds are made, from what, and where they go.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// What they are made from.
+    pub parts: parts::Options<'a>,
+    /// The nodes.
+    pub nodes: &'a [&'a Node],
+    /// The folder for the seeds.
+    pub output: &'a Path,
+}
+
+/// The finished seeds.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// One for each node, and the disc that they share if there is one.
+    pub seeds: Vec<WrittenSeed>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize)]
+pub struct WrittenSeed {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its digest and size.
+    #[serde(flatten)]
+    pub artifact: Artifact,
+}
+
+/// Makes the seeds of some nodes, and nothing else.
+pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, IsoError> {
+    let Options { parts: made_from, nodes, output } = options;
+    let parts::Options { spec, locked, secrets, .. } = *made_from;
+    let fail = |source| IsoError::Write { path: output.to_path_buf(), source };
+    create_folder(output, 0o755).and_then(|()| hide_from_git(output, kit::SEED_PATTERNS)).map_err(fail)?;
+    // What is packed is needed only until it is in the seeds.
+    let scratch = Staging::beside(&output.join("payload")).map_err(fail)?;
+    let parts = parts::make(made_from, scratch.path(), None, equipment)?;
+    let material = Material { spec, locked, parts: &parts, folder: scratch.path() };
+    step(equipment.reporter, "write seeds", || {
+        let planned = plan(&material, nodes.iter().copied(), secrets, equipment)?;
+        let discs = write(planned, output, locked.epoch(), equipment)?;
+        let summary = format!("{} discs", discs.len());
+        let seed =
+            |disc: WrittenDisc| WrittenSeed { path: output.join(disc.file_name), artifact: disc.artifact };
+        Ok((Outcome { seeds: discs.into_iter().map(seed).collect() }, summary))
+    })
+}
+
 /// What seeds are made of, beside secrets and templates.
 #[derive(Debug, Clone, Copy)]
 pub struct Material<'a> {
@@ -114,12 +165,8 @@ pub struct Material<'a> {
     pub spec: &'a Spec,
     /// The lock that fits it.
     pub locked: &'a Locked,
-    /// The registry's certificates.
-    pub certificates: &'a Certificates,
-    /// The tarballs, in the order of the lock's platforms.
-    pub tarballs: &'a [Packed],
-    /// The bundles of ops packages, one for each architecture; none if the spec wants none.
-    pub bundles: &'a [PackedBundle],
+    /// Certificates, tarballs and bundles.
+    pub parts: &'a Parts,
     /// The folder that tarballs and bundles lie in.
     pub folder: &'a Path,
 }

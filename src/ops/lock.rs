@@ -6,13 +6,15 @@ mod images;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fetch::failures::Failures;
 use crate::fetch::files::{self, DocumentError, FileError, SpecFile};
 use crate::fetch::pulls::{NoPullsLeft, Pulls};
-use crate::fetch::sources::Sources;
+use crate::fetch::sources::{Complaint, Sources};
 use crate::imagelist::{self, ImageList, ImageListError};
 use crate::lockfile::{Drift, FileRole, Locked, LockedFile, Lockfile, Wanted, WantedImage};
 use crate::oci::Reference;
@@ -124,6 +126,49 @@ pub struct Fresh {
     pub lockfile: Lockfile,
     /// What was pulled for it, by registry.
     pub pulls: Vec<Pulls>,
+}
+
+/// What a lock pins, and what it took to find out.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// Where the lock is.
+    pub path: PathBuf,
+    /// The time that everything built from it will carry.
+    pub epoch: u64,
+    /// How many images it has.
+    pub images: usize,
+    /// How many manifests are attached to them.
+    pub attached: usize,
+    /// How many files it has.
+    pub files: usize,
+    /// The most bytes that images and files have; what images share is counted for each.
+    pub bytes: u64,
+    /// Whether it is another one than before.
+    pub is_changed: bool,
+    /// What was pulled for it, by registry.
+    pub pulls: Vec<Pulls>,
+    /// What places did while another one gave what was asked for.
+    pub passed_over: Vec<Complaint>,
+}
+
+impl Outcome {
+    /// Returns what an unchanged lock pins.
+    pub fn of(path: PathBuf, lockfile: &Lockfile) -> Self {
+        let Lockfile { epoch, images, files, .. } = lockfile;
+        let file_bytes: u64 = files.iter().map(|file| file.size).sum();
+        Self {
+            path,
+            epoch: epoch.seconds(),
+            images: images.len(),
+            attached: images.iter().map(|image| image.attached.len()).sum(),
+            files: files.len(),
+            bytes: file_bytes + images.iter().map(|image| image.total_size).sum::<u64>(),
+            is_changed: false,
+            pulls: Vec::new(),
+            passed_over: Vec::new(),
+        }
+    }
 }
 
 /// Resolves everything anew. An unchanged result keeps the epoch of the previous lock, so that locking twice is

@@ -3,21 +3,29 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::fetch::Equipment;
 use crate::fetch::failures::Failures;
 use crate::fetch::pulls::{self, NoPullsLeft, PlannedImage, Pulls};
-use crate::fetch::sources::Sources;
+use crate::fetch::sources::{Complaint, Sources};
 use crate::fetch::transfer::{self, Image, TransferError, Transferred};
+use crate::fs::Staging;
 use crate::lockfile::{Locked, LockedAttachment, LockedImage, Lockfile};
 use crate::oci::layout::{LayoutIndex, LayoutWriter};
 use crate::oci::{Graph, Reference};
-use crate::progress::{Bytes, Event};
+use crate::ops::output::{self, Irreplaceable};
+use crate::progress::{Bytes, Event, step};
+use crate::spec::Spec;
 use crate::store::Descriptor;
 use crate::text::counted;
 
 /// Why a layout was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum MirrorError {
+    /// What stands at the layout's place is something else.
+    #[error("{0}")]
+    Output(#[from] Irreplaceable),
     /// An image is not in the store.
     #[error("cannot fetch the images")]
     Transfer(#[from] TransferError),
@@ -39,6 +47,82 @@ pub enum MirrorError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// What is mirrored, and where it goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// The spec.
+    pub spec: &'a Spec,
+    /// The lock that fits it.
+    pub locked: &'a Locked,
+    /// Where images come from.
+    pub sources: &'a Sources,
+    /// The layout's final place; a layout that is there is replaced when the new one is whole.
+    pub output: &'a Path,
+}
+
+/// A finished layout.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// Its folder.
+    pub output: PathBuf,
+    /// How many images it has.
+    pub images: usize,
+    /// How many manifests are attached to them.
+    pub attached: usize,
+    /// Blobs that were fetched now.
+    pub fetched: u64,
+    /// Bytes that came for them now.
+    pub bytes: u64,
+    /// Blobs that were in the store already.
+    pub present: u64,
+    /// The manifests that were not in the store, by registry.
+    pub pulls: Vec<Pulls>,
+    /// What places did while another one gave what was asked for.
+    pub passed_over: Vec<Complaint>,
+    /// What was done, in one line.
+    #[serde(skip)]
+    pub summary: String,
+}
+
+/// Writes a layout of all locked images.
+pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, MirrorError> {
+    let Options { spec, locked, sources, output } = *options;
+    output::check(output, output::Kind::Layout, spec, &[("the store", equipment.store.root())])?;
+    let fail = |source| MirrorError::Layout { folder: output.to_owned(), source };
+    let staging = Staging::beside(output).map_err(fail)?;
+    let mirrored = images(locked, sources, Some(staging.path()), equipment)?;
+    staging.publish().map_err(fail)?;
+    let summary = mirrored.summary();
+    let Mirrored { images, attached, pulls, fetched, bytes, present } = mirrored;
+    Ok(Outcome {
+        output: output.to_owned(),
+        images: images.len(),
+        attached: attached.len(),
+        fetched,
+        bytes,
+        present,
+        pulls,
+        passed_over: sources.complaints(),
+        summary,
+    })
+}
+
+/// Brings all locked images into the store, as a step; they become a layout in `layout` if there is one.
+pub fn images(
+    locked: &Locked,
+    sources: &Sources,
+    layout: Option<&Path>,
+    equipment: &Equipment<'_>,
+) -> Result<Mirrored, MirrorError> {
+    step(equipment.reporter, "mirror images", || {
+        let mirrored = fetch(locked, sources, equipment)?;
+        layout.map_or(Ok(()), |folder| write_layout(&mirrored, folder, equipment))?;
+        let summary = mirrored.summary();
+        Ok((mirrored, summary))
+    })
 }
 
 /// The locked images, whole in the store.
@@ -131,11 +215,7 @@ fn attached(lockfile: &Lockfile) -> Vec<Image> {
 }
 
 /// Writes the images as an OCI layout into `folder`, by giving the store's files a second name.
-pub fn write_layout(
-    mirrored: &Mirrored,
-    folder: &Path,
-    equipment: &Equipment<'_>,
-) -> Result<(), MirrorError> {
+fn write_layout(mirrored: &Mirrored, folder: &Path, equipment: &Equipment<'_>) -> Result<(), MirrorError> {
     let fail = |source| MirrorError::Layout { folder: folder.to_owned(), source };
     let writer = LayoutWriter::create(folder).map_err(fail)?;
     let graphs = mirrored.images.iter().map(|(_, graph)| graph);

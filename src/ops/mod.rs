@@ -6,11 +6,13 @@
 pub mod bill;
 pub mod build;
 pub mod ca;
+pub mod check;
 pub mod cluster;
 pub mod deliver;
 pub mod diff;
 pub mod init;
 pub mod inputs;
+pub mod inspect;
 pub mod iso;
 pub mod k3s;
 pub mod kit;
@@ -20,9 +22,11 @@ pub mod output;
 pub mod pack;
 pub mod packages;
 pub mod page;
+pub mod parts;
 pub mod preflight;
 pub mod push;
 pub mod serve;
+pub mod verify;
 
 use crate::progress::Event;
 use crate::text::{Finding, Severity};

@@ -1,7 +1,9 @@
-//! `seedkit pack images`: mirrored images -> one tarball per platform.
+//! `seedkit pack`: mirrored images -> one tarball per platform; locked packages -> one bundle per architecture.
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use crate::archive::compress::{Compression, Compressor};
 use crate::archive::tar::TarError;
@@ -9,11 +11,14 @@ use crate::artifact::Artifact;
 use crate::digest::HashingWriter;
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
-use crate::fs::named_temporary;
+use crate::fetch::sources::Sources;
+use crate::fs::{create_folder, named_temporary};
+use crate::lockfile::Locked;
 use crate::oci::import::{ImportArchive, ImportError, ImportImage};
 use crate::oci::{Platform, Reference};
-use crate::ops::mirror::Mirrored;
-use crate::progress::Event;
+use crate::ops::mirror::{self, MirrorError, Mirrored};
+use crate::ops::packages::{self, PackagesError};
+use crate::progress::{Bytes, Event, step};
 use crate::spec;
 
 impl From<spec::Compression> for Compression {
@@ -29,6 +34,24 @@ impl From<spec::Compression> for Compression {
 /// Why a tarball was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
+    /// An image cannot be had.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    /// A package cannot be had or packed.
+    #[error("{0}")]
+    Packages(#[from] PackagesError),
+    /// There is nothing to pack.
+    #[error("the spec asks for no `packages`")]
+    NoPackages,
+    /// The folder cannot be made.
+    #[error("cannot make the folder `{}`", .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The file system refused.
     #[error("cannot write the tarball for {platform} into `{}`", .folder.display())]
     Write {
@@ -73,26 +96,129 @@ pub struct Packed {
     pub foreign: Vec<Reference>,
 }
 
-/// Which tarball is written, how, and where.
+/// What `seedkit pack images` packs, and where it goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
-    /// The platform whose images it holds.
-    pub platform: &'a Platform,
-    /// How it is compressed.
+    /// The lock.
+    pub locked: &'a Locked,
+    /// Where images come from.
+    pub sources: &'a Sources,
+    /// How the tarballs are compressed.
     pub compression: Compression,
+    /// The folder they are written into.
+    pub output: &'a Path,
+}
+
+/// The tarballs of `seedkit pack images`.
+#[derive(Debug, Serialize)]
+pub struct Images {
+    /// One for each platform.
+    pub tarballs: Vec<Tarball>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize)]
+pub struct Tarball {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its digest and size.
+    #[serde(flatten)]
+    pub artifact: Artifact,
+    /// The images inside, as a container runtime lists them.
+    pub images: Vec<String>,
+}
+
+/// Packs the images of each platform.
+pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Images, PackError> {
+    let Options { locked, sources, compression, output } = *options;
+    make_folder(output)?;
+    let mirrored = mirror::images(locked, sources, None, equipment)?;
+    let tarball = |packed: Packed| Tarball {
+        path: output.join(packed.file_name),
+        artifact: packed.artifact,
+        images: packed.names,
+    };
+    let packed = tarballs(&mirrored, locked, compression, output, equipment)?;
+    Ok(Images { tarballs: packed.into_iter().map(tarball).collect() })
+}
+
+/// The bundles of `seedkit pack packages`.
+#[derive(Debug, Serialize)]
+pub struct Packages {
+    /// One for each architecture.
+    pub bundles: Vec<Bundle>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize)]
+pub struct Bundle {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The architecture it is for, as dpkg names it.
+    pub architecture: String,
+    /// Its digest and size.
+    #[serde(flatten)]
+    pub artifact: Artifact,
+    /// How many packages it has.
+    pub packages: usize,
+}
+
+/// Packs the ops packages of each architecture.
+pub fn packages(options: &packages::Options<'_>, equipment: &Equipment<'_>) -> Result<Packages, PackError> {
+    make_folder(options.folder)?;
+    let bundle = |packed: packages::PackedBundle| Bundle {
+        path: options.folder.join(packed.file_name),
+        architecture: packed.architecture,
+        artifact: packed.artifact,
+        packages: packed.packages,
+    };
+    Ok(Packages { bundles: packages::pack(options, equipment)?.into_iter().map(bundle).collect() })
+}
+
+fn make_folder(folder: &Path) -> Result<(), PackError> {
+    create_folder(folder, 0o755).map_err(|source| PackError::Folder { folder: folder.to_owned(), source })
+}
+
+/// Packs the images of each platform into `folder`; warns of those that stay out.
+pub fn tarballs(
+    mirrored: &Mirrored,
+    locked: &Locked,
+    compression: Compression,
+    folder: &Path,
+    equipment: &Equipment<'_>,
+) -> Result<Vec<Packed>, PackError> {
+    let pack = |platform: &Platform| {
+        let target = Target { platform, compression, epoch: locked.epoch(), folder };
+        let packed = step(equipment.reporter, &format!("pack images for {platform}"), || {
+            let packed = images(mirrored, &target, equipment)?;
+            let summary = format!("{} images, {}", packed.names.len(), Bytes(packed.artifact.size));
+            Ok::<_, PackError>((packed, summary))
+        })?;
+        for reference in &packed.foreign {
+            let text = format!("`{reference}` stays out of the tarball: a layer of it is in no registry");
+            equipment.reporter.report(Event::Warning { text });
+        }
+        Ok(packed)
+    };
+    locked.lockfile().platforms.iter().map(pack).collect()
+}
+
+/// Which tarball is written, how, and where.
+#[derive(Debug, Clone, Copy)]
+struct Target<'a> {
+    /// The platform whose images it holds.
+    platform: &'a Platform,
+    /// How it is compressed.
+    compression: Compression,
     /// The time its members carry.
-    pub epoch: Epoch,
+    epoch: Epoch,
     /// The folder it is written into.
-    pub folder: &'a Path,
+    folder: &'a Path,
 }
 
 /// Packs the images of one platform.
-pub fn images(
-    mirrored: &Mirrored,
-    options: &Options<'_>,
-    equipment: &Equipment<'_>,
-) -> Result<Packed, PackError> {
-    let Options { platform, compression, epoch, folder } = *options;
+fn images(mirrored: &Mirrored, target: &Target<'_>, equipment: &Equipment<'_>) -> Result<Packed, PackError> {
+    let Target { platform, compression, epoch, folder } = *target;
     let images: Vec<ImportImage<'_>> = mirrored
         .images
         .iter()

@@ -13,7 +13,8 @@ pub(super) fn hint_of(error: &IsoError) -> Option<&'static str> {
              `openssl passwd -6` into `console-password-hash`",
         ),
         IsoError::ConsoleHash(_) => Some("remove it, and give the password itself once"),
-        IsoError::Secrets(_)
+        IsoError::Parts(_)
+        | IsoError::Secrets(_)
         | IsoError::Random(_)
         | IsoError::Cluster(_)
         | IsoError::Ssh(_)

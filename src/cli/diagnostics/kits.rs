@@ -22,7 +22,7 @@ pub(super) fn hint(error: &anyhow::Error) -> Option<Option<&'static str>> {
     of_serve
         .or_else(|| error.downcast_ref::<PushError>().map(hint_of_push))
         .or_else(|| error.downcast_ref::<DiffError>().map(hint_of_diff))
-        .or_else(|| error.downcast_ref::<PageError>().map(hint_of_page))
+        .or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<PageError>()).map(hint_of_page))
 }
 
 fn hint_of_page(error: &PageError) -> Option<&'static str> {

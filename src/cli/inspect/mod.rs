@@ -10,11 +10,11 @@ mod lock;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
 
 use crate::cli::session::Session;
 use crate::cli::{Answer, environment, ui};
 use crate::inspect::{Inspected, Inspection, Options};
+use crate::ops::inspect;
 use crate::text::counted;
 
 pub(super) const EXAMPLES: &str = "\
@@ -33,28 +33,16 @@ pub(super) struct InspectArguments {
     path: PathBuf,
 }
 
-#[derive(Serialize)]
-struct InspectResult<'a> {
-    path: String,
-    #[serde(flatten)]
-    inspection: &'a Inspection,
-}
-
 pub(super) fn run(arguments: InspectArguments, session: &Session) -> anyhow::Result<Answer> {
     let InspectArguments { path } = arguments;
-    let inspection = crate::progress::step(&session.console, "inspect", || {
-        let options = Options { now: environment::now(), reporter: &session.console };
-        let inspection = crate::inspect::path(&path, &options)?;
-        let summary = kind(&inspection.artifact).to_owned();
-        anyhow::Ok((inspection, summary))
-    })?;
-    let answer = if inspection.findings.is_empty() { Answer::Yes } else { Answer::No };
+    let options = Options { now: environment::now(), reporter: &session.console };
+    let outcome = inspect::run(&path, &options)?;
+    let Inspection { artifact, findings } = &outcome.inspection;
+    let answer = if findings.is_empty() { Answer::Yes } else { Answer::No };
     if session.global.json {
-        let path = path.display().to_string();
-        ui::print_json("inspect", InspectResult { path, inspection: &inspection })?;
+        ui::print_json("inspect", &outcome)?;
         return Ok(answer);
     }
-    let Inspection { artifact, findings } = &inspection;
     let mut text = match artifact {
         Inspected::OpsBundle(bundle) => bundle::text(bundle),
         Inspected::Images(images) => images::text(images),
@@ -73,17 +61,6 @@ pub(super) fn run(arguments: InspectArguments, session: &Session) -> anyhow::Res
     text += &crate::cli::table::line(&format!("{}: {verdict}", path.display()));
     ui::print(&text)?;
     Ok(answer)
-}
-
-fn kind(artifact: &Inspected) -> &'static str {
-    match artifact {
-        Inspected::OpsBundle(_) => "a bundle of ops packages",
-        Inspected::Images(_) => "images",
-        Inspected::Disc(_) => "a disc",
-        Inspected::Certificates(_) => "certificates",
-        Inspected::Lock(_) => "a lock",
-        Inspected::Kit(_) => "a kit",
-    }
 }
 
 /// Says what is known of an artifact without findings, and no more.

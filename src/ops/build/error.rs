@@ -3,16 +3,10 @@
 use std::path::PathBuf;
 
 use crate::check;
-use crate::fetch::failures::Failures;
-use crate::fetch::files::FileError;
-use crate::ops::ca::CaError;
 use crate::ops::deliver::DeliverError;
 use crate::ops::iso::IsoError;
-use crate::ops::k3s::K3sError;
-use crate::ops::mirror::MirrorError;
 use crate::ops::output::Irreplaceable;
-use crate::ops::pack::PackError;
-use crate::ops::packages::PackagesError;
+use crate::ops::parts::PartsError;
 use crate::ops::preflight::PreflightError;
 use crate::text::counted;
 use crate::verify::Finding;
@@ -26,27 +20,9 @@ pub enum BuildError {
     /// There is not enough space.
     #[error("there is no room for the kit")]
     Preflight(#[from] PreflightError),
-    /// A file cannot be had.
-    #[error("cannot fetch the files")]
-    File(#[from] FileError),
-    /// The k3s executable is not that of the spec, or lacks an image.
-    #[error("cannot use the k3s executables")]
-    K3s(#[from] K3sError),
-    /// An image cannot be had.
-    #[error("cannot mirror the images")]
-    Mirror(#[from] MirrorError),
-    /// Some things cannot be had; all others are in the store.
-    #[error("there is no kit, for it would have holes")]
-    Several(#[source] Failures),
-    /// The certificates do not fit.
-    #[error("cannot use the registry's certificates")]
-    Ca(#[from] CaError),
-    /// A tarball cannot be written.
-    #[error("cannot pack the images")]
-    Pack(#[from] PackError),
-    /// Ops packages cannot be packed.
-    #[error("cannot pack the ops packages")]
-    Packages(#[from] PackagesError),
+    /// A part of it cannot be had.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     /// A seed cannot be made.
     #[error("cannot make the seeds")]
     Iso(#[from] IsoError),

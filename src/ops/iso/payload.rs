@@ -89,7 +89,7 @@ pub(super) fn release_images(
 /// Returns the tarball for the platform of `node`; one without images would be imported for nothing.
 fn tarball_for<'a>(material: &Material<'a>, node: &Node) -> Option<&'a Packed> {
     let platforms = &material.locked.lockfile().platforms;
-    let mut tarballs = platforms.iter().zip(material.tarballs);
+    let mut tarballs = platforms.iter().zip(&material.parts.tarballs);
     let (_, packed) = tarballs.find(|(platform, _)| **platform == node.platform)?;
     (!packed.names.is_empty()).then_some(packed)
 }
@@ -130,7 +130,7 @@ fn files(
 
 fn ops(material: &Material<'_>, node: &Node) -> Option<OpsPackages> {
     let architecture = Packages::architecture(&node.platform)?;
-    let bundle = material.bundles.iter().find(|bundle| bundle.architecture == architecture)?;
+    let bundle = material.parts.bundles.iter().find(|bundle| bundle.architecture == architecture)?;
     let content = Content::Path { path: material.folder.join(&bundle.file_name), size: bundle.artifact.size };
     let archive = PayloadFile {
         destination: format!("{OPS_FOLDER}/{}", bundle.file_name),

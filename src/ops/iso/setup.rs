@@ -34,7 +34,8 @@ impl<'a> ClusterSecrets<'a> {
         folder: &'a Secrets,
         equipment: &Equipment<'_>,
     ) -> Result<Self, IsoError> {
-        let Material { spec, certificates, .. } = *material;
+        let Material { spec, parts, .. } = *material;
+        let certificates = &parts.certificates;
         Ok(Self {
             folder,
             tokens: cluster::load_or_create_tokens(folder, certificates.cluster.as_ref())?,
@@ -108,7 +109,8 @@ impl<'a> ClusterSecrets<'a> {
     }
 
     fn registry(&self, material: &Material<'_>) -> seed::Registry {
-        let Material { spec, certificates, .. } = material;
+        let Material { spec, parts, .. } = material;
+        let certificates = &parts.certificates;
         let mirror = |Mirror { host, rewrites }: &Mirror| seed::Mirror {
             host: host.clone(),
             rewrite: rewrites.iter().map(|(from, to)| (from.clone(), to.clone())).collect(),

@@ -19,7 +19,7 @@ use crate::fs::{named_temporary, open_regular};
 use crate::lockfile::{LockedPackage, LockedPackages, PackageOrigin};
 use crate::opsbundle::{Bundle, BundleInput, BundledPackage, Signer};
 use crate::parallel;
-use crate::progress::Event;
+use crate::progress::{Bytes, Event, step};
 use crate::spec::Spec;
 use crate::store::{CompleteError, Completed, Descriptor, Staged, StoreError};
 use crate::template::Templates;
@@ -151,14 +151,35 @@ pub(super) fn check_plans(locked: &LockedPackages, equipment: &Equipment<'_>) ->
     plans(locked, (&Templates::builtin(), None), equipment).map(drop)
 }
 
-/// Writes the bundle of each architecture into `folder`, signed by `key` where there is one.
-pub fn bundles(
-    spec: &Spec,
-    locked: &LockedPackages,
-    key: Option<&SigningKey>,
-    folder: &Path,
-    equipment: &Equipment<'_>,
-) -> Result<Vec<PackedBundle>, PackagesError> {
+/// What is packed, and where it goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// The spec.
+    pub spec: &'a Spec,
+    /// The packages.
+    pub locked: &'a LockedPackages,
+    /// Where they come from.
+    pub sources: &'a Sources,
+    /// What signs the bundles, where something does.
+    pub key: Option<&'a SigningKey>,
+    /// The folder that the bundles are written into.
+    pub folder: &'a Path,
+}
+
+/// Brings the packages into the store and writes the bundle of each architecture, as a step.
+pub fn pack(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Vec<PackedBundle>, PackagesError> {
+    let Options { spec, locked, sources, .. } = *options;
+    step(equipment.reporter, "pack ops packages", || {
+        fetch(locked, spec, sources, equipment)?;
+        let bundles = bundles(options, equipment)?;
+        let bytes: u64 = bundles.iter().map(|bundle| bundle.artifact.size).sum();
+        let summary = format!("{} packages, {}", locked.packages.len(), Bytes(bytes));
+        Ok((bundles, summary))
+    })
+}
+
+fn bundles(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Vec<PackedBundle>, PackagesError> {
+    let Options { spec, locked, sources: _, key, folder } = *options;
     let templates = match &spec.templates {
         Some(folder) => Templates::with_overrides(folder).map_err(PackagesError::Templates)?,
         None => Templates::builtin(),

@@ -12,7 +12,7 @@ mod signing;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-pub use bundle::{PackedBundle, bundles, fetch};
+pub use bundle::{Options, PackedBundle, fetch, pack};
 pub use resolve::{request, resolve};
 pub use signing::signing_key;
 

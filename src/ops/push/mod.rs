@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::oci::inventory::{Inventory, LayoutError};
@@ -88,7 +89,8 @@ pub enum PushError {
 }
 
 /// An image in the registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PushedImage {
     /// Its name in the kit.
     pub reference: Reference,
@@ -104,7 +106,7 @@ pub struct PushedImage {
 }
 
 /// What was pushed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Pushed {
     /// The images, in the order of the bill.
     pub images: Vec<PushedImage>,

@@ -47,7 +47,7 @@ pub enum Event {
         /// The number of the attempt that follows.
         attempt: u32,
         /// How many there are in all, if nothing comes of any.
-        attempts: u32,
+        attempts: Option<u32>,
     },
     /// Something the user may want to know.
     Note {

@@ -177,7 +177,8 @@ impl Reporter for Console {
             }
             Event::Retrying { host, reason, wait, attempt, attempts } if self.display != Display::None => {
                 let pause = if wait.is_zero() { "goes on at once".to_owned() } else { waits(wait) };
-                self.line(&state, &format!("{host}: {reason}, {pause} (attempt {attempt} of {attempts})"));
+                let of = attempts.map_or(String::new(), |attempts| format!(" of {attempts}"));
+                self.line(&state, &format!("{host}: {reason}, {pause} (attempt {attempt}{of})"));
             }
             Event::Retrying { .. } => {}
             Event::Note { text } if self.display != Display::None => self.line(&state, &text),

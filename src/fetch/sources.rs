@@ -158,7 +158,7 @@ impl Sources {
         };
         let mut opened = Vec::new();
         for place in places {
-            opened.push((place.from.to_string(), self.open_place(reference, place)?));
+            opened.push((place.from.to_string(), self.open_place(reference, place, places.len() > 1)?));
         }
         if opened.len() == 1 {
             return Ok(opened.remove(0).1);
@@ -168,7 +168,12 @@ impl Sources {
         Ok(Opened { source: Arc::new(Failover::new(places, &self.complaints)), registries })
     }
 
-    fn open_place(&self, reference: &Reference, place: &SourcePlace) -> Result<Opened, SourceError> {
+    fn open_place(
+        &self,
+        reference: &Reference,
+        place: &SourcePlace,
+        has_others: bool,
+    ) -> Result<Opened, SourceError> {
         let SourcePlace { from, ca_file } = place;
         let layout: LayoutSource = match from {
             Origin::Layout(path) => LayoutSource::folder(path)?,
@@ -177,7 +182,8 @@ impl Sources {
             Origin::Registry(url) => {
                 // The spec lets an `http` URL pass only where it says `plainHttp`.
                 let endpoint = Endpoint::new(reference.registry(), url.as_str(), PlainHttp::Allowed);
-                let endpoint = endpoint.map(|endpoint| endpoint.with_ca_file(ca_file.clone()));
+                let endpoint =
+                    endpoint.map(|endpoint| endpoint.with_ca_file(ca_file.clone()).among_others(has_others));
                 return self.open_registry(reference, endpoint);
             }
         };

@@ -18,7 +18,7 @@ use super::part::{Given, Part};
 use super::rate_limit::RateLimit;
 use super::refusal::refused;
 use super::retry::Patience;
-use super::token::{Access, Authorizer};
+use super::token::{Access, Authorizer, Renewed};
 use super::transport::{Answer, Request, Transport, host_of};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::oci::{
@@ -130,22 +130,26 @@ impl Registry {
 
     /// Sends a request that concerns a repository, with a token or password where the registry wants one.
     pub(super) fn authorized(&self, repository: &str, mut request: Request) -> Result<Answer, SourceError> {
-        let grant = self.authorizer.current(repository)?;
-        request.authorization = grant.as_ref().map(|grant| grant.header.clone());
-        let mut answer = self.transport.send(&request)?;
-        // What another server wants after a redirect is not answered: our credentials are not for it.
-        if answer.status() != StatusCode::UNAUTHORIZED || answer.is_from_elsewhere {
-            return Ok(answer);
+        request.has_others = self.endpoint.has_others();
+        let mut grant = self.authorizer.current(repository)?;
+        let mut is_last = false;
+        loop {
+            request.authorization = grant.as_ref().map(|grant| grant.header.clone());
+            let mut answer = self.transport.send(&request)?;
+            // What another server wants after a redirect is not answered: our credentials are not for it.
+            if is_last || answer.status() != StatusCode::UNAUTHORIZED || answer.is_from_elsewhere {
+                return Ok(answer);
+            }
+            let challenge = Challenge::best(answer.headers("www-authenticate"));
+            let Some(challenge) = challenge else { return Ok(answer) };
+            // The token server may be the same host, with room for one request alone.
+            answer.step_aside();
+            let renewed = self.authorizer.renew(repository, grant.as_ref(), &challenge)?;
+            let Some(Renewed { grant: newer, is_of_now }) = renewed else { return Ok(answer) };
+            answer.drain();
+            // What another thread was given may have ended since; what was given just now is the last word.
+            (grant, is_last) = (Some(newer), is_of_now);
         }
-        let Some(challenge) = Challenge::best(answer.headers("www-authenticate")) else { return Ok(answer) };
-        // The token server may be the same host, with room for one request alone.
-        answer.step_aside();
-        let Some(grant) = self.authorizer.renew(repository, grant.as_ref(), &challenge)? else {
-            return Ok(answer);
-        };
-        answer.drain();
-        request.authorization = Some(grant.header);
-        self.transport.send(&request)
     }
 
     /// Asks for a part of a blob, and tells what the answer gives.
@@ -160,7 +164,7 @@ impl Registry {
         let mut request = Request::new(Method::GET, url);
         request.part = Some(wanted.clone());
         let answer = self.authorized(repository, request)?;
-        Ok((wanted.given(&answer), answer))
+        Ok((answer.given(&wanted), answer))
     }
 
     /// Opens a part of a blob; where the registry cannot begin there, the whole, past what lies before.
@@ -197,8 +201,9 @@ impl Registry {
 
     pub(super) fn refused(&self, repository: &str, answer: Answer) -> SourceError {
         // Which credentials were used matters where there may be others: they decide what may be read, and how much.
-        let note =
-            [401, 403, 429].contains(&answer.status().as_u16()).then(|| self.authorizer.note(repository));
+        // None went along to another server.
+        let matters = [401, 403, 429].contains(&answer.status().as_u16()) && !answer.is_from_elsewhere;
+        let note = matters.then(|| self.authorizer.note(repository));
         refused(answer, note.as_deref())
     }
 

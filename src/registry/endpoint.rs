@@ -24,6 +24,8 @@ pub struct Endpoint {
     registry: String,
     base: Url,
     ca_file: Option<PathBuf>,
+    /// Whether there are other places for the same images.
+    has_others: bool,
 }
 
 /// Says why a registry cannot be at a place.
@@ -74,13 +76,23 @@ impl Endpoint {
         if base.query().is_some() || base.fragment().is_some() {
             return Err(invalid(&shown(&base), "it has a query or a fragment"));
         }
-        Ok(Self { registry: registry.to_owned(), base, ca_file: None })
+        Ok(Self { registry: registry.to_owned(), base, ca_file: None, has_others: false })
     }
 
     /// Returns the same with a PEM file of authorities that are trusted there, besides the system's.
     #[must_use]
     pub fn with_ca_file(self, ca_file: Option<PathBuf>) -> Self {
         Self { ca_file, ..self }
+    }
+
+    /// Returns the same as one of several places for the same images: an outage of it is not waited out.
+    #[must_use]
+    pub fn among_others(self, has_others: bool) -> Self {
+        Self { has_others, ..self }
+    }
+
+    pub(super) fn has_others(&self) -> bool {
+        self.has_others
     }
 
     /// Returns the registry's name in references, such as `docker.io`.

@@ -95,6 +95,11 @@ impl Fault {
         }
     }
 
+    /// Returns whether it is about the way out of here, whichever host is asked.
+    pub(super) fn is_of_the_line(&self) -> bool {
+        matches!(self, Self::NameServer | Self::Unreachable)
+    }
+
     /// Returns the kind that an [`io::Error`] about this has.
     pub(super) fn io_kind(&self) -> io::ErrorKind {
         match self {

@@ -9,7 +9,7 @@ use super::body::Body;
 use super::client::Client;
 use super::continued::{Continued, Rest, Voucher};
 use super::endpoint::{PlainHttp, parse_url, shown};
-use super::part::{Given, Part, strong_entity_tag};
+use super::part::{Given, Part};
 use super::refusal::refused;
 use super::transport::{Answer, Request, Transport, host_of};
 use crate::oci::{SourceError, SourceErrorKind};
@@ -81,7 +81,7 @@ impl Client {
             );
             return Err(SourceError::new(SourceErrorKind::Invalid, message));
         }
-        let entity_tag = strong_entity_tag(&answer);
+        let entity_tag = answer.strong_entity_tag();
         // Who keeps a part without a tag has a digest of the whole.
         let voucher = if entity_tag.is_some() || from > 0 { Voucher::Other } else { Voucher::Nobody };
         let origin = (shown(&url), host_of(&url));
@@ -116,7 +116,7 @@ impl RestOfFile {
         let Some(answer) = answer else {
             return Ok(Rest { reader: Box::new(std::io::empty()), from: position, is_none: true });
         };
-        if from == 0 && *entity_tag != strong_entity_tag(&answer) {
+        if from == 0 && *entity_tag != answer.strong_entity_tag() {
             let message = format!("the answer to {} changed while it was read", answer.origin);
             return Err(SourceError::new(SourceErrorKind::Invalid, message));
         }
@@ -149,7 +149,7 @@ fn ask_rest(transport: &Transport, url: Url, kept: &KeptPart) -> Result<Position
         let part = part.if_still(entity_tag);
         request.part = Some(part.clone());
         let answer = transport.send(&request)?;
-        match part.given(&answer) {
+        match answer.given(&part) {
             Given::Part { total, .. } => {
                 return Ok(Positioned { answer: Some(answer), from, length: total.or(kept_total) });
             }

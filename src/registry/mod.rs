@@ -14,6 +14,7 @@
 mod body;
 mod challenge;
 mod client;
+mod clock;
 mod continued;
 mod credentials;
 mod endpoint;
@@ -32,8 +33,10 @@ mod tls;
 mod token;
 mod transport;
 mod upload;
+mod watch;
 
 pub use client::{Client, Registry};
+pub use clock::{Clock, MonotonicClock};
 pub use endpoint::{Endpoint, InvalidEndpoint, PlainHttp};
 pub use fault::Fault;
 pub use file::{FetchedFile, KeptPart};
@@ -41,4 +44,4 @@ pub use options::{ClientOptions, Proxies};
 pub use pace::Pace;
 pub use push::{Arrival, BlobUpload};
 pub use rate_limit::RateLimit;
-pub use retry::{Clock, MonotonicClock, RetryPolicy};
+pub use retry::RetryPolicy;

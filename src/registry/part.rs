@@ -10,8 +10,6 @@
 
 use std::ops::{Range, RangeFrom};
 
-use super::transport::Answer;
-
 /// A part of a content that is asked for; at least one byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {
@@ -77,12 +75,8 @@ impl Part {
         self.validator.as_ref()
     }
 
-    /// Judges what an answer gives.
-    pub(super) fn given(&self, answer: &Answer) -> Given {
-        self.judge(answer.status().as_u16(), answer.header("content-range"))
-    }
-
-    fn judge(&self, status: u16, content_range: Option<&str>) -> Given {
+    /// Judges what an answer gives, by its status and its `Content-Range`.
+    pub(super) fn judge(&self, status: u16, content_range: Option<&str>) -> Given {
         let (bytes, total) = content_range.and_then(parse).unwrap_or_default();
         match (status, bytes) {
             (200, _) => Given::Whole,
@@ -100,13 +94,6 @@ impl Part {
             total.is_none_or(|said| bytes.end <= said && self.total.is_none_or(|total| total == said));
         bytes.start == self.start && ends_within && is_of_that
     }
-}
-
-/// Returns a strong entity tag; a weak one (`W/"…"`) does not say that bytes are the same.
-pub(super) fn strong_entity_tag(answer: &Answer) -> Option<String> {
-    let tag = answer.header("etag")?;
-    let is_strong = tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"');
-    (is_strong && tag.len() <= 1024).then(|| tag.to_owned())
 }
 
 /// Reads `bytes 5-9/100`, `bytes 5-9/*` and `bytes */100`.

@@ -18,7 +18,7 @@ use super::body::{Body, until_whole};
 use super::client::{BLOBS, MANIFESTS, invalid, while_doing};
 use super::fault::Fault;
 use super::retry::Failure;
-use super::transport::{Answer, Request, host_of};
+use super::transport::{Answer, Request, host_of, may_lead_to};
 use super::upload::{Sent, Upload};
 use crate::digest::Digest;
 use crate::oci::attached::list_tag;
@@ -129,6 +129,8 @@ impl Registry {
         if asked.scheme() == "https" && url.scheme() != "https" {
             return Err(invalid(format!("{} wants the upload in plain http", answer.origin)));
         }
+        may_lead_to(asked, &url)
+            .map_err(|reason| invalid(format!("{} wants the upload at {reason}", answer.origin)))?;
         Ok(Session { url, offset })
     }
 

@@ -2,7 +2,8 @@
 //!
 //! What passes by itself is asked for again: timeouts, resets, refused connections, a name server that is silent, 408,
 //! 425, 429, 5xx, and bodies that end early. A 401 (beyond one new token), 403 and 404 never are, nor what only a person
-//! can mend: certificates, protocols, passwords of proxies, names that nobody has.
+//! can mend: certificates, protocols, passwords of proxies, names that nobody has. An outage, of the line or of a host
+//! that answered before, does not count as attempts: it is waited out until the deadline.
 //!
 //! Waits double, with jitter; a server's own `Retry-After` wins. They are shared: while a host wants fewer requests, or is
 //! away, nobody asks it for anything. How many requests a host has at once is bounded, and halved when it answers 429.
@@ -15,47 +16,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::clock::{Clock, MonotonicClock};
 use super::fault::Fault;
 use crate::progress::{Event, Reporter, Silent};
-
-/// Where the time comes from, and where it goes.
-pub trait Clock: fmt::Debug + Send + Sync {
-    /// Returns how long ago a moment was that is the same for all calls.
-    fn now(&self) -> Duration;
-
-    /// Waits.
-    fn wait(&self, duration: Duration);
-}
-
-/// The time of this machine since the clock was made, whatever the date is set to.
-#[derive(Debug)]
-pub struct MonotonicClock(Instant);
-
-impl Default for MonotonicClock {
-    fn default() -> Self {
-        Self(Instant::now())
-    }
-}
-
-impl Clock for MonotonicClock {
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn wait(&self, duration: Duration) {
-        std::thread::sleep(duration);
-    }
-}
 
 /// How much patience a client has, and who hears of it.
 #[derive(Clone)]
 pub struct RetryPolicy {
-    /// How often something is asked for in all, as long as nothing of it comes; at least once.
+    /// How often something is asked for in all, as long as nothing of it comes; at least once. With one attempt
+    /// nothing is waited out either.
     pub attempts: u32,
     /// The wait after the first failure, of which jitter takes up to a half; twice as long after each further one.
     pub first_wait: Duration,
@@ -165,8 +138,7 @@ pub(super) fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
 #[derive(Debug)]
 pub(super) struct Patience {
     policy: RetryPolicy,
-    /// Counts the waits that were chosen here.
-    chosen: AtomicU64,
+    jitter: Mutex<fastrand::Rng>,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
 }
 
@@ -179,6 +151,8 @@ struct Host {
 #[derive(Debug)]
 struct HostState {
     paused_until: Duration,
+    /// Whether it ever answered in this run: then it is there, and what ends is an outage.
+    has_answered: bool,
     /// The threads whose requests run, each as often as it has some.
     running: Vec<ThreadId>,
     limit: usize,
@@ -204,7 +178,8 @@ impl Drop for Place {
 impl Patience {
     /// Returns the patience of a new client.
     pub(super) fn new(policy: RetryPolicy) -> Self {
-        Self { policy, chosen: AtomicU64::default(), hosts: Mutex::default() }
+        let jitter = Mutex::new(fastrand::Rng::with_seed(policy.seed));
+        Self { policy, jitter, hosts: Mutex::default() }
     }
 
     /// Returns the time of the policy's clock.
@@ -219,7 +194,7 @@ impl Patience {
 
     /// Begins to ask for one thing.
     pub(super) fn attempts(self: &Arc<Self>) -> Attempts {
-        Attempts { patience: Arc::clone(self), failed: 0, since: None }
+        Attempts { patience: Arc::clone(self), has_others: false, failed: 0, since: None }
     }
 
     /// Has a host left alone because of a request that is not sent again here.
@@ -250,20 +225,10 @@ impl Patience {
         let known = hosts.entry(name.to_owned());
         Arc::clone(known.or_insert_with(|| {
             let limit = self.policy.requests_per_host.max(1);
-            let state = HostState { paused_until: Duration::ZERO, running: Vec::new(), limit };
+            let state =
+                HostState { paused_until: Duration::ZERO, has_answered: false, running: Vec::new(), limit };
             Arc::new(Host { state: Mutex::new(state), left: Condvar::new() })
         }))
-    }
-
-    /// Returns a number from 0 to 1, one after the other (SplitMix64).
-    fn jitter(&self) -> f64 {
-        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-        let count = self.chosen.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let mut bits = self.policy.seed.wrapping_add(count.wrapping_mul(STEP));
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^= bits >> 31;
-        bits as f64 / u64::MAX as f64
     }
 }
 
@@ -271,12 +236,19 @@ impl Patience {
 #[derive(Debug)]
 pub(super) struct Attempts {
     patience: Arc<Patience>,
+    /// Whether another place is asked if this one cannot be.
+    has_others: bool,
     failed: u32,
     /// When it first failed.
     since: Option<Duration>,
 }
 
 impl Attempts {
+    /// Has an outage of the host not waited out if another place can be asked.
+    pub(super) fn with_others(self, has_others: bool) -> Self {
+        Self { has_others, ..self }
+    }
+
     /// Waits until a host may be asked, and takes a place there; if that would be too late, returns how long it is.
     pub(super) fn enter(&self, name: &str) -> Result<Place, Duration> {
         let patience = &self.patience;
@@ -308,6 +280,7 @@ impl Attempts {
     pub(super) fn succeeded(&self, name: &str) {
         let host = self.patience.host(name);
         let mut state = lock(&host.state);
+        state.has_answered = true;
         if state.limit < self.patience.policy.requests_per_host {
             state.limit += 1;
             host.left.notify_one();
@@ -320,7 +293,8 @@ impl Attempts {
         self.failed += 1;
         self.since.get_or_insert(self.patience.now());
         let wait = self.wait_after(failure);
-        let is_last = self.failed >= policy.attempts || self.is_too_late(wait);
+        let is_waited_out = self.is_outage(host, failure);
+        let is_last = (self.failed >= policy.attempts && !is_waited_out) || self.is_too_late(wait);
         if is_last {
             self.patience.note(host, failure);
             return None;
@@ -332,10 +306,21 @@ impl Attempts {
                 reason: failure.to_string(),
                 wait,
                 attempt: self.failed + 1,
-                attempts: policy.attempts,
+                attempts: (!is_waited_out).then_some(policy.attempts),
             });
         }
         Some(wait)
+    }
+
+    /// Returns whether a failure is one of the way to the host, which is waited out until the deadline.
+    ///
+    /// A host that refuses from the beginning may be a mistake in a spec, and one that others stand for need not be
+    /// waited for: both are given up after a few attempts.
+    fn is_outage(&self, host: &str, failure: &Failure) -> bool {
+        let Failure::Unanswered(fault) = failure else { return false };
+        let is_there = || lock(&self.patience.host(host).state).has_answered;
+        let is_outage = fault.is_of_the_line() || (fault.is_passing() && is_there());
+        is_outage && !self.has_others && self.patience.policy.attempts > 1
     }
 
     /// Waits.
@@ -363,7 +348,7 @@ impl Attempts {
             Failure::Answered { .. } | Failure::Unanswered(_) | Failure::BrokenOff(_) => {}
         }
         let doubled = policy.first_wait.saturating_mul(2_u32.saturating_pow(self.failed - 1));
-        doubled.min(policy.longest_wait).mul_f64(0.5 + self.patience.jitter() / 2.0)
+        doubled.min(policy.longest_wait).mul_f64(0.5 + lock(&self.patience.jitter).f64() / 2.0)
     }
 
     fn is_too_late(&self, wait: Duration) -> bool {

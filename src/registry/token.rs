@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::body::{Body, until_whole};
 use super::challenge::{Bearer, Challenge};
 use super::credentials::{Credential, Credentials, Lookup};
-use super::endpoint::{Endpoint, PlainHttp, parse_url};
+use super::endpoint::{Endpoint, PlainHttp, parse_url, shown};
 use super::refusal::refused;
 use super::transport::{Request, Transport};
 use crate::oci::{SourceError, SourceErrorKind};
@@ -44,6 +44,22 @@ pub(super) enum Access {
     Push,
 }
 
+/// What is known of one repository.
+#[derive(Debug, Default)]
+struct Slot {
+    grant: Option<Grant>,
+    /// What the registry wanted for it, if it ever said so.
+    challenge: Option<Challenge>,
+}
+
+/// A grant after a request was refused.
+pub(super) struct Renewed {
+    /// The grant.
+    pub(super) grant: Grant,
+    /// Whether it was given just now, for this request.
+    pub(super) is_of_now: bool,
+}
+
 /// The authorizations for one registry.
 #[derive(Debug)]
 pub(super) struct Authorizer {
@@ -53,7 +69,7 @@ pub(super) struct Authorizer {
     endpoint: Endpoint,
     /// The registry's first challenge: others of its repositories are asked with a token at once.
     learned: Mutex<Option<Challenge>>,
-    repositories: Mutex<BTreeMap<String, Arc<Mutex<Option<Grant>>>>>,
+    repositories: Mutex<BTreeMap<String, Arc<Mutex<Slot>>>>,
 }
 
 impl Authorizer {
@@ -71,17 +87,16 @@ impl Authorizer {
     /// Returns the grant for a repository, without asking the registry what it wants: `None` if it has wanted
     /// nothing so far.
     pub(super) fn current(&self, repository: &str) -> Result<Option<Grant>, SourceError> {
-        let Some(challenge) = lock(&self.learned).clone() else { return Ok(None) };
-        let Some(challenge) = for_repository(challenge, self.access, repository) else { return Ok(None) };
         let slot = self.slot(repository);
         // The lock is held while a token is fetched: whoever else needs it waits for this one.
-        let mut grant = lock(&slot);
-        if let Some(grant) = grant.as_ref().filter(|grant| self.is_good(grant)) {
+        let mut slot = lock(&slot);
+        if let Some(grant) = slot.grant.as_ref().filter(|grant| self.is_good(grant)) {
             return Ok(Some(grant.clone()));
         }
-        let number = grant.as_ref().map_or(0, |grant| grant.number + 1);
-        *grant = self.obtain(repository, &challenge, number)?;
-        Ok(grant.clone())
+        let learned = || Some(for_repository(lock(&self.learned).clone()?, self.access, repository));
+        let Some(challenge) = slot.challenge.clone().or_else(learned) else { return Ok(None) };
+        slot.grant = self.obtain(repository, &challenge, slot.next_number())?;
+        Ok(slot.grant.clone())
     }
 
     /// Returns a new grant after a request with `used` was answered with `challenge`; `None` if there is none.
@@ -90,25 +105,27 @@ impl Authorizer {
         repository: &str,
         used: Option<&Grant>,
         challenge: &Challenge,
-    ) -> Result<Option<Grant>, SourceError> {
+    ) -> Result<Option<Renewed>, SourceError> {
         let slot = self.slot(repository);
-        let mut grant = lock(&slot);
+        let mut slot = lock(&slot);
         let used = used.map(|used| used.number);
+        let is_newer = |grant: &&Grant| Some(grant.number) != used && self.is_good(grant);
         // Another thread was refused too, and was faster.
-        if let Some(newer) = grant.as_ref().filter(|grant| Some(grant.number) != used && self.is_good(grant))
-        {
-            return Ok(Some(newer.clone()));
+        if let Some(newer) = slot.grant.as_ref().filter(is_newer) {
+            return Ok(Some(Renewed { grant: newer.clone(), is_of_now: false }));
         }
         if *challenge == Challenge::Basic && used.is_some() {
             return Ok(None);
         }
-        let number = grant.as_ref().map_or(0, |grant| grant.number + 1);
-        *grant = self.obtain(repository, challenge, number)?;
-        let learned = usual_scope(challenge, self.access, repository);
-        if grant.is_some() && learned.is_some() {
-            *lock(&self.learned) = learned;
+        slot.grant = self.obtain(repository, challenge, slot.next_number())?;
+        let learned = of_all_repositories(challenge, self.access, repository);
+        if slot.grant.is_some() {
+            slot.challenge = Some(challenge.clone());
+            if learned.is_some() {
+                *lock(&self.learned) = learned;
+            }
         }
-        Ok(grant.clone())
+        Ok(slot.grant.clone().map(|grant| Renewed { grant, is_of_now: true }))
     }
 
     /// Says whose credentials were used, for an error.
@@ -127,7 +144,7 @@ impl Authorizer {
         self.credentials.lookup(&self.endpoint.authority(), repository)
     }
 
-    fn slot(&self, repository: &str) -> Arc<Mutex<Option<Grant>>> {
+    fn slot(&self, repository: &str) -> Arc<Mutex<Slot>> {
         let mut repositories = lock(&self.repositories);
         Arc::clone(repositories.entry(repository.to_owned()).or_default())
     }
@@ -197,6 +214,18 @@ impl Authorizer {
             let message = format!("`{}` names the token server `{realm}`: {reason}", self.endpoint.url());
             SourceError::new(SourceErrorKind::Invalid, message)
         })?;
+        // Over plain http anybody on the way could name a server that collects passwords.
+        if plain_http == PlainHttp::Allowed
+            && credential.is_some()
+            && url.host_str() != self.endpoint.base().host_str()
+        {
+            let message = format!(
+                "`{}` names a token server on another host, `{}`: over plain http no credentials are sent there",
+                self.endpoint.url(),
+                shown(&url)
+            );
+            return Err(SourceError::new(SourceErrorKind::Invalid, message));
+        }
         let scope = scope.clone().unwrap_or_else(|| self.access.scope(repository));
         let service = service.iter().map(|service| ("service", service.as_str()));
         let parameters = service.chain([("scope", scope.as_str())]);
@@ -217,6 +246,12 @@ impl Authorizer {
     }
 }
 
+impl Slot {
+    fn next_number(&self) -> u64 {
+        self.grant.as_ref().map_or(0, |grant| grant.number + 1)
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind these locks is whole after every statement.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -231,18 +266,24 @@ impl Access {
     }
 }
 
-/// Returns the challenge with the repository's scope left open, if other repositories will be challenged alike.
-fn usual_scope(challenge: &Challenge, access: Access, repository: &str) -> Option<Challenge> {
+/// Returns what other repositories will be challenged with, as far as that can be known: with the usual scope, which is
+/// left open, or with one that names no repository, such as `aws`.
+fn of_all_repositories(challenge: &Challenge, access: Access, repository: &str) -> Option<Challenge> {
     let Challenge::Bearer(bearer) = challenge else { return Some(challenge.clone()) };
-    let is_usual = bearer.scope.as_ref().is_none_or(|scope| *scope == access.scope(repository));
-    is_usual.then(|| Challenge::Bearer(Bearer { scope: None, ..bearer.clone() }))
+    match &bearer.scope {
+        Some(scope) if *scope != access.scope(repository) => {
+            (!scope.starts_with("repository:")).then(|| challenge.clone())
+        }
+        Some(_) | None => Some(Challenge::Bearer(Bearer { scope: None, ..bearer.clone() })),
+    }
 }
 
-fn for_repository(challenge: Challenge, access: Access, repository: &str) -> Option<Challenge> {
+fn for_repository(challenge: Challenge, access: Access, repository: &str) -> Challenge {
     match challenge {
-        Challenge::Basic => Some(Challenge::Basic),
+        Challenge::Basic => Challenge::Basic,
         Challenge::Bearer(bearer) => {
-            Some(Challenge::Bearer(Bearer { scope: Some(access.scope(repository)), ..bearer }))
+            let scope = bearer.scope.or_else(|| Some(access.scope(repository)));
+            Challenge::Bearer(Bearer { scope, ..bearer })
         }
     }
 }

@@ -1,23 +1,26 @@
 //! The one place where requests leave the program.
 
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::blocking::{self, Response};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE,
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE,
+    LOCATION, RANGE,
 };
 use reqwest::{Method, StatusCode, Url};
 
 use super::endpoint::shown;
-use super::fault::Fault;
-use super::pace::{Pace, Watch};
-use super::part::Part;
+use super::fault::{Fault, quoted};
+use super::pace::Pace;
+use super::part::{Given, Part};
 use super::proxies::proxied;
 use super::retry::{Attempts, Failure, Patience, Place, retry_after};
 use super::upload::{Sent, Upload};
+use super::watch::Watch;
 use super::{ClientOptions, tls};
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::secrets::SecretText;
@@ -46,12 +49,23 @@ pub(super) struct Request {
     pub(super) form: Option<SecretText>,
     /// A content to send.
     pub(super) upload: Option<Upload>,
+    /// Whether another place is asked if this one cannot be: an outage then is not waited out.
+    pub(super) has_others: bool,
 }
 
 impl Request {
     /// Returns a request without credentials.
     pub(super) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, accept: None, part: None, authorization: None, form: None, upload: None }
+        Self {
+            method,
+            url,
+            accept: None,
+            part: None,
+            authorization: None,
+            form: None,
+            upload: None,
+            has_others: false,
+        }
     }
 
     /// Returns whether sending it twice is like sending it once.
@@ -108,6 +122,18 @@ impl Answer {
     pub(super) fn media_type(&self) -> Option<String> {
         let full = self.header("content-type")?;
         Some(full.split(';').next().unwrap_or(full).trim().to_ascii_lowercase())
+    }
+
+    /// Returns what it gives of a part.
+    pub(super) fn given(&self, part: &Part) -> Given {
+        part.judge(self.status().as_u16(), self.header("content-range"))
+    }
+
+    /// Returns a strong entity tag; a weak one (`W/"…"`) does not say that bytes are the same.
+    pub(super) fn strong_entity_tag(&self) -> Option<String> {
+        let tag = self.header("etag")?;
+        let is_strong = tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"');
+        (is_strong && tag.len() <= 1024).then(|| tag.to_owned())
     }
 
     /// Returns what follows the origin in an error: how often it was asked for, if more than once.
@@ -236,7 +262,7 @@ impl Transport {
     /// # Errors
     /// If no answer comes at all. An answer of any status is an answer, also that of the last attempt.
     pub(super) fn send(&self, request: &Request) -> Result<Answer, SourceError> {
-        let mut attempts = self.patience.attempts();
+        let mut attempts = self.patience.attempts().with_others(request.has_others);
         loop {
             let answered = self.follow(request, &attempts);
             let (host, failure) = match &answered {
@@ -284,7 +310,14 @@ impl Transport {
             let Some(next) = redirection(request, &url, &response)? else {
                 let mut origin = request.shown();
                 if is_elsewhere {
-                    origin = format!("{origin} (redirected to {})", url.host_str().unwrap_or_default());
+                    origin = format!("{origin} (redirected to {})", shown(&url));
+                }
+                // Nobody asked for it: a proxy that packs what passes gives other bytes than those of a digest.
+                if let Some(encoding) = response.headers().get(CONTENT_ENCODING) {
+                    origin = format!(
+                        "{origin} (Content-Encoding: {})",
+                        quoted(&String::from_utf8_lossy(encoding.as_bytes()), 40)
+                    );
                 }
                 return Ok(Answer {
                     response,
@@ -374,6 +407,7 @@ fn redirection(request: &Request, url: &Url, response: &Response) -> Result<Opti
     let Some(next) = location.and_then(|location| url.join(location).ok()) else {
         return Err(invalid(request, "is redirected, but not to a URL"));
     };
+    may_lead_to(url, &next).map_err(|reason| invalid(request, &format!("is redirected to {reason}")))?;
     match (url.scheme(), next.scheme()) {
         ("http", "http") | (_, "https") => Ok(Some(next)),
         ("https", "http") => Err(invalid(
@@ -384,6 +418,52 @@ fn redirection(request: &Request, url: &Url, response: &Response) -> Result<Opti
     }
 }
 
+/// Refuses a server's word that something is at a link-local address, unless it is at one itself: what listens there is
+/// this machine's own, such as a cloud's metadata service.
+pub(super) fn may_lead_to(from: &Url, to: &Url) -> Result<(), String> {
+    let link_local = |url: &Url| {
+        let address = url.host_str()?.trim_matches(['[', ']']).parse::<IpAddr>().ok()?.to_canonical();
+        let is_link_local = match address {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        };
+        is_link_local.then_some(address)
+    };
+    match link_local(to) {
+        Some(address) if link_local(from).is_none() => Err(format!("the link-local address {address}")),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn invalid(request: &Request, what: &str) -> SourceError {
     SourceError::new(SourceErrorKind::Invalid, format!("{} {what}", request.shown()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_from_elsewhere_to_a_link_local_address() {
+        let may = |from: &str, to: &str| may_lead_to(&from.parse().unwrap(), &to.parse().unwrap()).is_ok();
+        for to in [
+            "http://169.254.169.254/latest/meta-data",
+            "http://169.254.1.1:8080/",
+            "https://[fe80::1]/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://2852039166/",
+        ] {
+            assert!(!may("http://registry.lan/v2/", to), "{to}");
+            assert!(may("http://169.254.10.1:5000/v2/", to), "{to}");
+        }
+        for to in [
+            "https://10.0.0.1/",
+            "http://127.0.0.1:5000/",
+            "https://[::1]/",
+            "https://[fd00::1]/",
+            "https://cdn.lan/",
+        ] {
+            assert!(may("http://registry.lan/v2/", to), "{to}");
+        }
+    }
 }

@@ -87,6 +87,36 @@ fn waits_double_and_jitter_takes_up_to_half_of_each() {
 }
 
 #[test]
+fn an_outage_is_waited_out_until_the_deadline_and_a_wrong_address_is_not() {
+    let refused = Failure::Unanswered(Fault::Refused);
+    let (fresh, ..) = patience(0);
+    assert_eq!(waits(&fresh, &refused).len(), 4, "nobody ever answered there");
+    for (failure, has_answered) in [
+        (refused.clone(), true),
+        (Failure::Unanswered(Fault::TimedOut), true),
+        (Failure::Unanswered(Fault::NameServer), false),
+        (Failure::Unanswered(Fault::Unreachable), false),
+    ] {
+        let (patience, ..) = patience(0);
+        if has_answered {
+            patience.attempts().succeeded("r.lan");
+        }
+        let waited: Duration = waits(&patience, &failure).iter().sum();
+        assert!(waited > seconds(560) && waited <= seconds(600), "{failure}: {waited:?}");
+    }
+    // Another place is asked instead; what answers, but not with what is wanted, is there; and --retries 0 means it.
+    let (answers, ..) = patience(0);
+    answers.attempts().succeeded("r.lan");
+    assert_eq!(waits(&answers, &answered(503)).len(), 4);
+    let mut one_of_several = answers.attempts().with_others(true);
+    assert_eq!(std::iter::from_fn(|| one_of_several.next("r.lan", &refused)).count(), 4);
+    let once = RetryPolicy { attempts: 1, ..answers.policy.clone() };
+    let once = Arc::new(Patience::new(once));
+    once.attempts().succeeded("r.lan");
+    assert!(waits(&once, &Failure::Unanswered(Fault::NameServer)).is_empty());
+}
+
+#[test]
 fn what_a_server_asks_for_wins_over_the_wait_that_would_be_chosen() {
     let (patience, clock, heard) = patience(0);
     let wanted = Failure::of_status(429, Some(seconds(20))).unwrap();
@@ -97,7 +127,7 @@ fn what_a_server_asks_for_wins_over_the_wait_that_would_be_chosen() {
         reason: "429".to_owned(),
         wait: seconds(20),
         attempt: 2,
-        attempts: 5,
+        attempts: Some(5),
     };
     assert_eq!(heard.0.lock().unwrap()[0], first);
 }

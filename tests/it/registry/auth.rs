@@ -49,6 +49,15 @@ fn with_tokens(
     is_good: impl Fn(usize) -> bool + Send + Sync + 'static,
     answer: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
 ) -> Hostile {
+    with_tokens_for(|repository| format!("repository:{repository}:pull"), is_good, answer)
+}
+
+/// The same, whose challenge for a repository has the scope that `scope` says.
+fn with_tokens_for(
+    scope: impl Fn(&str) -> String + Send + Sync + 'static,
+    is_good: impl Fn(usize) -> bool + Send + Sync + 'static,
+    answer: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
+) -> Hostile {
     let (image, given) = (app(), AtomicUsize::new(0));
     let own = Arc::new(OnceLock::<String>::new());
     let url = Arc::clone(&own);
@@ -62,8 +71,9 @@ fn with_tokens(
         }
         let repository = request.target.split('/').skip(2).take(2).collect::<Vec<_>>().join("/");
         let challenge = format!(
-            r#"Bearer realm="{}/token",service="registry.test",scope="repository:{repository}:pull""#,
-            url.get().unwrap()
+            r#"Bearer realm="{}/token",service="registry.test",scope="{}""#,
+            url.get().unwrap(),
+            scope(&repository)
         );
         Answer::new(401, "{}").header("WWW-Authenticate", &challenge)
     });
@@ -207,6 +217,73 @@ fn a_second_repository_is_asked_with_a_token_at_once() {
 }
 
 #[test]
+fn a_registry_with_a_scope_of_its_own_is_asked_with_its_token_as_others_are() {
+    for (scope, asked) in [
+        // One for all, as public.ecr.aws has it; and one that is another repository's.
+        (
+            "aws",
+            ["HEAD /v2", "GET /tok", "HEAD /v2", "HEAD /v2", "GET /tok", "HEAD /v2", "HEAD /v2"].as_slice(),
+        ),
+        (
+            "repository:x:pull",
+            &["HEAD /v2", "GET /tok", "HEAD /v2", "HEAD /v2", "HEAD /v2", "GET /tok", "HEAD /v2", "HEAD /v2"],
+        ),
+    ] {
+        let server = with_tokens_for(move |_| scope.to_owned(), |_| true, |_, number| token(number));
+        let registry = registry_at(options(), &server.url(), None);
+        for name in ["some/app0:1", "some/app0:1", "some/app1:1", "some/app1:1"] {
+            registry.resolve(&reference(&registry, name)).unwrap();
+        }
+        let begins: Vec<String> = lines(&server).iter().map(|line| line[..8].to_owned()).collect();
+        assert_eq!(begins, asked, "{scope}");
+        let tokens = lines(&server).into_iter().filter(|line| line.starts_with("GET /token"));
+        let scope = format!("scope={}", scope.replace(':', "%3A"));
+        assert!(tokens.clone().count() == 2 && tokens.into_iter().all(|line| line.ends_with(&scope)));
+    }
+}
+
+#[test]
+fn a_token_that_ends_sooner_than_its_server_says_is_replaced_whatever_the_scope() {
+    for scope in ["aws", "repository:x:pull", "repository:some/app:pull"] {
+        let uses = AtomicUsize::new(0);
+        let server = with_tokens_for(
+            move |_| scope.to_owned(),
+            // Each token is good for two requests.
+            move |number| number == 1 + uses.fetch_add(1, Ordering::SeqCst) / 2,
+            |_, number| Answer::new(200, format!(r#"{{"token":"token-{number}"}}"#)),
+        );
+        let registry = registry_at(options(), &server.url(), None);
+        for _ in 0..5 {
+            registry.resolve(&reference(&registry, "some/app:1")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn over_plain_http_no_password_goes_to_a_token_server_on_another_host() {
+    let elsewhere = Hostile::start(|_| token(1));
+    let realm = elsewhere.url().replace("127.0.0.1", "localhost");
+    let server = Hostile::start(move |_| {
+        let challenge = format!(r#"Bearer realm="{realm}/token",service="s""#);
+        Answer::new(401, "").header("WWW-Authenticate", &challenge)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = configuration(folder.path(), server.authority(), r#"{"auth":"bWU6cHc="}"#);
+    let registry = registry_at(with_file(path), &server.url(), None);
+    let error = registry.resolve(&reference(&registry, "some/app:1")).unwrap_err();
+    assert!(error.message.contains("names a token server on another host, `http://localhost:"), "{error}");
+    assert_eq!(elsewhere.requests().len(), 0);
+}
+
+#[test]
+fn a_redirect_to_a_link_local_address_is_refused_before_anybody_is_asked() {
+    let server = Hostile::start(|_| Answer::redirect("http://169.254.169.254/latest/meta-data"));
+    let registry = registry_at(options(), &server.url(), None);
+    let error = registry.blob(&reference(&registry, "some/app:1"), &app().blobs[0].descriptor).err().unwrap();
+    assert!(error.message.ends_with("is redirected to the link-local address 169.254.169.254"), "{error}");
+}
+
+#[test]
 fn an_expired_token_is_replaced_before_and_after_the_registry_notices() {
     // The server says a token lives no time, or says nothing and takes only every second one.
     let dead = with_tokens(
@@ -323,7 +400,10 @@ fn credentials_do_not_follow_a_redirect_to_another_port() {
             Ok(_) => assert_eq!(status_elsewhere, 200),
             Err(error) => {
                 assert_eq!((status_elsewhere, error.kind), (401, SourceErrorKind::Denied));
-                assert!(error.message.contains("(redirected to 127.0.0.1) answers 401"), "{error}");
+                assert!(
+                    error.message.contains("/cdn) answers 401") && !error.message.contains("credentials"),
+                    "{error}"
+                );
                 assert!(!error.message.contains("hidden"), "{error}");
             }
         }

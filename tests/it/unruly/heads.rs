@@ -58,7 +58,7 @@ fn a_rate_limit_is_waited_for_as_long_as_the_server_says() {
             reason: "429".to_owned(),
             wait: waits.first().copied().unwrap_or_default(),
             attempt: 2,
-            attempts: 5,
+            attempts: Some(5),
         };
         assert_eq!(scene.patience.heard.events(), [event], "{what}");
     }

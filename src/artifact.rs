@@ -4,11 +4,13 @@
 //! `kit.json`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+
+/// The name of a list in the folder whose files it lists: a kit, a payload or a bundle of packages.
+pub const SUMS: &str = "SHA256SUMS";
 
 /// One finished file: its place in the kit is the key it has in an [`ArtifactList`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,11 @@ pub struct ArtifactList {
 pub struct InvalidSums {
     line: usize,
     text: String,
+}
+
+/// Returns the line of [`SUMS`] for one file, as `sha256sum` reads it.
+pub fn sums_line(path: &str, digest: &Digest) -> String {
+    format!("{}  {path}\n", digest.hex())
 }
 
 impl ArtifactList {
@@ -62,10 +69,7 @@ impl ArtifactList {
 
     /// Writes the list as `sha256sum` reads it: sorted, two spaces, `./` never.
     pub fn to_sums(&self) -> String {
-        self.iter().fold(String::new(), |mut text, (path, artifact)| {
-            writeln!(text, "{}  {path}", artifact.digest.hex()).expect("writing to a String cannot fail");
-            text
-        })
+        self.iter().map(|(path, artifact)| sums_line(path, &artifact.digest)).collect()
     }
 
     /// Reads what [`ArtifactList::to_sums`] wrote; the file does not say sizes.

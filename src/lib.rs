@@ -78,6 +78,7 @@ pub mod spec;
 
 pub mod fetch;
 
+pub mod bill;
 pub mod disc;
 
 pub mod inspect;

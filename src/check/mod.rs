@@ -26,7 +26,7 @@ mod seed;
 mod tables;
 mod verdict;
 
-pub use kit::{Bill, Kit, OpenError};
+pub use kit::{Kit, OpenError};
 pub use page::{BEGINNING, PAGE, page};
 pub use plan::Plan;
 pub use report::{Finding, NotApplicable, Report, Summary, Unknown};
@@ -96,7 +96,8 @@ pub fn kit(kit: &Kit) -> Report {
         }
         Some(verdict)
     };
-    report::assemble(subject, verdict, &kit.bill.allow)
+    let allow = kit.bill.as_ref().map_or(&[][..], |bill| &bill.allow);
+    report::assemble(subject, verdict, allow)
 }
 
 /// Checks what a spec and its lock alone can tell.

@@ -6,6 +6,7 @@ use super::Check;
 use super::kit::{Archive, Kit, Node, Stage, Statement, statements};
 use super::plan::Plan;
 use super::verdict::Verdict;
+use crate::bill::Bill;
 use crate::deb;
 use crate::inspect::OpsBundle;
 use crate::spec::PackageBaseline;
@@ -254,14 +255,13 @@ fn asks(kit: &Kit, statement: &Statement) -> Option<String> {
     }
     let url = rest.iter().find(|word| word.contains("://"))?;
     let host = url.split("://").nth(1)?.split(['/', ':']).next().unwrap_or_default();
-    let own = kit.bill.registry.split(':').next().unwrap_or_default();
-    let is_known = [own, "localhost", "127.0.0.1"].contains(&host)
+    let is_of_kit = |bill: &Bill| {
+        bill.registry.host().to_string() == host
+            || bill.nodes.iter().any(|node| node.name == host || node.address.address().to_string() == host)
+    };
+    let is_known = ["localhost", "127.0.0.1"].contains(&host)
         || host.starts_with('$')
-        || kit
-            .bill
-            .nodes
-            .iter()
-            .any(|node| node.name == host || node.address.split('/').next() == Some(host));
+        || kit.bill.as_ref().is_some_and(is_of_kit);
     (!is_known).then(|| format!("`{program}` asks {host}"))
 }
 

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::artifact::SUMS;
 use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, interrupt, ui};
 use crate::fs::{follow_link, parent};
 use crate::ops::build::{self, Options, Outcome};
 use crate::progress::Bytes;
-use crate::verify::SUMS;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

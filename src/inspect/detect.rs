@@ -6,8 +6,9 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::{InspectError, images, kit, lock};
+use super::{InspectError, images, lock};
 use crate::archive::compress::Compression;
+use crate::bill;
 use crate::disc::Disc;
 
 /// The largest text that is read whole: far above the lock of a thousand images and packages.
@@ -19,7 +20,7 @@ const TAR_HEADER: usize = 512;
 /// Something of a kind that can be looked into, opened.
 pub(super) enum Candidate {
     /// A folder with a bill of materials.
-    Kit(String),
+    Kit,
     /// The image of an ISO 9660 disc.
     Disc(File),
     /// A folder that is an image layout.
@@ -60,7 +61,7 @@ impl Candidate {
     /// Returns what it is.
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::Kit(_) => Kind::Kit,
+            Self::Kit => Kind::Kit,
             Self::Disc(_) => Kind::Disc,
             Self::Layout => Kind::Layout,
             Self::Archive { .. } => Kind::Archive,
@@ -111,20 +112,15 @@ impl Candidate {
     }
 
     fn of_folder(path: &Path) -> Result<Self, InspectError> {
-        let bill = path.join(kit::BILL);
-        let read_error = |source| InspectError::Read { path: bill.clone(), source };
         let has = |name: &str| fs::symlink_metadata(path.join(name)).is_ok_and(|metadata| metadata.is_file());
-        if !has(kit::BILL) && (has(images::LAYOUT) || has(images::INDEX)) {
+        if !has(bill::FILE_NAME) && (has(images::LAYOUT) || has(images::INDEX)) {
             return Ok(Self::Layout);
         }
-        if !has(kit::BILL) {
+        if !has(bill::FILE_NAME) {
             let what = "a folder without kit.json, oci-layout and index.json".to_owned();
             return Err(InspectError::Unknown { path: path.to_owned(), what });
         }
-        let mut text = String::new();
-        let file = fs::File::open(&bill).map_err(read_error)?;
-        file.take(LARGEST_TEXT).read_to_string(&mut text).map_err(read_error)?;
-        Ok(Self::Kit(text))
+        Ok(Self::Kit)
     }
 }
 

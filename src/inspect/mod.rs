@@ -28,11 +28,11 @@ pub use detect::Kind;
 pub use disc::{DiscContents, DiscFile, K3sNode, PlacedFile, Seed};
 pub use finding::Finding;
 pub use images::{Form, Format, Image, ImagePlatform, Images};
-pub use kit::{InvalidBill, Kit, KitArtifact, KitImage, KitNode};
 pub use lock::{Lock, PinnedFile, PinnedImage, PinnedPackage, PinnedPackages};
 pub use tar::TarFault;
 
 use crate::archive::compress::{Compression, Decoder};
+use crate::bill::{Bill, BillError};
 use crate::disc::{Disc, DiscFault};
 use crate::lockfile::LockfileError;
 use crate::pki::InvalidCertificate;
@@ -65,7 +65,7 @@ pub enum Inspected {
     /// A lock.
     Lock(Lock),
     /// A finished kit.
-    Kit(Kit),
+    Kit(Bill),
 }
 
 /// Says why something cannot be looked into.
@@ -120,13 +120,8 @@ pub enum InspectError {
         source: LockfileError,
     },
     /// It is a kit whose bill of materials cannot be used.
-    #[error("the bill of materials of `{}` cannot be used", .path.display())]
-    Kit {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: InvalidBill,
-    },
+    #[error(transparent)]
+    Bill(#[from] BillError),
 }
 
 impl InspectError {
@@ -189,10 +184,9 @@ pub fn path(path: &Path, options: &Options<'_>) -> Result<Inspection, InspectErr
             let read = lock::read(&text).map_err(|source| InspectError::Lock { path: owned(), source })?;
             (Inspected::Lock(read), Vec::new())
         }
-        Candidate::Kit(bill) => {
-            let read = kit::read(path, &bill).map_err(|source| InspectError::Kit { path: owned(), source });
-            let (kit, findings) = read?;
-            (Inspected::Kit(kit), findings)
+        Candidate::Kit => {
+            let (bill, findings) = kit::read(path)?;
+            (Inspected::Kit(bill), findings)
         }
     };
     Ok(Inspection { artifact, findings })

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 pub use error::BuildError;
 
-use crate::artifact::{Artifact, ArtifactList};
+use crate::artifact::{Artifact, ArtifactList, SUMS};
+use crate::bill;
 use crate::check::{self, Kit};
 use crate::digest::Digest;
 use crate::fetch::Equipment;
@@ -24,7 +25,7 @@ use crate::ops::packages::PackedBundle;
 use crate::ops::parts::{self, Parts};
 use crate::ops::preflight;
 use crate::progress::{Bytes, Event, step};
-use crate::verify::{self, Finding, SUMS};
+use crate::verify::{self, Finding};
 
 /// What a build is made from, and where it goes.
 #[derive(Debug)]
@@ -193,7 +194,7 @@ impl Build<'_> {
         self.step("verify", || {
             let mut all = list(&contents.artifacts)?;
             let bill = kit::bill(spec, locked.lockfile(), &all, &contents.origins);
-            all.insert(kit::BILL, self.write(kit::BILL, &bill)?);
+            all.insert(bill::FILE_NAME, self.write(bill::FILE_NAME, &bill.to_json())?);
             self.write(SUMS, all.to_sums().as_bytes())?;
             let now = i64::try_from(now.seconds()).unwrap_or(i64::MAX);
             let opened = Kit::open(self.folder, now, self.equipment.jobs, self.equipment.reporter)?;
@@ -229,7 +230,7 @@ impl Build<'_> {
 
     /// Writes the report as a page. It comes last, since it shows the digest of all that is listed before it.
     fn page(&self, kit: &Kit, report: &check::Report, all: &mut ArtifactList) -> Result<(), BuildError> {
-        let page = check::page(kit, report);
+        let Some(page) = check::page(kit, report) else { return Ok(()) };
         all.insert(check::PAGE, self.write(check::PAGE, page.as_bytes())?);
         self.write(SUMS, all.to_sums().as_bytes()).map(drop)
     }

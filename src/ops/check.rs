@@ -59,12 +59,10 @@ pub fn run(options: &Options<'_>) -> Result<Outcome, CheckError> {
     let target = html.map(|html| Target::new(path, html)).transpose()?;
     step(reporter, "check", || {
         let kit = Kit::open(path, now, jobs, reporter)?;
-        if kit.alone.is_some() && target.is_some() {
-            return Err(CheckError::Part { path: path.to_owned() });
-        }
         let report = check::kit(&kit);
         if let Some(target) = &target {
-            target.write(&check::page(&kit, &report))?;
+            let part = || CheckError::Part { path: path.to_owned() };
+            target.write(&check::page(&kit, &report).ok_or_else(part)?)?;
         }
         let summary = report.summary.to_string();
         Ok((Outcome { path: path.to_owned(), report }, summary))

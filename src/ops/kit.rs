@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fs_err as fs;
-use serde::Serialize;
 
-use crate::artifact::{Artifact, ArtifactList};
+use crate::artifact::{Artifact, ArtifactList, SUMS};
+use crate::bill::{self, Bill};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::fetch::Equipment;
 use crate::lockfile::{LockedAttachment, LockedFile, LockedImage, Lockfile};
 use crate::parallel;
-use crate::spec::{Allowance, Node, Role, Spec};
-use crate::verify::SUMS;
+use crate::spec::{Node, Spec};
 
 /// The folder of the image layout.
 pub const IMAGES: &str = "images";
@@ -24,126 +23,9 @@ pub const SEEDS: &str = "seeds";
 pub const SHARED_PAYLOAD: &str = "payload.iso";
 /// What git passes over in a folder that seeds are written to, where other things may be, too: they hold secrets.
 pub const SEED_PATTERNS: &str = "/.gitignore\n/seed-*.iso\n/payload.iso\n";
-/// The bill of materials.
-pub const BILL: &str = "kit.json";
-/// The version of the bill's shape.
-pub const BILL_VERSION: u32 = 1;
 
 /// What each artifact was made from, by its path in the kit.
 pub type Origins = BTreeMap<String, Vec<String>>;
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Bill<'a> {
-    version: u32,
-    name: String,
-    made_by: &'static str,
-    epoch: u64,
-    k3s: &'a str,
-    registry: String,
-    platforms: Vec<String>,
-    nodes: Vec<BillNode>,
-    #[serde(skip_serializing_if = "<[Allowance]>::is_empty")]
-    allow: &'a [Allowance],
-    files: Vec<BillFile<'a>>,
-    images: Vec<BillImage<'a>>,
-    artifacts: BTreeMap<&'a str, BillArtifact<'a>>,
-}
-
-#[derive(Serialize)]
-struct BillNode {
-    name: String,
-    role: &'static str,
-    platform: String,
-    address: String,
-    seed: String,
-}
-
-#[derive(Serialize)]
-struct BillFile<'a> {
-    role: String,
-    source: &'a str,
-    digest: &'a Digest,
-    size: u64,
-}
-
-impl<'a> BillFile<'a> {
-    fn of(LockedFile { role, source, sha256, size }: &'a LockedFile) -> Self {
-        Self { role: role.to_string(), source, digest: sha256, size: *size }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BillImage<'a> {
-    reference: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    destination: Option<&'a str>,
-    media_type: &'a str,
-    digest: &'a Digest,
-    total_size: u64,
-    platforms: BTreeMap<String, &'a Digest>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    attached: Vec<BillAttachment<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BillAttachment<'a> {
-    subject: &'a Digest,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tag: Option<&'a str>,
-    media_type: &'a str,
-    digest: &'a Digest,
-}
-
-impl<'a> BillAttachment<'a> {
-    fn of(attachment: &'a LockedAttachment) -> Self {
-        let LockedAttachment { subject, tag, digest, media_type, size: _ } = attachment;
-        Self { subject, tag: tag.as_deref(), media_type, digest }
-    }
-}
-
-impl<'a> BillImage<'a> {
-    fn of(image: &'a LockedImage) -> Self {
-        let LockedImage {
-            reference,
-            destination,
-            media_type,
-            digest,
-            size: _,
-            total_size,
-            manifests: _,
-            platforms,
-            attached,
-        } = image;
-        Self {
-            reference: reference.to_string(),
-            destination: destination.as_deref(),
-            media_type,
-            digest,
-            total_size: *total_size,
-            platforms: platforms.iter().map(|(platform, digest)| (platform.to_string(), digest)).collect(),
-            attached: attached.iter().map(BillAttachment::of).collect(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BillArtifact<'a> {
-    digest: &'a Digest,
-    size: u64,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    made_from: &'a [String],
-}
-
-fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Server => "server",
-        Role::Agent => "agent",
-    }
-}
 
 /// Returns the path of a node's seed within a kit.
 pub fn seed_path(node: &str) -> String {
@@ -155,37 +37,59 @@ pub fn seed_file_name(node: &str) -> String {
     format!("seed-{node}.iso")
 }
 
-/// Returns the bill of materials as JSON. Blobs of the layout are not listed: the images name them.
-pub fn bill(spec: &Spec, lockfile: &Lockfile, artifacts: &ArtifactList, origins: &Origins) -> Vec<u8> {
-    let node = |node: &Node| BillNode {
+/// Returns the bill of materials. Blobs of the layout are not listed: the images name them.
+pub fn bill(spec: &Spec, lockfile: &Lockfile, artifacts: &ArtifactList, origins: &Origins) -> Bill {
+    let node = |node: &Node| bill::Node {
         name: node.name.to_string(),
-        role: role_name(node.role),
-        platform: node.platform.to_string(),
-        address: node.address.to_string(),
+        role: node.role,
+        platform: node.platform.clone(),
+        address: node.address,
         seed: seed_path(node.name.as_str()),
     };
     let artifacts = without_blobs(artifacts.clone());
-    let listed = artifacts.iter().map(|(path, Artifact { digest, size })| {
-        let made_from = origins.get(path).map(Vec::as_slice).unwrap_or_default();
-        (path, BillArtifact { digest, size: *size, made_from })
-    });
-    let bill = Bill {
-        version: BILL_VERSION,
-        name: spec.name.to_string(),
-        made_by: concat!("seedkit ", env!("CARGO_PKG_VERSION")),
-        epoch: lockfile.epoch.seconds(),
-        k3s: spec.k3s.version.as_str(),
-        registry: spec.registry.address.to_string(),
-        platforms: lockfile.platforms.iter().map(ToString::to_string).collect(),
-        nodes: spec.nodes.iter().map(node).collect(),
-        allow: &spec.allow,
-        files: lockfile.files.iter().map(BillFile::of).collect(),
-        images: lockfile.images.iter().map(BillImage::of).collect(),
-        artifacts: listed.collect(),
+    let artifact = |(path, artifact): (&str, &Artifact)| {
+        let Artifact { digest, size } = *artifact;
+        let made_from = origins.get(path).cloned().unwrap_or_default();
+        (path.to_owned(), bill::Artifact { digest, size, made_from })
     };
-    let mut json = serde_json::to_vec_pretty(&bill).expect("strings and numbers always become JSON");
-    json.push(b'\n');
-    json
+    Bill {
+        name: spec.name.to_string(),
+        made_by: concat!("seedkit ", env!("CARGO_PKG_VERSION")).to_owned(),
+        epoch: lockfile.epoch,
+        k3s: spec.k3s.version.as_str().to_owned(),
+        registry: spec.registry.address.clone(),
+        platforms: lockfile.platforms.clone(),
+        nodes: spec.nodes.iter().map(node).collect(),
+        allow: spec.allow.clone(),
+        files: lockfile.files.iter().cloned().map(file).collect(),
+        images: lockfile.images.iter().cloned().map(image).collect(),
+        artifacts: artifacts.iter().map(artifact).collect(),
+    }
+}
+
+fn file(file: LockedFile) -> bill::File {
+    let LockedFile { role, source, sha256, size } = file;
+    bill::File { role, source, digest: sha256, size }
+}
+
+fn image(image: LockedImage) -> bill::Image {
+    let LockedImage {
+        reference,
+        destination,
+        media_type,
+        digest,
+        size: _,
+        total_size,
+        manifests: _,
+        platforms,
+        attached,
+    } = image;
+    let attachment = |attached: LockedAttachment| {
+        let LockedAttachment { subject, tag, digest, media_type, size: _ } = attached;
+        bill::Attachment { subject, tag, media_type, digest }
+    };
+    let attached = attached.into_iter().map(attachment).collect();
+    bill::Image { reference, destination, media_type, digest, total_size, platforms, attached }
 }
 
 /// Lists everything in `folder`: digests in `known` and in the names of blobs are taken, the rest is hashed.

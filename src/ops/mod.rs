@@ -3,7 +3,6 @@
 //! Options in, outcome out. What they need is brought into the store by [`crate::fetch`]; `cli` has one file of the
 //! same name for each.
 
-pub mod bill;
 pub mod build;
 pub mod ca;
 pub mod check;

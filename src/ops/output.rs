@@ -27,7 +27,7 @@ impl Kind {
 
     fn marker(self) -> &'static str {
         match self {
-            Self::Kit => super::kit::BILL,
+            Self::Kit => crate::bill::FILE_NAME,
             Self::Layout => "oci-layout",
         }
     }

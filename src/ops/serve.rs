@@ -9,10 +9,10 @@ use fs_err as fs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
+use crate::bill::{self, Bill, BillError};
 use crate::epoch::Epoch;
 use crate::net::{Host, RegistryHost};
 use crate::oci::inventory::{Inventory, LayoutError};
-use crate::ops::bill::{self, BillError, KitBill, KitImage};
 use crate::ops::ca::names;
 use crate::ops::kit::{IMAGES, REGISTRY};
 use crate::pki::{CertificateView, SubjectName};
@@ -108,7 +108,7 @@ pub struct Prepared {
 /// Opens a kit, checks it, and begins to listen.
 pub fn prepare(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Prepared, ServeError> {
     let Options { kit, listen, passwords, limits, now } = *options;
-    let KitBill { registry, images } = bill::read(kit)?;
+    let Bill { registry, images, .. } = bill::read(kit)?;
     let own_names: Vec<OwnName> = images.iter().filter_map(own_name).collect();
     let inventory = Inventory::open(&kit.join(IMAGES))
         .map_err(|source| ServeError::Layout { kit: kit.to_owned(), source })?;
@@ -172,7 +172,7 @@ fn warn(reporter: &dyn Reporter, text: String) {
 }
 
 /// Returns the name that an image list chose for this registry.
-fn own_name(image: &KitImage) -> Option<OwnName> {
+fn own_name(image: &bill::Image) -> Option<OwnName> {
     let (path, tag) = image.destination.as_deref()?.rsplit_once(':')?;
     Some(OwnName { path: path.to_owned(), tag: tag.to_owned(), root: image.digest })
 }
@@ -262,7 +262,7 @@ struct Unit<'a> {
 /// The kit must be one, and its key be there: the unit runs as its owner.
 pub fn unit(options: &Options<'_>, command: &[String]) -> Result<String, ServeError> {
     let Options { kit, listen, passwords: _, limits, now: _ } = *options;
-    let KitBill { registry, images: _ } = bill::read(kit)?;
+    let Bill { registry, .. } = bill::read(kit)?;
     let key = kit.join(REGISTRY).join(names::SERVER_KEY);
     let owner = fs::metadata(&key).map_err(|source| ServeError::Tls {
         kit: kit.to_owned(),

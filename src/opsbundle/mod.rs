@@ -40,6 +40,7 @@ pub use stanza::StanzaError;
 use crate::archive::ContentError;
 use crate::archive::compress::{Compression, Compressor};
 use crate::archive::tar::{TarError, TarWriter};
+use crate::artifact::{SUMS, sums_line};
 use crate::deb::signature::{CannotSign, SigningKey};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
@@ -47,8 +48,6 @@ use crate::store::VerifyReader;
 use crate::template::{TemplateError, Templates};
 use crate::tree::{Content, Entry, FileTree, TreeError, TreePath};
 
-/// The list of digests, at the top of a bundle.
-pub const SUMS: &str = "SHA256SUMS";
 /// The manifest, at the top of a bundle.
 pub const MANIFEST: &str = "manifest.json";
 const INSTALLER: &str = "ops/install.sh.tera";
@@ -200,8 +199,7 @@ impl Bundle {
             json!({"bundle": {"suite": suite, "architecture": architecture, "keyring": keyring(input)}});
         files.add("install.sh", templates.render(INSTALLER, &place)?)?;
         let Files { mut tree, digests } = files;
-        let sums: String =
-            digests.iter().map(|(path, digest)| format!("{}  {path}\n", digest.hex())).collect();
+        let sums: String = digests.iter().map(|(path, digest)| sums_line(path, digest)).collect();
         let id = Digest::sha256(sums.as_bytes());
         tree.insert_file(SUMS, 0o644, sums)?;
         let name = format!("ops-packages-{}-{}-{}", input.suite, input.architecture, id.short());

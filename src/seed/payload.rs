@@ -16,6 +16,7 @@ use std::collections::btree_map::Entry as Slot;
 use std::io::Read;
 
 use super::{Disc, PayloadFile, SeedError};
+use crate::artifact::{SUMS, sums_line};
 use crate::digest::{Algorithm, Digest};
 use crate::tree::{Content, FileTree, TreeError, TreePath};
 
@@ -93,19 +94,19 @@ impl Payload {
         lists.insert("seed-id", List::from(format!("{id}\n")));
         let mut sums = String::new();
         for (name, List { text, digest }) in lists {
-            sums.push_str(&format!("{}  {name}\n", digest.hex()));
+            sums += &sums_line(name, &digest);
             tree.insert_file(&format!("payload/{name}"), 0o644, text)?;
         }
         for PayloadFile { destination, mode, content, digest, disc } in files.into_values() {
             match disc {
                 Disc::Seed => {
-                    sums.push_str(&format!("{}  root{destination}\n", digest.hex()));
+                    sums += &sums_line(&format!("root{destination}"), &digest);
                     tree.insert_file(&format!("payload/root{destination}"), mode, content)?;
                 }
                 Disc::Shared => {}
             }
         }
-        tree.insert_file("payload/SHA256SUMS", 0o644, sums)?;
+        tree.insert_file(&format!("payload/{SUMS}"), 0o644, sums)?;
         Ok(())
     }
 }

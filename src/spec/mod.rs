@@ -28,6 +28,16 @@ pub use raw::{BaselinePriority, ClusterCa, Compression, Flavour, Payload, Role};
 pub use crate::text::{Finding, Listing, Location, Severity};
 use crate::yaml::{self, Value};
 
+impl Role {
+    /// Returns the word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Agent => "agent",
+        }
+    }
+}
+
 /// Says why there is no spec.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {

@@ -12,13 +12,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fs_err as fs;
 use serde::Serialize;
 
-use crate::artifact::{ArtifactList, InvalidSums};
+use crate::artifact::{ArtifactList, InvalidSums, SUMS};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::progress::{Event, Reporter};
 use crate::tree::TreePath;
 
-/// The list of everything in a kit.
-pub const SUMS: &str = "SHA256SUMS";
 /// The most bytes a list may have: far above a kit of a million files.
 const SUMS_LIMIT: u64 = 256 * 1024 * 1024;
 

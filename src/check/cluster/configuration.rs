@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
-use crate::check::kit::{Kit, Node, Role, entries, items, scalar};
+use crate::check::kit::{Kit, Node, entries, items, scalar};
 use crate::check::plan::Plan;
 use crate::check::tables::passes_over;
 use crate::check::verdict::Verdict;
 use crate::spec;
+use crate::spec::Role;
 use crate::yaml::Value;
 
 const FILE: &str = "/etc/rancher/k3s/config.yaml";
@@ -50,7 +51,7 @@ pub(super) fn keys_are_known(kit: &Kit, verdict: &mut Verdict) {
         }
         for (key, _) in entries(&document.root) {
             let is_server = node.role == Role::Server;
-            if let Some(what) = passes_over(&key.name, is_server, kit.bill.kubernetes_minor()) {
+            if let Some(what) = passes_over(&key.name, is_server, kit.kubernetes_minor()) {
                 verdict.fault(&node.seed, format!("{}: line {}", file.place, key.location.line), what);
             }
         }

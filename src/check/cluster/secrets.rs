@@ -1,9 +1,10 @@
 //! Where secrets are, and what a clock that is behind would break.
 
-use crate::check::kit::{Kit, Node, Role, scalar, statements};
+use crate::check::kit::{Kit, Node, scalar, statements};
 use crate::check::ordering::enabled;
 use crate::check::verdict::Verdict;
 use crate::pki::CertificateView;
+use crate::spec::Role;
 
 const FILE: &str = "/etc/rancher/k3s/config.yaml";
 /// Files that only root may read.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::kit::{Kit, Node, Role, scalar};
+use crate::check::kit::{Kit, Node, scalar};
 use crate::check::seed::network::{is_server, joined};
 use crate::check::verdict::Verdict;
 use crate::digest::Digest;
+use crate::spec::Role;
 
 const FILE: &str = "/etc/rancher/k3s/config.yaml";
 /// The certificate that a full token names; several in it are named by the last one's digest.

@@ -13,8 +13,8 @@ use crate::oci::layout::{CONTAINERD_NAME, REF_NAME};
 
 /// SK0313
 pub(super) fn images_are_those_of_the_bill(kit: &Kit, verdict: &mut Verdict) {
-    let images = || kit.bill.images.iter().filter_map(|image| Some((&image.reference, image.digest?)));
-    let billed: BTreeMap<String, Digest> = images().map(|(name, digest)| (full_name(name), digest)).collect();
+    let billed: BTreeMap<String, Digest> =
+        kit.images().iter().map(|image| (image.reference.tagged_name(), image.digest)).collect();
     for (path, archive) in &kit.archives {
         for (name, digest) in named(archive) {
             compare(verdict, path, name.clone(), digest, billed.get(&name));
@@ -39,13 +39,14 @@ pub(super) fn images_are_those_of_the_bill(kit: &Kit, verdict: &mut Verdict) {
             served.entry(name).or_default().insert(entry.descriptor.digest);
         }
     }
-    for (name, digest) in images() {
+    for image in kit.images() {
+        let name = image.reference.to_string();
         let found = served.remove(name.as_str()).unwrap_or_default();
         if found.is_empty() {
-            verdict.fault(LAYOUT_INDEX, name, "it does not name the image, and kit.json does");
+            verdict.fault(LAYOUT_INDEX, &name, "it does not name the image, and kit.json does");
         }
         for found in found {
-            compare(verdict, LAYOUT_INDEX, name.clone(), found, Some(&digest));
+            compare(verdict, LAYOUT_INDEX, name.clone(), found, Some(&image.digest));
         }
     }
     for (name, _) in served {

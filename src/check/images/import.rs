@@ -24,7 +24,7 @@ pub(super) fn kubelet_flags(kit: &Kit, verdict: &mut Verdict) {
         let Some((_, flags)) = config.entry("kubelet-arg") else { continue };
         let flags: Vec<String> = items(flags).iter().filter_map(scalar).chain(scalar(flags)).collect();
         let place = "/etc/rancher/k3s/config.yaml: kubelet-arg";
-        judge_flags((&node.seed, place), &flags, kit.bill.kubernetes_minor(), verdict);
+        judge_flags((&node.seed, place), &flags, kit.kubernetes_minor(), verdict);
     }
 }
 
@@ -93,7 +93,7 @@ fn judge_suffix(artifact: &str, name: &str, verdict: &mut Verdict) {
 pub(super) fn pins(kit: &Kit, verdict: &mut Verdict) {
     for node in &kit.nodes {
         if importable(node.files.keys().map(String::as_str)).any(|name| name == CACHE) {
-            judge_cache(&node.seed, &kit.bill.k3s, verdict);
+            judge_cache(&node.seed, kit.k3s(), verdict);
         }
     }
 }

@@ -49,10 +49,8 @@ fn tarballs(node: &Node) -> impl Iterator<Item = (&String, &PlacedFile)> {
 fn content<'a>(kit: &'a Kit, file: &'a PlacedFile) -> Option<&'a Archive> {
     let own = file.archive.as_deref();
     own.or_else(|| {
-        let same = |(_, artifact): &(&String, &crate::artifact::Artifact)| {
-            Some(&artifact.digest) == file.digest.as_ref()
-        };
-        let (path, _) = kit.bill.artifacts.iter().find(same)?;
+        let mut artifacts = kit.bill.as_ref()?.artifacts.iter();
+        let (path, _) = artifacts.find(|(_, artifact)| Some(artifact.digest) == file.digest)?;
         kit.archives.get(path)
     })
 }

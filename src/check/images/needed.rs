@@ -125,7 +125,7 @@ fn release_needs(kit: &Kit, node: &Node) -> Vec<String> {
     };
     // Without servers nothing says what is disabled, and with `system-default-registry` names differ.
     let renames = node.k3s_config().is_some_and(|config| config.entry("system-default-registry").is_some());
-    let list = builtin_k3s(&kit.bill.k3s).filter(|_| !renames && kit.servers().next().is_some());
+    let list = builtin_k3s(kit.k3s()).filter(|_| !renames && kit.servers().next().is_some());
     let lines = list.into_iter().flat_map(str::lines).map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).filter(is_needed).map(full_name).collect()
 }
@@ -142,12 +142,11 @@ pub(in crate::check) fn disabled(node: &Node) -> Vec<String> {
 /// SK0311
 pub(super) fn manifests(kit: &Kit, verdict: &mut Verdict) {
     let mirrored: BTreeSet<String> = kit
-        .bill
-        .images
+        .images()
         .iter()
-        .flat_map(|image| [Some(&image.reference), image.destination.as_ref()])
+        .flat_map(|image| [Some(image.reference.to_string()), image.destination.clone()])
         .flatten()
-        .map(|name| full_name(name))
+        .map(|name| full_name(&name))
         .collect();
     for node in kit.servers() {
         let present = names_of(kit, node).unwrap_or_default();

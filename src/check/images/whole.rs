@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::needed::{full_name, is_for};
 use super::{content, images_of, tarballs};
-use crate::artifact::ArtifactList;
+use crate::artifact::{self, ArtifactList};
 use crate::check::kit::{Kit, Node};
 use crate::check::verdict::Verdict;
 use crate::cluster::executable::Kind;
@@ -13,6 +13,7 @@ use crate::inspect::{Finding, Form, Image};
 const EXECUTABLE: &str = "/usr/local/bin/k3s";
 /// What only k3s unpacks.
 const OPAQUE: [&str; 4] = [".tar.lz4", ".tar.bz2", ".tbz", ".tar.xz"];
+/// The sums by which the node itself will judge its payload.
 const SUMS: &str = "payload/SHA256SUMS";
 
 /// SK0303
@@ -47,7 +48,7 @@ pub(super) fn tarballs_are_whole(kit: &Kit, verdict: &mut Verdict) {
     }
 }
 
-/// The sums by which the node itself will judge its payload.
+/// Compares the payload with its sums.
 fn sums(node: &Node, verdict: &mut Verdict) {
     let Some(text) = node.disc.text(SUMS) else {
         verdict.fault(&node.seed, SUMS, "it is not there");
@@ -77,7 +78,7 @@ fn sums(node: &Node, verdict: &mut Verdict) {
             ),
         }
     }
-    let unlisted = found.keys().filter(|path| **path != "SHA256SUMS" && !listed.contains_key(**path));
+    let unlisted = found.keys().filter(|path| **path != artifact::SUMS && !listed.contains_key(**path));
     for path in unlisted {
         verdict.fault(&node.seed, format!("payload/{path}"), format!("{SUMS} does not list it"));
     }
@@ -91,9 +92,9 @@ pub(super) fn one_version(kit: &Kit, verdict: &mut Verdict) {
         let architecture = platform.split('/').nth(1);
         if let Some(executable) = node.files.get(EXECUTABLE).and_then(|file| file.executable.as_ref()) {
             let versions = &executable.versions;
-            if !versions.is_empty() && !versions.contains(&kit.bill.k3s) {
+            if !versions.is_empty() && !versions.contains(kit.k3s()) {
                 let named: Vec<&str> = versions.iter().map(String::as_str).collect();
-                let what = format!("it is k3s {}, and the kit is for {}", named.join(", "), kit.bill.k3s);
+                let what = format!("it is k3s {}, and the kit is for {}", named.join(", "), kit.k3s());
                 verdict.fault(&node.seed, &place, what);
             }
             match &executable.kind {

@@ -6,7 +6,6 @@
 use std::io::BufReader;
 use std::path::Path;
 
-use super::bill::{Bill, BillNode};
 use super::disc::{Archive, DiscView, Shelf};
 use super::{Kit, Node, OpenError, Seed};
 use crate::check::rows::Part;
@@ -49,7 +48,7 @@ impl Kit {
     fn nothing(now: i64) -> Self {
         Self {
             alone: None,
-            bill: Bill::nothing(),
+            bill: None,
             now,
             verified: verify::Report { files: 0, bytes: 0, findings: Vec::new() },
             // It has no list of digests.
@@ -82,14 +81,8 @@ impl Kit {
                 None
             }
         };
-        let node = BillNode {
-            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            role: String::new(),
-            address: String::new(),
-            seed: name,
-            platform: None,
-        };
-        let seed = Seed { node, disc };
+        let node = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let seed = Seed { name: node, path: name, billed: None, disc };
         self.nodes.extend(Node::of(&seed, None));
         self.seeds.push(seed);
     }

@@ -3,7 +3,6 @@
 //! Nothing that is found to be damaged stops the reading: it is remembered, and [`CHECKS`] say so.
 
 mod alone;
-mod bill;
 mod disc;
 mod node;
 mod shell;
@@ -17,10 +16,8 @@ use std::sync::Mutex;
 
 use fs_err as fs;
 
-pub use bill::Bill;
-pub(super) use bill::{BillImage, BillNode};
 pub(super) use disc::{Archive, DiscView};
-pub(super) use node::{Command, Node, PlacedFile, Role, Source, Stage, entries, items, opaque, scalar};
+pub(super) use node::{Command, Node, PlacedFile, Source, Stage, entries, items, opaque, scalar};
 pub(super) use shell::{Joint, Statement, statements};
 pub(super) use text::Text;
 pub(super) use unit::Unit;
@@ -29,17 +26,18 @@ use super::Check;
 use super::page::PAGE;
 use super::rows::Part;
 use super::verdict::Verdict;
+use crate::bill::{self, Bill, BillError};
 use crate::digest::Digest;
 use crate::inspect::InspectError;
+use crate::lockfile::FileRole;
 use crate::oci::layout::LayoutIndex;
 use crate::progress::Reporter;
+use crate::spec::Role;
 use crate::verify::{self, VerifyError};
 use disc::Shelf;
 
 /// What names the images of the registry's layout.
 pub(super) const LAYOUT_INDEX: &str = "images/index.json";
-/// The bill of materials.
-const BILL: &str = "kit.json";
 /// The largest text that is kept.
 const LARGEST_TEXT: u64 = 64 << 20;
 
@@ -49,10 +47,10 @@ pub(super) const CHECKS: &[Check] =
 /// A finished kit, as the nodes and their administrators will find it, or a part of one.
 #[derive(Debug)]
 pub struct Kit {
-    /// What it is if it is no whole kit; then its bill says nothing.
+    /// What it is if it is no whole kit; then it has no bill.
     pub alone: Option<Part>,
     /// What it says of itself.
-    pub bill: Bill,
+    pub(super) bill: Option<Bill>,
     /// When it is, in seconds since 1970: what certificates are compared with.
     pub(super) now: i64,
     /// What comparing every byte with its list said.
@@ -76,31 +74,21 @@ pub struct Kit {
 /// One node's disc.
 #[derive(Debug)]
 pub(super) struct Seed {
-    pub(super) node: BillNode,
+    /// The node's name.
+    pub(super) name: String,
+    /// The disc's path.
+    pub(super) path: String,
+    /// What the bill says of the node.
+    pub(super) billed: Option<bill::Node>,
     pub(super) disc: Option<DiscView>,
 }
 
 /// Says why a kit cannot be checked at all.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Its bill cannot be read.
-    #[error("cannot read `{}`", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Its bill is not one.
-    #[error("`{}` is no bill of materials that this seedkit knows", .path.display())]
-    Bill {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: bill::InvalidBill,
-    },
+    /// Its bill cannot be used.
+    #[error(transparent)]
+    Bill(#[from] BillError),
     /// Its list of digests cannot be used.
     #[error("the kit cannot be verified")]
     Verify(#[from] VerifyError),
@@ -136,20 +124,14 @@ impl Kit {
     ///
     /// A disc, an archive of images or a layout is read as well, whoever made it: as a part of a kit that is not there.
     pub fn open(folder: &Path, now: i64, jobs: usize, reporter: &dyn Reporter) -> Result<Self, OpenError> {
-        let path = folder.join(BILL);
         // What cannot be opened at all is best said of the bill, if it is a folder.
-        let is_kit = folder.is_dir() && (path.exists() || !alone::is_layout(folder));
+        let has_bill = folder.join(bill::FILE_NAME).exists();
+        let is_kit = folder.is_dir() && (has_bill || !alone::is_layout(folder));
         if !is_kit {
             return Self::alone(folder, now, reporter);
         }
-        let bill = fs::File::open(&path)
-            .and_then(|file| {
-                let mut text = String::new();
-                file.take(LARGEST_TEXT).read_to_string(&mut text).map(|_| text)
-            })
-            .map_err(|source| OpenError::Read { path: path.clone(), source })?;
-        let bill: Bill = bill.parse().map_err(|source| OpenError::Bill { path, source })?;
-        let shelf = Shelf::new(bill.digests());
+        let bill = bill::read(folder)?;
+        let shelf = Shelf::new(bill.artifacts.values().map(|artifact| artifact.digest).collect());
         let pieces = Mutex::new(BTreeMap::new());
         let visit = |path: &str, input: &mut dyn BufRead| {
             if let Some(piece) = read_piece(folder, path, input, &shelf) {
@@ -192,10 +174,40 @@ impl Kit {
             }
         }
         let shared = discs.values().find(|disc| disc.is_shared_payload());
-        let seed = |node: &BillNode| Seed { node: node.clone(), disc: discs.get(&node.seed).cloned() };
+        let seed = |node: &bill::Node| {
+            let (name, path) = (node.name.clone(), node.seed.clone());
+            Seed { name, path, billed: Some(node.clone()), disc: discs.get(&node.seed).cloned() }
+        };
         let seeds: Vec<Seed> = bill.nodes.iter().map(seed).collect();
         let nodes = seeds.iter().filter_map(|seed| Node::of(seed, shared)).collect();
+        let bill = Some(bill);
         Self { alone: None, bill, now, verified, digest, seeds, nodes, archives, layout, texts, unreadable }
+    }
+
+    /// Returns the release of k3s; nothing is known of a part of a kit.
+    pub(super) fn k3s(&self) -> &str {
+        self.bill.as_ref().map_or("", |bill| &bill.k3s)
+    }
+
+    /// Returns the minor version of Kubernetes, such as 35 for `v1.35.0+k3s1`.
+    pub(super) fn kubernetes_minor(&self) -> Option<u32> {
+        self.k3s().strip_prefix("v1.")?.split('.').next()?.parse().ok()
+    }
+
+    /// Returns whether a file on the nodes is one that the spec brings along, and not one that was made.
+    pub(super) fn is_users_own(&self, path: &str) -> bool {
+        let mut files = self.bill.iter().flat_map(|bill| &bill.files);
+        files.any(|file| matches!(&file.role, FileRole::File(destination) if destination == path))
+    }
+
+    /// Returns the images that the bill names.
+    pub(super) fn images(&self) -> &[bill::Image] {
+        self.bill.as_ref().map_or(&[], |bill| &bill.images)
+    }
+
+    /// Returns what the bill says of a finished file.
+    pub(super) fn artifact(&self, path: &str) -> Option<&bill::Artifact> {
+        self.bill.as_ref()?.artifacts.get(path)
     }
 
     /// Returns the nodes that run the control plane.
@@ -243,12 +255,12 @@ fn artifacts_are_readable(kit: &Kit, verdict: &mut Verdict) {
         verdict.fault(path, "", reason);
     }
     for seed in kit.seeds.iter().filter(|seed| seed.disc.is_none()) {
-        let is_named = kit.unreadable.iter().any(|(path, _)| *path == seed.node.seed);
+        let is_named = kit.unreadable.iter().any(|(path, _)| *path == seed.path);
         if !is_named {
             verdict.fault(
-                BILL,
-                format!("nodes: {}", seed.node.name),
-                format!("`{}` is not in the kit", seed.node.seed),
+                bill::FILE_NAME,
+                format!("nodes: {}", seed.name),
+                format!("`{}` is not in the kit", seed.path),
             );
         }
     }

@@ -13,19 +13,13 @@ use super::text::Text;
 use super::unit::Unit;
 use crate::cluster::executable::Executable;
 use crate::digest::Digest;
+use crate::spec::Role;
 use crate::yaml::{self, Value};
 
 /// Where systemd looks for an administrator's units.
 const UNITS: &str = "/etc/systemd/system/";
 /// Where the files of a payload lie on a disc.
 const ROOT: &str = "payload/root";
-
-/// What a node is in its cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::check) enum Role {
-    Server,
-    Agent,
-}
 
 /// Who places a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,10 +145,10 @@ impl Node {
             commands.extend(autoinstall.iter().flat_map(|config| commands_of(config, key, Stage::Install)));
         }
         Some(Self {
-            name: seed.node.name.clone(),
-            role: if seed.node.role == "server" { Role::Server } else { Role::Agent },
-            seed: seed.node.seed.clone(),
-            platform: seed.node.platform.clone(),
+            name: seed.name.clone(),
+            role: seed.billed.as_ref().map_or(Role::Agent, |node| node.role),
+            seed: seed.path.clone(),
+            platform: seed.billed.as_ref().map(|node| node.platform.to_string()),
             network_config: disc.text("network-config").cloned(),
             user_data,
             meta_data,

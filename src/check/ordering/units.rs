@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::calls::enabled;
-use crate::check::kit::{Kit, Node, Role, Unit};
+use crate::check::kit::{Kit, Node, Unit};
 use crate::check::verdict::Verdict;
+use crate::spec::Role;
 
 /// Units that distributions bring along.
 const SYSTEMS_OWN: [&str; 14] = [

@@ -3,9 +3,12 @@
 use serde::Serialize;
 
 use super::certificates::Instant;
-use crate::check::kit::{BillImage, Kit};
+use crate::bill::{self, Bill};
+use crate::check::kit::Kit;
 use crate::inspect::OpsBundle;
+use crate::oci::Platform;
 use crate::progress::Bytes;
+use crate::spec::Role;
 use crate::text::counted;
 
 /// One line of the summary.
@@ -35,19 +38,18 @@ pub(super) struct Artifact {
 }
 
 /// Returns the summary.
-pub(super) fn facts(kit: &Kit) -> Vec<Fact> {
-    let bill = &kit.bill;
+pub(super) fn facts(kit: &Kit, bill: &Bill) -> Vec<Fact> {
     let fact = |what, value: String, note: String| Fact { what, value, note };
-    let servers = bill.nodes.iter().filter(|node| node.role == "server").count();
+    let servers = bill.nodes.iter().filter(|node| node.role == Role::Server).count();
     let agents = bill.nodes.len() - servers;
     let roles = format!("{}, {}", counted(servers, "server"), counted(agents, "agent"));
     let mut facts = vec![
         fact("k3s", bill.k3s.clone(), String::new()),
         fact("Nodes", bill.nodes.len().to_string(), roles),
         fact("Images", bill.images.len().to_string(), String::new()),
-        fact("Registry", bill.registry.clone(), String::new()),
-        fact("Platforms", bill.platforms.join(", "), String::new()),
-        fact("Date of the lock", Instant::of(bill.epoch).text, String::new()),
+        fact("Registry", bill.registry.to_string(), String::new()),
+        fact("Platforms", joined(&bill.platforms), String::new()),
+        fact("Date of the lock", Instant::of(bill.epoch.date_time().unix_timestamp()).text, String::new()),
         fact("Made by", bill.made_by.clone(), String::new()),
     ];
     for bundle in bundles(kit) {
@@ -57,25 +59,29 @@ pub(super) fn facts(kit: &Kit) -> Vec<Fact> {
     facts
 }
 
+fn joined<'a>(platforms: impl IntoIterator<Item = &'a Platform>) -> String {
+    platforms.into_iter().map(ToString::to_string).collect::<Vec<String>>().join(", ")
+}
+
 fn bundles(kit: &Kit) -> impl Iterator<Item = &OpsBundle> {
     kit.archives.values().filter_map(|archive| archive.bundle())
 }
 
 /// Returns the images, as the bill has them.
-pub(super) fn images(kit: &Kit) -> Vec<Image> {
-    let image = |image: &BillImage| Image {
-        reference: image.reference.clone(),
+pub(super) fn images(bill: &Bill) -> Vec<Image> {
+    let image = |image: &bill::Image| Image {
+        reference: image.reference.to_string(),
         destination: image.destination.clone().unwrap_or_default(),
-        digest: image.digest.as_ref().map(ToString::to_string).unwrap_or_default(),
-        platforms: image.platforms.keys().cloned().collect::<Vec<String>>().join(", "),
-        size: image.total_size.map(|size| Bytes(size).to_string()).unwrap_or_default(),
+        digest: image.digest.to_string(),
+        platforms: joined(image.platforms.keys()),
+        size: Bytes(image.total_size).to_string(),
     };
-    kit.bill.images.iter().map(image).collect()
+    bill.images.iter().map(image).collect()
 }
 
 /// Returns the artifacts, as the bill has them.
-pub(super) fn artifacts(kit: &Kit) -> Vec<Artifact> {
-    let artifacts = kit.bill.artifacts.iter().map(|(path, artifact)| Artifact {
+pub(super) fn artifacts(bill: &Bill) -> Vec<Artifact> {
+    let artifacts = bill.artifacts.iter().map(|(path, artifact)| Artifact {
         path: path.clone(),
         digest: artifact.digest.to_string(),
         size: Bytes(artifact.size).to_string(),

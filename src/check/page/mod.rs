@@ -69,20 +69,21 @@ struct Conclusion {
     text: String,
 }
 
-/// Returns the page of a kit and the report on it.
-pub fn page(kit: &Kit, report: &Report) -> String {
+/// Returns the page of a kit and the report on it; a part of a kit has none.
+pub fn page(kit: &Kit, report: &Report) -> Option<String> {
+    let bill = kit.bill.as_ref()?;
     let report = report.without_today();
     let (certificates, certificate_faults) = certificates::of(kit);
     let page = Page {
-        name: &kit.bill.name,
-        made_by: &kit.bill.made_by,
+        name: &bill.name,
+        made_by: &bill.made_by,
         generator: concat!("seedkit ", env!("CARGO_PKG_VERSION")),
         verdict: conclusion(&report.summary),
         clocks: certificates::clocks(&certificates),
-        facts: facts::facts(kit),
-        registry: picture::registry(kit),
+        facts: facts::facts(kit, bill),
+        registry: picture::registry(bill),
         nodes: picture::nodes(kit),
-        images: facts::images(kit),
+        images: facts::images(bill),
         certificates,
         certificate_faults,
         summary: report.summary,
@@ -91,9 +92,9 @@ pub fn page(kit: &Kit, report: &Report) -> String {
         not_knowable: &report.not_knowable,
         command: COMMAND,
         digest: &kit.digest.hex(),
-        artifacts: facts::artifacts(kit),
+        artifacts: facts::artifacts(bill),
     };
-    render(&page)
+    Some(render(&page))
 }
 
 fn conclusion(summary: &Summary) -> Conclusion {

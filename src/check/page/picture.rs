@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::check::kit::{self, BillNode, Kit, PlacedFile, Seed, Source, entries, scalar};
+use crate::bill::{self, Bill};
+use crate::check::kit::{self, Kit, PlacedFile, Seed, Source, entries, scalar};
 use crate::cluster::executable;
 use crate::pki::CertificateView;
 use crate::progress::Bytes;
@@ -60,13 +61,13 @@ impl Item {
 }
 
 /// Returns the registry.
-pub(super) fn registry(kit: &Kit) -> Registry {
+pub(super) fn registry(bill: &Bill) -> Registry {
     let item = |what, detail: &str| Item { what, detail: detail.to_owned(), size: String::new() };
     let items = vec![
-        item(counted(kit.bill.images.len(), "image"), "images/, an OCI layout"),
+        item(counted(bill.images.len(), "image"), "images/, an OCI layout"),
         item("Certificate and key".to_owned(), "registry/registry.crt registry/registry.key"),
     ];
-    Registry { address: kit.bill.registry.clone(), items }
+    Registry { address: bill.registry.to_string(), items }
 }
 
 /// Returns the nodes, in the order of the bill.
@@ -75,9 +76,8 @@ pub(super) fn nodes(kit: &Kit) -> Vec<Node> {
 }
 
 fn node(kit: &Kit, seed: &Seed) -> Node {
-    let BillNode { name, role, address, seed: path, platform } = &seed.node;
+    let Seed { name, path, billed, disc: _ } = seed;
     let found = kit.nodes.iter().find(|node| node.seed == *path && node.name == *name);
-    let class = if role == "server" { "server" } else { "agent" };
     let fault = match (found, &seed.disc) {
         (Some(_), _) => "",
         (None, Some(_)) => "cloud-init would find no seed on it",
@@ -89,15 +89,16 @@ fn node(kit: &Kit, seed: &Seed) -> Node {
     let shared = found.map(|node| items_of_shared(kit, node)).unwrap_or_default();
     discs.extend(shared);
     let macs = found.map(macs).unwrap_or_default();
-    let platform = platform.clone().unwrap_or_default();
-    let (name, role, address) = (name.clone(), role.clone(), address.clone());
-    Node { name, role, class, address, platform, macs, discs }
+    let said = |what: fn(&bill::Node) -> String| billed.as_ref().map(what).unwrap_or_default();
+    let class = billed.as_ref().map_or("agent", |node| node.role.name());
+    let (address, platform) = (said(|node| node.address.to_string()), said(|node| node.platform.to_string()));
+    Node { name: name.clone(), role: class.to_owned(), class, address, platform, macs, discs }
 }
 
 /// Returns the disc that all nodes share, if this one needs it.
 fn items_of_shared(kit: &Kit, node: &kit::Node) -> Option<Disc> {
     let items = items(kit, node, true);
-    let size = kit.bill.artifacts.get(SHARED).map(|artifact| Bytes(artifact.size).to_string());
+    let size = kit.artifact(SHARED).map(|artifact| Bytes(artifact.size).to_string());
     let disc = Disc { path: SHARED.to_owned(), size: size.unwrap_or_default(), fault: "", items };
     (!disc.items.is_empty()).then_some(disc)
 }
@@ -127,7 +128,7 @@ fn kind(kit: &Kit, path: &str) -> Kind {
     let is_in = |folder: &str| path.starts_with(folder);
     match path {
         "/usr/local/bin/k3s" => Kind::Program,
-        _ if kit.bill.is_users_own(path) => Kind::Own,
+        _ if kit.is_users_own(path) => Kind::Own,
         _ if is_in("/var/lib/rancher/k3s/agent/images/") => Kind::Images,
         _ if is_in("/var/lib/seedkit/ops-packages/") => Kind::Packages,
         _ if is_in(AUTHORITIES) => Kind::Authorities,
@@ -183,7 +184,7 @@ fn together(what: &str, files: &[(&str, &PlacedFile)]) -> Item {
 
 fn program(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
     let what = match file.executable.as_ref().map(|executable| &executable.kind) {
-        Some(executable::Kind::Elf(machine)) => format!("k3s {} for {machine}", kit.bill.k3s),
+        Some(executable::Kind::Elf(machine)) => format!("k3s {} for {machine}", kit.k3s()),
         Some(executable::Kind::Script) => "A script that stands in for k3s".to_owned(),
         Some(executable::Kind::Other(_)) | None => "k3s".to_owned(),
     };
@@ -205,7 +206,7 @@ fn packages(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
 
 /// Returns what is in an archive on a node: the kit's own of the same content, or what was read of the disc.
 fn archive<'a>(kit: &'a Kit, file: &'a PlacedFile) -> Option<&'a kit::Archive> {
-    let digest = |path: &String| kit.bill.artifacts.get(path).map(|artifact| &artifact.digest);
+    let digest = |path: &String| kit.artifact(path).map(|artifact| &artifact.digest);
     let is_same = |path: &String| digest(path).is_some_and(|digest| Some(digest) == file.digest.as_ref());
     let of_kit = kit.archives.iter().find(|(path, _)| is_same(path)).map(|(_, archive)| archive);
     of_kit.or(file.archive.as_deref())

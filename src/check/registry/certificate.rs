@@ -36,7 +36,7 @@ pub(super) fn is_accepted(kit: &Kit, verdict: &mut Verdict) {
         .filter(|endpoint| endpoint.scheme.as_deref() != Some("http"))
         .map(|endpoint| endpoint.host().to_owned())
         .collect();
-    wanted.insert(super::Endpoint::of(&kit.bill.registry).host().to_owned());
+    wanted.extend(kit.bill.iter().map(|bill| bill.registry.host().to_string()));
     for host in wanted {
         let is_covered = host.parse::<SubjectName>().is_ok_and(|name| leaf.covers(&name));
         if !is_covered {

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::{FILE, mirrors};
 use crate::check::kit::{Kit, entries, scalar};
 use crate::check::verdict::Verdict;
-use crate::oci::Reference;
 use crate::yaml::Value;
 
 /// The first minor release that knows how not to ask the public registries.
@@ -110,13 +109,8 @@ fn rewrites(root: &crate::yaml::Node, seed: &str, verdict: &mut Verdict) {
 
 /// SK0404
 pub(super) fn is_everywhere(kit: &Kit, verdict: &mut Verdict) {
-    let wanted: BTreeSet<String> = kit
-        .bill
-        .images
-        .iter()
-        .filter_map(|image| image.reference.parse::<Reference>().ok())
-        .map(|reference| reference.registry().to_owned())
-        .collect();
+    let wanted: BTreeSet<String> =
+        kit.images().iter().map(|image| image.reference.registry().to_owned()).collect();
     for node in &kit.nodes {
         let Some(file) = node.files.get(FILE) else {
             verdict.fault(&node.seed, FILE, "it is not in the seed");
@@ -141,7 +135,7 @@ pub(super) fn is_everywhere(kit: &Kit, verdict: &mut Verdict) {
 
 /// SK0405
 pub(super) fn has_no_default(kit: &Kit, verdict: &mut Verdict) {
-    if kit.bill.kubernetes_minor().is_some_and(|minor| minor < KNOWS_NO_DEFAULT) {
+    if kit.kubernetes_minor().is_some_and(|minor| minor < KNOWS_NO_DEFAULT) {
         verdict.not_applicable("this release of k3s cannot be told not to ask the public registries");
         return;
     }

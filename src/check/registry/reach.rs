@@ -11,8 +11,8 @@ use crate::net::Cidr;
 /// SK0406
 pub(super) fn of_kit(kit: &Kit, verdict: &mut Verdict) {
     for node in &kit.nodes {
-        let billed = kit.bill.nodes.iter().find(|billed| billed.name == node.name);
-        let network = billed.and_then(|billed| billed.address.parse::<Cidr>().ok());
+        let billed = kit.bill.iter().flat_map(|bill| &bill.nodes).find(|billed| billed.name == node.name);
+        let network = billed.map(|billed| billed.address);
         let mut hosts: Vec<String> = mirrors(node)
             .into_iter()
             .flat_map(|(_, endpoints)| endpoints)

@@ -28,7 +28,7 @@ pub(super) fn nothing_is_left_of_templates(kit: &Kit, verdict: &mut Verdict) {
                 (place, text, is_script)
             }));
         }
-        let made = node.files.iter().filter(|(path, _)| !kit.bill.is_users_own(path));
+        let made = node.files.iter().filter(|(path, _)| !kit.is_users_own(path));
         for (_, file) in made.filter(|(path, _)| !path.contains("/manifests/")) {
             let Some(text) = file.text.as_ref().and_then(|text| text.readable()) else { continue };
             // Units and profiles have variables as well; of somebody else's nobody knows which are meant.

@@ -31,29 +31,29 @@ pub(super) const CHECKS: &[Check] = &[
 
 /// SK0101
 fn disc_is_found(kit: &Kit, verdict: &mut Verdict) {
-    for Seed { node, disc } in &kit.seeds {
+    for Seed { path: seed, disc, .. } in &kit.seeds {
         let Some(disc) = disc else { continue };
         if !LABELS.contains(&disc.volume_id.as_str()) {
             let what = format!("it is `{}`, not {}", disc.volume_id, LABELS.join(" or "));
-            verdict.fault(&node.seed, "volume identifier", what);
+            verdict.fault(seed, "volume identifier", what);
         }
         if disc.is_udf {
-            verdict.fault(&node.seed, "volume descriptors", "it is a bridge disc with UDF");
+            verdict.fault(seed, "volume descriptors", "it is a bridge disc with UDF");
         }
         if !disc.has_names() {
-            verdict.fault(&node.seed, "names", "it has no Rock Ridge: its files have other names");
+            verdict.fault(seed, "names", "it has no Rock Ridge: its files have other names");
         }
     }
 }
 
 /// SK0102
 fn seed_is_valid(kit: &Kit, verdict: &mut Verdict) {
-    for Seed { node, disc } in &kit.seeds {
+    for Seed { path: seed, disc, .. } in &kit.seeds {
         let Some(disc) = disc.as_ref().filter(|disc| disc.has_names() && !disc.is_cut) else { continue };
         for name in ["user-data", "meta-data"] {
             match (disc.files.get(name), disc.text(name)) {
-                (None, _) => verdict.fault(&node.seed, name, "it is not there"),
-                (Some(_), None) => verdict.fault(&node.seed, name, "it has more than 1 MiB"),
+                (None, _) => verdict.fault(seed, name, "it is not there"),
+                (Some(_), None) => verdict.fault(seed, name, "it has more than 1 MiB"),
                 (Some(_), Some(_)) => {}
             }
         }
@@ -61,7 +61,7 @@ fn seed_is_valid(kit: &Kit, verdict: &mut Verdict) {
         let root = match meta_data.yaml() {
             Ok(document) => document.root,
             Err(problem) => {
-                verdict.fault(&node.seed, "meta-data", format!("it is not YAML: {problem}"));
+                verdict.fault(seed, "meta-data", format!("it is not YAML: {problem}"));
                 continue;
             }
         };
@@ -69,7 +69,7 @@ fn seed_is_valid(kit: &Kit, verdict: &mut Verdict) {
             (Value::Mapping(_), Some((_, id))) if !matches!(&id.value, Value::String(text) if !text.is_empty()) =>
             {
                 verdict.fault(
-                    &node.seed,
+                    seed,
                     "meta-data: instance-id",
                     format!("it is {}, not a text", id.value.kind()),
                 );
@@ -77,12 +77,12 @@ fn seed_is_valid(kit: &Kit, verdict: &mut Verdict) {
             (Value::Mapping(_), Some(_)) => {}
             (Value::Mapping(_) | Value::Null, None) => {
                 verdict.warning(
-                    &node.seed,
+                    seed,
                     "meta-data",
                     "it has no instance-id: every node is the instance `nocloud`",
                 );
             }
-            (_, _) => verdict.fault(&node.seed, "meta-data", "it is no mapping"),
+            (_, _) => verdict.fault(seed, "meta-data", "it is no mapping"),
         }
     }
 }
@@ -149,21 +149,21 @@ fn is_opaque(kit: &Kit, verdict: &mut Verdict) -> bool {
 
 /// SK0112
 fn disc_is_whole(kit: &Kit, verdict: &mut Verdict) {
-    for Seed { node, disc } in &kit.seeds {
+    for Seed { path: seed, disc, .. } in &kit.seeds {
         let Some(disc) = disc else { continue };
         if disc.stated_length > disc.length {
             let what = format!("it says that it has {} bytes, and has {}", disc.stated_length, disc.length);
-            verdict.fault(&node.seed, "volume descriptor", what);
+            verdict.fault(seed, "volume descriptor", what);
         }
         for (path, file) in &disc.files {
             let name = path.rsplit('/').next().unwrap_or(path);
-            let Some(artifact) = kit.bill.artifacts.get(name) else { continue };
+            let Some(artifact) = kit.artifact(name) else { continue };
             let is_cut = artifact.size >= LARGEST_EXTENT
                 && file.size != artifact.size
                 && [artifact.size % LARGEST_EXTENT, LARGEST_EXTENT - 1].contains(&file.size);
             if is_cut {
                 let what = format!("it has {} bytes of {}: it was cut at 4 GiB", file.size, artifact.size);
-                verdict.fault(&node.seed, path, what);
+                verdict.fault(seed, path, what);
             }
         }
     }

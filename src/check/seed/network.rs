@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::check::kit::{Kit, Node, Role, entries, items, scalar};
+use crate::check::kit::{Kit, Node, entries, items, scalar};
 use crate::check::plan::Plan;
 use crate::check::verdict::Verdict;
 use crate::net::{Cidr, DnsLabel};
-use crate::spec;
+use crate::spec::{self, Role};
 use crate::yaml::{self, Value};
 
 /// The networks that k3s gives to pods and services, unless it is told otherwise.

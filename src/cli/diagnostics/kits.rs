@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 
 use super::{hint_of_fault, hint_of_source};
+use crate::bill::BillError;
 use crate::oci::{SourceError, SourceErrorKind};
-use crate::ops::bill::BillError;
 use crate::ops::diff::DiffError;
 use crate::ops::page::PageError;
 use crate::ops::push::PushError;

@@ -1,12 +1,13 @@
 //! A kit as people read it.
 
+use crate::bill::Bill;
 use crate::cli::table::{line, table};
-use crate::inspect::Kit;
 use crate::progress::Bytes;
 use crate::text::counted;
 
-pub(super) fn text(kit: &Kit) -> String {
-    let Kit { name, made_by, epoch, k3s, registry, platforms, nodes, images, artifacts } = kit;
+pub(super) fn text(bill: &Bill) -> String {
+    let Bill { name, made_by, epoch, k3s, registry, platforms, nodes, images, artifacts, .. } = bill;
+    let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
     let head = [
         name.clone(),
         format!("  made by:    {made_by}"),
@@ -19,7 +20,10 @@ pub(super) fn text(kit: &Kit) -> String {
     let head: String = head.iter().map(|text| line(text)).collect();
     let rows: Vec<[String; 4]> = nodes
         .iter()
-        .map(|node| [&node.name, &node.role, &node.address, &node.seed].map(Clone::clone))
+        .map(|node| {
+            let (name, role, address) = (node.name.clone(), node.role.name(), node.address.to_string());
+            [name, role.to_owned(), address, node.seed.clone()]
+        })
         .collect();
     let nodes = table(["NODE", "ROLE", "ADDRESS", "SEED"], &rows);
     let rows: Vec<[String; 3]> = artifacts

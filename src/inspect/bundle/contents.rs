@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use crate::archive::Bounded;
 use crate::archive::compress::{Compression, Decoder};
+use crate::artifact::SUMS;
 use crate::deb;
 use crate::digest::{Digest, Hasher};
 use crate::inspect::finding::Finding;
@@ -12,8 +13,6 @@ use crate::inspect::stream::{Hashing, read_text};
 use crate::inspect::tar::{Member, MemberKind, TarFault, TarStream};
 use crate::text::chain;
 
-/// The list of all files.
-pub(super) const SUMS: &str = "SHA256SUMS";
 /// What is in the bundle and why.
 pub(super) const MANIFEST: &str = "manifest.json";
 /// What was requested, a name a line.

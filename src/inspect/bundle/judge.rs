@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::contents::{
-    Contents, Described, Found, INDEX, INDEX_GZ, INSTALLER, MANIFEST, RELEASE, REQUEST, SUMS, is_package,
+    Contents, Described, Found, INDEX, INDEX_GZ, INSTALLER, MANIFEST, RELEASE, REQUEST, is_package,
 };
 use super::{BundledPackage, OpsBundle, PREFIX};
-use crate::artifact::ArtifactList;
+use crate::artifact::{ArtifactList, SUMS};
 use crate::deb;
 use crate::digest::Digest;
 use crate::epoch::Epoch;

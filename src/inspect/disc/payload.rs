@@ -12,7 +12,7 @@ use std::io;
 use serde::Serialize;
 
 use super::{hash, octal, text};
-use crate::artifact::ArtifactList;
+use crate::artifact::{ArtifactList, SUMS};
 use crate::digest::Digest;
 use crate::disc::{Content, Disc, Entry, EntryKind};
 use crate::inspect::finding::Finding;
@@ -20,8 +20,6 @@ use crate::progress::{Event, Reporter};
 
 /// The folder of the payload.
 const FOLDER: &str = "payload/";
-/// The list of its digests, within it.
-const SUMS: &str = "SHA256SUMS";
 /// The list of where its files go, within it.
 const FILES: &str = "FILES";
 /// The folder of the files to be placed, within it.

@@ -6,10 +6,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{DiffError, Things};
+use crate::bill::{self, Bill};
 use crate::epoch::Epoch;
 use crate::inspect::{
-    self, Certificate, Certificates, Inspected, Inspection, Kit, KitArtifact, KitNode, Lock, OpsBundle,
-    Options, PinnedImage,
+    self, Certificate, Certificates, Inspected, Inspection, Lock, OpsBundle, Options, PinnedImage,
 };
 
 /// What a side is.
@@ -126,18 +126,23 @@ fn lock_things(lock: Lock) -> Things {
     ])
 }
 
-fn kit_things(folder: &Path, kit: Kit, options: &Options<'_>) -> Result<Things, DiffError> {
-    let Kit { name, made_by, epoch, k3s, registry, platforms, nodes, images, artifacts } = kit;
+fn kit_things(folder: &Path, kit: Bill, options: &Options<'_>) -> Result<Things, DiffError> {
+    let Bill { name, made_by, epoch, k3s, registry, platforms, nodes, allow: _, files: _, images, artifacts } =
+        kit;
+    let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
     let settings = settings([
         ("name", name),
         ("made by", made_by),
         ("date", epoch.to_string()),
         ("k3s", k3s),
-        ("registry", registry),
+        ("registry", registry.to_string()),
         ("platforms", platforms.join(", ")),
     ]);
     let images = images.into_iter().map(|image| {
-        (image.reference, Thing::of(Some(image.total_size), [("digest", image.digest.to_string())]))
+        (
+            image.reference.to_string(),
+            Thing::of(Some(image.total_size), [("digest", image.digest.to_string())]),
+        )
     });
     let mut packages = BTreeMap::new();
     let mut certificates = BTreeMap::new();
@@ -152,16 +157,21 @@ fn kit_things(folder: &Path, kit: Kit, options: &Options<'_>) -> Result<Things, 
             Inspected::Images(_) | Inspected::Disc(_) | Inspected::Lock(_) | Inspected::Kit(_) => {}
         }
     }
-    let of_node = |node: KitNode| {
-        let KitNode { name, role, address, platform, seed } = node;
+    let of_node = |node: bill::Node| {
+        let bill::Node { name, role, address, platform, seed } = node;
         let artifact = artifacts.get(&seed);
         let digest = artifact.map(|artifact| artifact.digest.to_string()).unwrap_or_default();
-        let properties = [("role", role), ("address", address), ("platform", platform), ("seed", digest)];
+        let properties = [
+            ("role", role.name().to_owned()),
+            ("address", address.to_string()),
+            ("platform", platform.to_string()),
+            ("seed", digest),
+        ];
         (name, Thing::of(artifact.map(|artifact| artifact.size), properties))
     };
     let seeds: Vec<String> = nodes.iter().map(|node| node.seed.clone()).collect();
     let files = artifacts.iter().filter(|(path, _)| !seeds.contains(path) && !path.ends_with(".crt")).map(
-        |(path, KitArtifact { digest, size })| {
+        |(path, bill::Artifact { digest, size, made_from: _ })| {
             (without_hash(path), Thing::of(Some(*size), [("digest", digest.to_string())]))
         },
     );

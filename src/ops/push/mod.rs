@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde::Serialize;
 
+use crate::bill::{self, Bill, BillError};
 use crate::digest::Digest;
 use crate::oci::inventory::{Inventory, LayoutError};
 use crate::oci::{Reference, SourceError};
-use crate::ops::bill::{self, BillError, KitBill};
 use crate::ops::ca::names;
 use crate::ops::kit::{IMAGES, REGISTRY};
 use crate::pki::{CertificateView, SubjectName};
@@ -162,7 +162,7 @@ pub fn run(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Pushed, Pus
 /// # Why
 /// It counts nowhere else: who made the kit, or has its key, could stand in the way to a registry of others and read
 /// the credentials that are sent there.
-fn own_authority(kit: &Path, bill: &KitBill, endpoint: &Endpoint) -> Option<PathBuf> {
+fn own_authority(kit: &Path, bill: &Bill, endpoint: &Endpoint) -> Option<PathBuf> {
     let folder = kit.join(REGISTRY);
     let host: SubjectName = endpoint.host().parse().ok()?;
     let is_at_its_address =

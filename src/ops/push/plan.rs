@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::PushError;
+use crate::bill;
 use crate::digest::Digest;
 use crate::oci::inventory::{Inventory, LayoutError};
 use crate::oci::{Reference, media_type};
-use crate::ops::bill::KitImage;
 use crate::store::Descriptor;
 
 /// How images are called that have no name for the registry in their list.
@@ -41,8 +41,8 @@ impl Place {
 }
 
 /// Gives every image its place; two different images in one place are an error.
-pub(super) fn places(images: &[KitImage], naming: Naming) -> Result<Vec<Place>, PushError> {
-    let mut taken: BTreeMap<String, &KitImage> = BTreeMap::new();
+pub(super) fn places(images: &[bill::Image], naming: Naming) -> Result<Vec<Place>, PushError> {
+    let mut taken: BTreeMap<String, &bill::Image> = BTreeMap::new();
     let mut places = Vec::new();
     for image in images {
         let (repository, tag) = name(image, naming);
@@ -61,8 +61,8 @@ pub(super) fn places(images: &[KitImage], naming: Naming) -> Result<Vec<Place>, 
     Ok(places)
 }
 
-fn name(image: &KitImage, naming: Naming) -> (String, String) {
-    let KitImage { reference, destination, digest: _ } = image;
+fn name(image: &bill::Image, naming: Naming) -> (String, String) {
+    let bill::Image { reference, destination, .. } = image;
     if let Some((path, tag)) = destination.as_deref().and_then(|name| name.rsplit_once(':')) {
         return (path.to_owned(), tag.to_owned());
     }

@@ -51,14 +51,29 @@ fn a_bill_that_points_elsewhere_makes_nobody_look_there() {
     for finding in findings {
         assert!(finding["reason"].as_str().unwrap().contains("is not a path inside a tree"), "{finding}");
     }
+    for (key, value) in [
+        ("registry", json!("not a host")),
+        ("platforms", json!(["linux"])),
+        ("images", json!([{"reference": "UPPER"}])),
+        ("nodes", json!([{"name": "a", "role": "boss"}])),
+        ("epoch", json!(7)),
+    ] {
+        let mut wrong = bill.clone();
+        wrong[key] = value;
+        sandbox.write("kit/kit.json", wrong.to_string());
+        for command in ["inspect", "check", "serve"] {
+            let error = sandbox.seedkit(&[command, "kit"]).fails(2).to_owned();
+            assert!(error.contains("cannot understand `kit/kit.json`"), "{command} {key}: {error}");
+        }
+    }
     bill["version"] = json!(2);
     sandbox.write("kit/kit.json", bill.to_string());
-    assert!(sandbox.seedkit(&["inspect", "kit"]).fails(2).contains("does not have version 1"));
-    sandbox.write("kit/kit.json", "{");
     assert!(
         sandbox
             .seedkit(&["inspect", "kit"])
             .fails(2)
-            .contains("the bill of materials of `kit` cannot be used")
+            .contains("`kit/kit.json` has version 2; this seedkit knows version 1")
     );
+    sandbox.write("kit/kit.json", "{");
+    assert!(sandbox.seedkit(&["inspect", "kit"]).fails(2).contains("cannot understand `kit/kit.json`"));
 }

@@ -20,14 +20,22 @@ pub(crate) fn write_kit(sandbox: &Sandbox, images: &[(&str, &Image)]) {
     let billed: Vec<Value> = named
         .map(|(name, image)| {
             let mut names = name.split(' ');
-            let mut entry = json!({ "reference": names.next(), "digest": image.root().digest.to_string() });
+            let seedkit::store::Descriptor { media_type, digest, size } = image.root();
+            let mut entry = json!({
+                "reference": names.next(), "mediaType": media_type, "digest": digest.to_string(),
+                "totalSize": size, "platforms": {},
+            });
             if let Some(destination) = names.next() {
                 entry["destination"] = destination.into();
             }
             entry
         })
         .collect();
-    let bill = json!({ "version": 1, "registry": "192.168.6.1:5000", "images": billed });
+    let bill = json!({
+        "version": 1, "name": "lab", "madeBy": "a test", "epoch": 1_763_683_200, "k3s": "v1.35.0+k3s1",
+        "registry": "192.168.6.1:5000", "platforms": ["linux/amd64"], "nodes": [], "files": [], "images": billed,
+        "artifacts": {},
+    });
     sandbox.write("kit/kit.json", bill.to_string());
 }
 

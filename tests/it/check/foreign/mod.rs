@@ -44,7 +44,7 @@ fn what_is_neither_kit_nor_disc_nor_images_is_refused_with_its_kind() {
         ("text.txt", "`text.txt` is a text, which cannot be looked into"),
         ("empty", "`empty` is empty"),
         ("missing", "cannot read `missing`"),
-        ("folder", "cannot read `folder/kit.json`"),
+        ("folder", "`folder` is no kit"),
         ("kit/registry/ca.crt", "is a file of certificates, of which alone nothing can be checked"),
         ("lab/seedkit.lock", "is a lock, of which alone"),
     ] {

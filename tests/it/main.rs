@@ -15,6 +15,7 @@ mod diff;
 mod disc;
 mod docs;
 mod faults;
+mod hostile;
 mod import;
 mod inspect;
 mod mirror;

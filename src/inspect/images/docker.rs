@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::pieces::{Piece, Pieces, SAVED};
+use super::pieces::{Patience, Piece, Pieces, SAVED, TOO_LARGE};
 use super::{Image, ImagePlatform};
 use crate::digest::Digest;
 use crate::inspect::finding::Finding;
@@ -30,12 +30,20 @@ struct RootFs {
 }
 
 /// Finds the images of an archive; `None` if `docker save` did not write it.
-pub(super) fn resolve(pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Option<Vec<Image>> {
+pub(super) fn resolve(
+    pieces: &Pieces,
+    findings: &mut BTreeSet<Finding>,
+    patience: &mut Patience,
+) -> Option<Vec<Image>> {
     let (_, piece) = pieces.get(SAVED)?;
-    match serde_json::from_slice::<Vec<Saved>>(piece.document.as_deref().unwrap_or_default()) {
-        Ok(saved) => Some(saved.into_iter().filter_map(|image| one(image, pieces, findings)).collect()),
-        Err(error) => {
-            findings.insert(Finding::wrong(SAVED, error.to_string()));
+    match piece.document.as_deref().map(serde_json::from_slice::<Vec<Saved>>) {
+        Some(Ok(saved)) => {
+            let read = |image| one(image, pieces, findings, patience);
+            Some(saved.into_iter().filter_map(read).collect())
+        }
+        problem => {
+            let text = problem.and_then(Result::err).map_or(TOO_LARGE.to_owned(), |error| error.to_string());
+            findings.insert(Finding::wrong(SAVED, text));
             Some(Vec::new())
         }
     }
@@ -67,7 +75,12 @@ pub(super) fn compare(oci: &[Image], docker: &[Image], findings: &mut BTreeSet<F
     }
 }
 
-fn one(saved: Saved, pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Option<Image> {
+fn one(
+    saved: Saved,
+    pieces: &Pieces,
+    findings: &mut BTreeSet<Finding>,
+    patience: &mut Patience,
+) -> Option<Image> {
     let Saved { config, repo_tags, layers } = saved;
     let layers = layers.unwrap_or_default();
     let mut sizes = BTreeMap::new();
@@ -84,6 +97,10 @@ fn one(saved: Saved, pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Optio
     };
     let found = find(&config, findings)?;
     let document = found.document.as_deref().unwrap_or_default();
+    if !patience.bears(document.len()) {
+        findings.insert(Finding::wrong(SAVED, Patience::LOST));
+        return None;
+    }
     let diff_ids = match serde_json::from_slice::<Config>(document) {
         Ok(config) => config.rootfs.diff_ids.unwrap_or_default(),
         Err(error) => {

@@ -23,7 +23,7 @@ use super::tar::{Member, MemberKind, TarFault, TarStream};
 use crate::archive::compress::Compression;
 use crate::digest::Digest;
 use crate::progress::Reporter;
-use pieces::Pieces;
+use pieces::{Patience, Pieces};
 
 pub(super) use pieces::{INDEX, LAYOUT, ReadError};
 
@@ -133,8 +133,9 @@ pub(super) fn read_folder(
 
 fn resolve(pieces: Pieces, form: Form, compression: Compression) -> Option<(Images, Vec<Finding>)> {
     let mut findings: BTreeSet<Finding> = pieces.judge_blobs().collect();
-    let oci = oci::resolve(&pieces, &mut findings);
-    let docker = docker::resolve(&pieces, &mut findings);
+    let mut patience = Patience::new();
+    let oci = oci::resolve(&pieces, &mut findings, &mut patience);
+    let docker = docker::resolve(&pieces, &mut findings, &mut patience);
     let mut formats = Vec::new();
     formats.extend(oci.is_some().then_some(Format::Oci));
     formats.extend(docker.is_some().then_some(Format::Docker));

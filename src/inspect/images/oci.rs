@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::pieces::{INDEX, Piece, Pieces};
+use super::pieces::{INDEX, Patience, Piece, Pieces, TOO_LARGE};
 use super::{Image, ImagePlatform};
 use crate::digest::Digest;
 use crate::inspect::finding::Finding;
@@ -39,12 +39,17 @@ struct Entry {
 }
 
 /// Finds the images of a layout; `None` if it is none.
-pub(super) fn resolve(pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Option<Named> {
+pub(super) fn resolve(
+    pieces: &Pieces,
+    findings: &mut BTreeSet<Finding>,
+    patience: &mut Patience,
+) -> Option<Named> {
     let (_, piece) = pieces.get(INDEX)?;
-    let entries = match serde_json::from_slice::<Index>(piece.document.as_deref().unwrap_or_default()) {
-        Ok(index) => index.manifests.unwrap_or_default(),
-        Err(error) => {
-            findings.insert(Finding::wrong(INDEX, error.to_string()));
+    let entries = match piece.document.as_deref().map(serde_json::from_slice::<Index>) {
+        Some(Ok(index)) => index.manifests.unwrap_or_default(),
+        problem => {
+            let text = problem.and_then(Result::err).map_or(TOO_LARGE.to_owned(), |error| error.to_string());
+            findings.insert(Finding::wrong(INDEX, text));
             Vec::new()
         }
     };
@@ -59,7 +64,8 @@ pub(super) fn resolve(pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Opti
     let mut images = Vec::new();
     for (digest, (root, names)) in roots {
         let known = findings.len();
-        let mut walk = Walk { pieces, findings, sizes: BTreeMap::new(), platforms: Vec::new() };
+        let (sizes, platforms, entered) = Default::default();
+        let mut walk = Walk { pieces, findings, patience, sizes, platforms, entered };
         match walk.manifest(&root, None, 0) {
             Presence::Here if walk.platforms.is_empty() && walk.findings.len() == known => {
                 walk.findings.insert(Finding::wrong(blob_path(&digest), "nothing that it names is here"));
@@ -85,8 +91,13 @@ pub(super) fn resolve(pieces: &Pieces, findings: &mut BTreeSet<Finding>) -> Opti
 
 /// Leaves out tags, and names without their registry, where the whole name is known.
 fn shortest(names: BTreeSet<String>) -> Vec<String> {
+    // Backwards, what ends with a name begins with it, and stands behind it in a sorted set.
+    let backwards: BTreeSet<String> = names.iter().map(|name| name.chars().rev().collect()).collect();
     let is_part = |name: &String| {
-        names.iter().any(|other| [':', '/'].iter().any(|mark| other.ends_with(&format!("{mark}{name}"))))
+        [':', '/'].iter().any(|mark| {
+            let end: String = name.chars().rev().chain([*mark]).collect();
+            backwards.range(end.clone()..).next().is_some_and(|other| other.starts_with(&end))
+        })
     };
     names.iter().filter(|name| !is_part(name)).cloned().collect()
 }
@@ -101,9 +112,12 @@ enum Presence {
 struct Walk<'a> {
     pieces: &'a Pieces,
     findings: &'a mut BTreeSet<Finding>,
+    patience: &'a mut Patience,
     /// Every blob that was met and is here, each once.
     sizes: BTreeMap<String, u64>,
     platforms: Vec<ImagePlatform>,
+    /// The manifests that were followed, with what an index says of them; one is not followed twice.
+    entered: BTreeSet<(Digest, Option<String>)>,
 }
 
 impl<'a> Walk<'a> {
@@ -116,6 +130,12 @@ impl<'a> Walk<'a> {
                 .insert(Finding::wrong(path, "it is no manifest, or a larger one than registries take"));
             return Presence::Here;
         };
+        if !self.entered.insert((descriptor.digest, platform.clone())) {
+            return Presence::Here;
+        }
+        if !self.bears(document) {
+            return Presence::Here;
+        }
         let media_type = Some(descriptor.media_type.as_str()).filter(|media_type| !media_type.is_empty());
         match Manifest::parse(document, media_type) {
             Err(error) => drop(self.findings.insert(Finding::wrong(path, error.to_string()))),
@@ -151,7 +171,8 @@ impl<'a> Walk<'a> {
             }
             return;
         };
-        let own = found.document.as_deref().and_then(Manifest::platform_of_config).map(|own| own.to_string());
+        let document = found.document.as_deref().filter(|document| self.bears(document));
+        let own = document.and_then(Manifest::platform_of_config).map(|own| own.to_string());
         for layer in manifest.children.iter().filter(|layer| !layer.is_foreign) {
             if self.blob(&layer.descriptor).is_none() {
                 self.findings.insert(Finding::Missing { path: blob_path(&layer.descriptor.digest) });
@@ -163,6 +184,15 @@ impl<'a> Walk<'a> {
             config: config.descriptor.digest,
             layers: manifest.children.iter().map(|layer| layer.descriptor.digest).collect(),
         });
+    }
+
+    /// Returns whether a document may be parsed.
+    fn bears(&mut self, document: &[u8]) -> bool {
+        let bears = self.patience.bears(document.len());
+        if !bears {
+            self.findings.insert(Finding::wrong(INDEX, Patience::LOST));
+        }
+        bears
     }
 
     /// Returns a blob, if it is here; its length must be the one that is stated.

@@ -21,9 +21,9 @@ pub(super) const SAVED: &str = "manifest.json";
 /// The folder of the blobs.
 const BLOBS: &str = "blobs/";
 /// The most bytes an `index.json` or `manifest.json` may have.
-const LARGEST_INDEX: u64 = 16 << 20;
+const LARGEST_INDEX: u64 = 8 << 20;
 /// The most bytes of all documents together: those of a thousand images have 20 MB.
-const MOST_DOCUMENTS: u64 = 256 << 20;
+const MOST_DOCUMENTS: u64 = 96 << 20;
 /// The most files of a folder.
 const MOST_FILES: usize = 200_000;
 /// The most links to links on the way to a file.
@@ -41,6 +41,31 @@ pub(super) struct Piece {
     pub(super) is_compressed: bool,
     /// Its content, if it may be a document.
     pub(super) document: Option<Vec<u8>>,
+}
+
+/// What is found of an index that is not read.
+pub(super) const TOO_LARGE: &str = "it is larger than the 8 MiB that are read of such a document";
+
+/// Counts the bytes of all documents that are parsed, each time anew: images may share them in any number, and of a
+/// small archive would come the work of ages.
+pub(super) struct Patience(u64);
+
+impl Patience {
+    /// What is found when it is lost.
+    pub(super) const LOST: &str =
+        "what its images share is more, counted for each of them, than can be looked into";
+
+    /// Allows as many bytes as all documents may have.
+    pub(super) fn new() -> Self {
+        Self(MOST_DOCUMENTS)
+    }
+
+    /// Returns whether so many bytes may still be parsed.
+    pub(super) fn bears(&mut self, bytes: usize) -> bool {
+        let left = self.0.checked_sub(bytes as u64);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
 }
 
 /// Files and links by their path.

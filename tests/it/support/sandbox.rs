@@ -130,6 +130,22 @@ impl Sandbox {
         Run::of(command.args(["--mount", "sh", "-euc", script]).env("SEEDKIT", program()))
     }
 
+    /// Runs the program under test with 10 seconds of a processor, after which it is killed; returns the most memory that
+    /// it had besides, in KiB.
+    pub(crate) fn seedkit_measured(&self, arguments: &[&str]) -> (Run, u64) {
+        // The kernel's own count, asked by a small parent: Linux takes over a parent's peak at the start.
+        const SCRIPT: &str = "import resource, subprocess, sys\n\
+                              limit = lambda: resource.setrlimit(resource.RLIMIT_CPU, (10, 10))\n\
+                              code = subprocess.call(sys.argv[1:], preexec_fn=limit)\n\
+                              print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n\
+                              sys.exit(code if code >= 0 else 128 - code)";
+        let mut command = self.command("python3");
+        let mut run = Run::of(command.args(["-c", SCRIPT, program()]).args(arguments));
+        let end = run.stdout.trim_end().rfind('\n').map_or(0, |end| end + 1);
+        let peak = run.stdout.split_off(end).trim().parse().unwrap();
+        (run, peak)
+    }
+
     /// Runs the program under test to its end.
     pub(crate) fn seedkit(&self, arguments: &[&str]) -> Run {
         Run::of(&mut self.prepare(arguments))

@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 use fs_err as fs;
 
-/// A relative path of a tree: `/` between components, no `.`, no `..`, nothing empty, UTF-8.
+/// The longest path that archives and discs of others may have, in bytes; `PATH_MAX` of Linux.
+pub const LONGEST_PATH: usize = 4096;
+
+/// A relative path of a tree: `/` between components, no `.`, no `..`, nothing empty, UTF-8 without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TreePath(String);
 
@@ -50,18 +53,26 @@ impl FromStr for TreePath {
     type Err = InvalidTreePath;
 
     fn from_str(text: &str) -> Result<Self, InvalidTreePath> {
-        let invalid = |reason| Err(InvalidTreePath { text: text.chars().take(300).collect(), reason });
+        let invalid = |reason| {
+            Err(InvalidTreePath {
+                text: text.chars().take(300).flat_map(char::escape_debug).collect(),
+                reason,
+            })
+        };
         if text.is_empty() {
             return invalid("it is empty");
         }
         if text.starts_with('/') {
             return invalid("it is absolute");
         }
+        // They end lines of lists, and steer terminals.
+        if text.contains(char::is_control) {
+            return invalid("it has a control character");
+        }
         for component in text.split('/') {
             match component {
                 "" => return invalid("it has an empty component"),
                 "." | ".." => return invalid("it has a `.` or `..` component"),
-                name if name.contains('\0') => return invalid("it has a NUL character"),
                 _ => {}
             }
         }
@@ -254,7 +265,7 @@ mod tests {
 
     #[test]
     fn paths_that_could_leave_the_tree_are_refused() {
-        for text in ["", "/etc/passwd", "..", "a/../b", "./a", "a//b", "a/", "a\0b"] {
+        for text in ["", "/etc/passwd", "..", "a/../b", "./a", "a//b", "a/", "a\0b", "a\u{1b}[2J"] {
             assert!(text.parse::<TreePath>().is_err(), "{text:?}");
         }
     }

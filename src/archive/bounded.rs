@@ -17,6 +17,11 @@ impl<R: Read> Bounded<R> {
         Self { inner, left: limit, limit, is_exceeded: false }
     }
 
+    /// Allows as many bytes as an archive of so many may unpack to: some layers are holes for the most part.
+    pub fn plausible(inner: R, length: u64) -> Self {
+        Self::new(inner, length.saturating_mul(100).saturating_add(256 << 20))
+    }
+
     /// Allows fewer bytes in all, those that were read already included.
     pub fn limit_to(&mut self, limit: u64) {
         let read = self.limit - self.left;

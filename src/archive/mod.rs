@@ -8,6 +8,7 @@ pub mod ar;
 pub mod compress;
 pub mod iso9660;
 pub mod tar;
+pub mod untar;
 
 mod bounded;
 mod content;

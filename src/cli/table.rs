@@ -1,11 +1,16 @@
 //! Columns and lines of text that came out of somebody's file: what steers terminals is shown, not obeyed.
 
-/// Returns a table with its header; columns are as wide as their widest cell.
+/// The widest column: one cell of a megabyte is not to fill every row with blanks.
+const WIDEST: usize = 200;
+
+/// Returns a table with its header; columns are as wide as their widest cell, within reason.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
     let rows: Vec<[String; N]> = std::iter::once(header.map(str::to_owned))
         .chain(rows.iter().map(|row| row.each_ref().map(|cell| plain(cell))))
         .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default().min(WIDEST)
+    };
     let widths: Vec<usize> = (0..N).map(width).collect();
     let text = |row: &[String; N]| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));

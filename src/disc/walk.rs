@@ -6,6 +6,7 @@ use super::record::Record;
 use super::rock_ridge::{self, Fields};
 use super::volume::{Root, Volume};
 use super::{BLOCK, Content, DiscFault, Entry, EntryKind, Extent, Image, Names};
+use crate::tree::{LONGEST_PATH, TreePath};
 
 /// The most entries of a disc.
 pub(super) const MOST_ENTRIES: usize = 200_000;
@@ -13,8 +14,6 @@ pub(super) const MOST_ENTRIES: usize = 200_000;
 pub(super) const DEEPEST: usize = 256;
 /// The most bytes of all folders together; those of so many entries have fewer.
 const MOST_FOLDER_BYTES: u64 = 128 << 20;
-/// The longest path.
-const LONGEST_PATH: usize = 4096;
 
 /// The kinds of a file in the mode of `PX`, as in POSIX.
 const KIND: u32 = 0o170_000;
@@ -227,17 +226,13 @@ impl Walk<'_> {
             (Names::RockRidge | Names::Plain, _) => plain_name(record.identifier),
             (Names::Joliet, _) => joliet_name(record.identifier),
         };
-        let is_name = !["", ".", ".."].contains(&name.as_str())
-            && !name.contains('/')
-            && !name.contains(char::is_control)
-            && folder.len() + name.len() < LONGEST_PATH;
-        match (is_name, folder) {
-            (false, _) => Err(DiscFault::Name {
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        match !name.contains('/') && path.len() <= LONGEST_PATH && path.parse::<TreePath>().is_ok() {
+            true => Ok(path),
+            false => Err(DiscFault::Name {
                 folder: folder.to_owned(),
                 name: name.chars().take(200).flat_map(char::escape_debug).collect(),
             }),
-            (true, "") => Ok(name),
-            (true, _) => Ok(format!("{folder}/{name}")),
         }
     }
 }

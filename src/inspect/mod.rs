@@ -15,13 +15,13 @@ mod kit;
 mod lock;
 mod masked;
 mod stream;
-mod tar;
 
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use crate::archive::untar::TarFault;
 pub use bundle::{BundledPackage, OpsBundle};
 pub use certificate::{Certificate, Certificates};
 pub use detect::Kind;
@@ -29,7 +29,6 @@ pub use disc::{DiscContents, DiscFile, K3sNode, PlacedFile, Seed};
 pub use finding::Finding;
 pub use images::{Form, Format, Image, ImagePlatform, Images};
 pub use lock::{Lock, PinnedFile, PinnedImage, PinnedPackage, PinnedPackages};
-pub use tar::TarFault;
 
 use crate::archive::compress::{Compression, Decoder};
 use crate::bill::{Bill, BillError};

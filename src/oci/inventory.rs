@@ -12,14 +12,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::attached::subject_of_tag;
-use super::layout::{LayoutIndex, blob_path};
+use super::layout::{INDEX_LIMIT, LayoutIndex, blob_path};
 use super::{Kind, MANIFEST_LIMIT, Manifest, ManifestError, Reference};
 use crate::digest::Digest;
 use crate::fs::open_below;
 use crate::store::{Descriptor, VerifyReader};
 
-/// The most bytes an `index.json` may have.
-const INDEX_LIMIT: u64 = 16 * 1024 * 1024;
 /// The most manifests that a layout may have, far above any real one.
 const MANIFEST_COUNT_LIMIT: usize = 200_000;
 

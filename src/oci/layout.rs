@@ -20,6 +20,8 @@ use crate::store::Descriptor;
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation that containerd takes an image's name from.
 pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// The most bytes of an `index.json`, or a `manifest.json` of `docker save`, that are read: some 25,000 images.
+pub const INDEX_LIMIT: u64 = 8 * 1024 * 1024;
 /// The content of the file `oci-layout`.
 pub const OCI_LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 

@@ -8,15 +8,15 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
-use super::layout::{CONTAINERD_NAME, IndexEntry, LayoutIndex, REF_NAME, blob_path};
+use super::layout::{CONTAINERD_NAME, INDEX_LIMIT, IndexEntry, LayoutIndex, REF_NAME, blob_path};
 use super::manifest::{MANIFEST_LIMIT, Manifest, media_type};
 use super::source_files::{SourceFiles, SourceFilesError};
 use super::{AttachmentSource, BlobPart, ImageSource, Reference, SourceError, SourceErrorKind};
 use crate::digest::{Digest, Hasher};
 use crate::store::{Descriptor, VerifyReader};
 
-/// The most bytes an `index.json` or `manifest.json` may have.
-const INDEX_LIMIT: u64 = 16 * 1024 * 1024;
+/// The most names that an archive of `docker save` may give its images; all are in memory.
+const NAME_LIMIT: usize = 100_000;
 
 /// How many of the images that are there an error lists.
 const LISTED: usize = 8;
@@ -26,6 +26,9 @@ impl From<SourceFilesError> for SourceError {
         let message = error.to_string();
         match error {
             SourceFilesError::Read { source, .. } => {
+                Self::new(SourceErrorKind::Local, message).caused_by(source)
+            }
+            SourceFilesError::Archive { source, .. } => {
                 Self::new(SourceErrorKind::Local, message).caused_by(source)
             }
             SourceFilesError::Missing { .. }
@@ -110,6 +113,10 @@ impl LayoutSource {
             size: bytes.len() as u64,
         };
         self.made.insert(descriptor.digest, bytes);
+        if self.images.len() + image.repo_tags.as_ref().map_or(1, Vec::len) > NAME_LIMIT {
+            let message = format!("`{}` names more than {NAME_LIMIT} images", self.files.path().display());
+            return Err(SourceError::new(SourceErrorKind::Local, message));
+        }
         let name = |tag| BTreeMap::from([(REF_NAME.to_owned(), tag)]);
         let mut names: Vec<_> = image.repo_tags.unwrap_or_default().into_iter().map(name).collect();
         if names.is_empty() {

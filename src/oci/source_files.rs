@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::archive_members::{self, Members};
+use crate::archive::untar::TarFault;
 use crate::fs::open_below;
 
 /// Read access to named files, in a folder or in a tar archive.
@@ -48,6 +49,15 @@ pub(super) enum SourceFilesError {
         path: PathBuf,
         /// What it looks like.
         what: &'static str,
+    },
+    /// It is damaged, or somebody made it to harm.
+    #[error("`{}` is damaged, or no honest archive", .path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: TarFault,
     },
     /// A member that an honest archive does not have.
     #[error("`{}` has the member `{member}`, which {problem}", .path.display())]

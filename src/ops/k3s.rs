@@ -226,7 +226,7 @@ impl Check<'_> {
     /// Returns whether there is a tarball of the release's own with one of the images; reading it takes a while.
     fn has_release_tarball(&mut self, platform: &Platform, wanted: &[String]) -> bool {
         let Some(file) = self.lockfile.file(&FileRole::K3sAirgap(platform.clone())) else { return false };
-        let names = fs::File::open(self.equipment.store.path(&file.sha256)).and_then(archive_names::read);
+        let names = archive_names::read(&self.equipment.store.path(&file.sha256));
         match names {
             Ok(names) => wanted.iter().any(|name| names.contains(name)),
             Err(error) => {

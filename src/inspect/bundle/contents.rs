@@ -5,12 +5,12 @@ use std::io::{self, Read};
 
 use crate::archive::Bounded;
 use crate::archive::compress::{Compression, Decoder};
+use crate::archive::untar::{Member, MemberKind, TarFault, Untar};
 use crate::artifact::SUMS;
 use crate::deb;
 use crate::digest::{Digest, Hasher};
 use crate::inspect::finding::Finding;
 use crate::inspect::stream::{Hashing, read_text};
-use crate::inspect::tar::{Member, MemberKind, TarFault, TarStream};
 use crate::text::chain;
 
 /// What is in the bundle and why.
@@ -71,20 +71,21 @@ impl Contents {
         &mut self,
         folder: &str,
         member: Member,
-        stream: &mut TarStream<R>,
+        stream: &mut Untar<R>,
     ) -> Result<(), TarFault> {
-        let Member { path, kind, size } = member;
+        let Member { path, kind, size, offset: _ } = member;
+        let path = path.as_str();
         let inside = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
         match (kind, inside) {
             (MemberKind::File, Some(inside)) => self.take_file(inside, size, stream),
             // The bundle's own, and its pool.
             (MemberKind::Folder, Some(_)) => Ok(()),
             (MemberKind::Folder, None) if path == folder => Ok(()),
-            (MemberKind::Link { .. }, Some(_)) => {
+            (MemberKind::Link { .. } | MemberKind::Special, Some(_)) => {
                 self.findings.insert(Finding::wrong(path, "it is a link, and bundles have none"));
                 Ok(())
             }
-            (MemberKind::File | MemberKind::Folder | MemberKind::Link { .. }, None) => {
+            (MemberKind::File | MemberKind::Folder | MemberKind::Link { .. } | MemberKind::Special, None) => {
                 self.findings.insert(Finding::wrong(
                     path,
                     format!("it lies outside of the bundle's folder `{folder}`"),
@@ -94,12 +95,7 @@ impl Contents {
         }
     }
 
-    fn take_file<R: Read>(
-        &mut self,
-        path: &str,
-        size: u64,
-        stream: &mut TarStream<R>,
-    ) -> Result<(), TarFault> {
+    fn take_file<R: Read>(&mut self, path: &str, size: u64, stream: &mut Untar<R>) -> Result<(), TarFault> {
         let mut content = Hashing::new(&mut *stream);
         let looked_into = self.look_into(path, size, &mut content);
         let finished = content.finish();

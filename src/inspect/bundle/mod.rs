@@ -12,7 +12,7 @@ use std::io::Read;
 use serde::Serialize;
 
 use super::finding::Finding;
-use super::tar::{Member, TarFault, TarStream};
+use crate::archive::untar::{Member, TarFault, Untar};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use contents::Contents;
@@ -71,7 +71,7 @@ pub struct BundledPackage {
 
 /// Returns the folder of a bundle if the first member of an archive is in one.
 pub(super) fn folder_of(first: &Member) -> Option<&str> {
-    let folder = first.path.split('/').next()?;
+    let folder = first.path.components().next()?;
     folder.starts_with(PREFIX).then_some(folder)
 }
 
@@ -79,7 +79,7 @@ pub(super) fn folder_of(first: &Member) -> Option<&str> {
 pub(super) fn read<R: Read>(
     folder: &str,
     first: Member,
-    stream: &mut TarStream<R>,
+    stream: &mut Untar<R>,
 ) -> Result<(OpsBundle, Vec<Finding>), TarFault> {
     let mut contents = Contents::default();
     let mut next = Some(first);

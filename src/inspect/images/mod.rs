@@ -19,8 +19,8 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use super::finding::Finding;
-use super::tar::{Member, MemberKind, TarFault, TarStream};
 use crate::archive::compress::Compression;
+use crate::archive::untar::{Member, MemberKind, TarFault, Untar};
 use crate::digest::Digest;
 use crate::progress::Reporter;
 use pieces::{Patience, Pieces};
@@ -104,18 +104,18 @@ fn count<S: Serializer>(layers: &[Digest], serializer: S) -> Result<S::Ok, S::Er
 pub(super) fn read_archive<R: Read>(
     first: Member,
     compression: Compression,
-    stream: &mut TarStream<R>,
+    stream: &mut Untar<R>,
 ) -> Result<Option<(Images, Vec<Finding>)>, TarFault> {
     let mut pieces = Pieces::default();
     let mut next = Some(first);
-    while let Some(Member { path, kind, size }) = next {
+    while let Some(Member { path, kind, size, offset: _ }) = next {
         match kind {
             MemberKind::File => {
-                let taken = pieces.take(&path, size, &mut *stream);
+                let taken = pieces.take(path.as_str(), size, &mut *stream);
                 taken.map_err(|error| stream.fault(error))?;
             }
-            MemberKind::Folder => {}
-            MemberKind::Link { target, is_symbolic } => pieces.link(&path, &target, is_symbolic),
+            MemberKind::Folder | MemberKind::Special => {}
+            MemberKind::Link { target, is_symbolic } => pieces.link(path.as_str(), &target, is_symbolic),
         }
         next = stream.next_member()?;
     }

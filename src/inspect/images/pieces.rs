@@ -43,6 +43,9 @@ pub(super) struct Piece {
     pub(super) document: Option<Vec<u8>>,
 }
 
+/// What every document costs beside its bytes.
+const EACH: u64 = 1024;
+
 /// What is found of an index that is not read.
 pub(super) const TOO_LARGE: &str = "it is larger than the 8 MiB that are read of such a document";
 
@@ -60,9 +63,9 @@ impl Patience {
         Self(MOST_DOCUMENTS)
     }
 
-    /// Returns whether so many bytes may still be parsed.
+    /// Returns whether a document of so many bytes may still be parsed.
     pub(super) fn bears(&mut self, bytes: usize) -> bool {
-        let left = self.0.checked_sub(bytes as u64);
+        let left = self.0.checked_sub(bytes as u64 + EACH);
         self.0 = left.unwrap_or(0);
         left.is_some()
     }
@@ -155,9 +158,7 @@ impl Pieces {
 
     /// Notes a link of an archive; one that leads nowhere is noticed when something needs it.
     pub(super) fn link(&mut self, path: &str, target: &str, is_symbolic: bool) {
-        // A hard link names its target from the top, a symbolic link from its own folder.
-        let base = path.rsplit_once('/').filter(|_| is_symbolic).map_or("", |(base, _)| base);
-        if let Some(target) = resolve_link(base, target) {
+        if let Some(target) = resolve_link(path, target, is_symbolic) {
             self.links.insert(path.to_owned(), target);
         }
     }

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fs_err as fs;
-
 use super::Material;
 use crate::digest::Digest;
 use crate::fetch::Equipment;
@@ -73,7 +71,7 @@ pub(super) fn release_images(
     let mut images = BTreeMap::new();
     for platform in platforms {
         let Some(file) = locked.file(&FileRole::K3sAirgap(platform.clone())) else { continue };
-        let names = fs::File::open(equipment.store.path(&file.sha256)).and_then(archive_names::read);
+        let names = archive_names::read(&equipment.store.path(&file.sha256));
         match names {
             Ok(names) => drop(images.insert(platform.clone(), names)),
             Err(error) => {

@@ -234,7 +234,8 @@ fn an_archive_with_hostile_members_is_refused_and_nothing_of_it_lands_anywhere()
             error: "error: cannot mirror the images\n  \
                     because: cannot fetch the images\n  \
                     because: cannot read image `docker.io/lab/hello:1.0`\n  \
-                    because: `lab/images.tar` has the member `../../evil`, which is no path within an \
+                    because: `lab/images.tar` is damaged, or no honest archive\n  \
+                    because: it has the member `../../evil`, which is no path within an \
                     archive\n  \
                     hint: check the path under `sources` in the spec; if it is right, have the layout or \
                     archive made anew",
@@ -246,7 +247,8 @@ fn an_archive_with_hostile_members_is_refused_and_nothing_of_it_lands_anywhere()
             error: "error: cannot mirror the images\n  \
                     because: cannot fetch the images\n  \
                     because: cannot read image `docker.io/lab/hello:1.0`\n  \
-                    because: `lab/images.tar` has the member `/tmp/evil`, which is no path within an \
+                    because: `lab/images.tar` is damaged, or no honest archive\n  \
+                    because: it has the member `/tmp/evil`, which is no path within an \
                     archive\n  \
                     hint: check the path under `sources` in the spec; if it is right, have the layout or \
                     archive made anew",
@@ -277,7 +279,8 @@ fn an_archive_with_hostile_members_is_refused_and_nothing_of_it_lands_anywhere()
             error: "error: cannot mirror the images\n  \
                     because: cannot fetch the images\n  \
                     because: cannot read image `docker.io/lab/hello:1.0`\n  \
-                    because: `lab/images.tar` has the member `index.json`, which is there twice\n  \
+                    because: `lab/images.tar` is damaged, or no honest archive\n  \
+                    because: it has the member `index.json`, which is there twice\n  \
                     hint: check the path under `sources` in the spec; if it is right, have the layout or \
                     archive made anew",
             ..BUILD_FAILS

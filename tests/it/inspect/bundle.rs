@@ -351,7 +351,7 @@ fn hostile_archives_are_refused_by_what_they_try() {
         ),
         (
             vec![folder, (b'0', &twice, b"a\n"), (b'0', &twice, b"b\n")],
-            format!("has the member `{twice}` twice"),
+            format!("has the member `{twice}`, which is there twice"),
         ),
         (
             vec![folder, (b'4', &twice, b"")],

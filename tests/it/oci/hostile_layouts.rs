@@ -119,7 +119,7 @@ fn an_index_that_is_missing_malformed_or_too_large_is_named() {
     for (error, expected) in [
         (error_after(remove), "has no file `index.json`"),
         (error_after(remove_all), "has no file `index.json`"),
-        (error_after(grow), "has more than the 16777216 bytes that are accepted"),
+        (error_after(grow), "has more than the 8388608 bytes that are accepted"),
         (error_after(write("<html>Login</html>")), "is malformed: expected value at line 1 column 1"),
         (error_after(write("")), "is malformed: EOF"),
         (error_after(write(r#"{"schemaVersion":2}"#)), "is malformed: missing field `manifests`"),

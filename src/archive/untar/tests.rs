@@ -18,13 +18,13 @@ fn archive(members: &[Vec<u8>]) -> Vec<u8> {
 
 /// Returns path and content of each member, or the fault.
 fn read(archive: &[u8]) -> Result<Vec<(String, Vec<u8>)>, TarFault> {
-    let mut stream = TarStream::new(archive);
+    let mut stream = Untar::new(archive);
     let mut members = Vec::new();
     while let Some(member) = stream.next_member()? {
         let mut content = Vec::new();
         stream.read_to_end(&mut content).map_err(|error| stream.fault(error))?;
         assert_eq!(content.len() as u64, member.size);
-        members.push((member.path, content));
+        members.push((member.path.to_string(), content));
     }
     Ok(members)
 }
@@ -68,7 +68,7 @@ fn paths_that_leave_the_archive_are_refused() {
 #[test]
 fn what_no_honest_archive_has_is_refused() {
     let file = || member(b'0', "a", b"");
-    assert_eq!(fault(&[file(), file()]), "it has the member `a` twice");
+    assert_eq!(fault(&[file(), file()]), "it has the member `a`, which is there twice");
     assert_eq!(
         fault(&[member(b'3', "dev", b"")]),
         "it has the member `dev`, which is of the unknown kind `3`"
@@ -80,6 +80,9 @@ fn what_no_honest_archive_has_is_refused() {
     for records in [&b"22 GNU.sparse.major=1\n"[..], b"10 size=x\n", b"99 path=x\n", b"path", b"0 a=b\n"] {
         assert!(fault(&[member(b'x', "x", records), file()]).contains("malformed long name or PAX header"));
     }
+    let long = |number: usize| member(b'L', "x", format!("{number:04}{}", "/n".repeat(2000)).as_bytes());
+    let many: Vec<_> = (0..4600).flat_map(|number| [long(number), file()]).collect();
+    assert!(fault(&many).contains("more than 16777216 bytes of paths"));
     assert!(fault(&[member(b'L', "x", &vec![b'n'; 2 << 20]), file()]).contains("malformed long name"));
     let mut endless = member(b'x', "x", format!("29 size={}\n", u64::MAX).as_bytes());
     endless.extend(file());
@@ -112,7 +115,7 @@ fn links_have_a_target_and_no_content() {
     link.set_size(99);
     link.set_cksum();
     let bytes = archive(&[link.as_bytes().to_vec()]);
-    let member = TarStream::new(&bytes[..]).next_member().unwrap().unwrap();
+    let member = Untar::new(&bytes[..]).next_member().unwrap().unwrap();
     let kind = MemberKind::Link { target: "../b/layer.tar".to_owned(), is_symbolic: true };
-    assert_eq!(member, Member { path: "a/layer.tar".to_owned(), kind, size: 0 });
+    assert_eq!(member, Member { path: "a/layer.tar".parse().unwrap(), kind, size: 0, offset: 512 });
 }

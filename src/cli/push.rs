@@ -82,6 +82,7 @@ pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result
         naming: if keep_registry { Naming::WithRegistry } else { Naming::Path },
         chunk: u64::from(chunk_size) * 1024 * 1024,
         jobs: usize::from(session.global.jobs),
+        keep_going: session.global.keep_going,
     };
     let pushed = crate::progress::step(&session.console, "push images", || {
         let pushed = push::run(&options, &session.console)?;
@@ -104,7 +105,7 @@ pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result
 }
 
 fn summary(pushed: &Pushed) -> String {
-    let Pushed { images, attached, uploaded, mounted, bytes } = pushed;
+    let Pushed { images, left_out: _, attached, uploaded, mounted, bytes } = pushed;
     let present = images.iter().filter(|image| image.was_present).count();
     let uploaded = counted(usize::try_from(*uploaded).unwrap_or(usize::MAX), "blob");
     let attached = match attached {

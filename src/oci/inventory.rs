@@ -99,6 +99,8 @@ pub struct HeldManifest {
     pub children: Vec<Descriptor>,
     /// Configuration and layers, without those that no registry has; whether they are there or not.
     pub blobs: Vec<Descriptor>,
+    /// Whether it has layers that no registry has.
+    pub has_foreign: bool,
     /// The manifest that it is attached to.
     pub subject: Option<Digest>,
     /// What kind of artifact it is: what it states, else the media type of its configuration.
@@ -287,6 +289,7 @@ fn held(descriptor: &Descriptor, manifest: Manifest, bytes: &[u8]) -> HeldManife
     let Stated { artifact_type, annotations } = serde_json::from_slice(bytes).unwrap_or_default();
     let blobs = manifest.blobs().cloned().collect();
     let Manifest { kind, media_type, config, children, subject } = manifest;
+    let has_foreign = children.iter().any(|child| child.is_foreign);
     let children = match kind {
         Kind::Index => children.into_iter().map(|child| child.descriptor).collect(),
         Kind::Image | Kind::Artifact => Vec::new(),
@@ -297,6 +300,7 @@ fn held(descriptor: &Descriptor, manifest: Manifest, bytes: &[u8]) -> HeldManife
         kind,
         children,
         blobs,
+        has_foreign,
         subject: subject.map(|subject| subject.digest),
         artifact_type: artifact_type.filter(|text| !text.is_empty()).or_else(of_config),
         annotations: annotations.unwrap_or_default(),

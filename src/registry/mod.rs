@@ -26,6 +26,7 @@ mod part;
 mod proxies;
 mod push;
 mod rate_limit;
+mod redirect;
 mod referrers;
 mod refusal;
 mod retry;

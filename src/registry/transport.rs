@@ -1,7 +1,6 @@
 //! The one place where requests leave the program.
 
 use std::io::{self, Read};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use super::proxies::proxied;
 use super::retry::{Attempts, Failure, Patience, Place, retry_after};
 use super::upload::{Sent, Upload};
 use super::watch::Watch;
-use super::{ClientOptions, tls};
+use super::{ClientOptions, redirect, tls};
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::secrets::SecretText;
 
@@ -307,7 +306,13 @@ impl Transport {
             let response = self.send_once(request, &url, &headers)?;
             let watch = Watch::new(self.least_pace, self.patience.clock());
             let is_elsewhere = url.origin() != request.url.origin();
-            let Some(next) = redirection(request, &url, &response)? else {
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            // A form holds credentials.
+            let status = response.status().as_u16();
+            let is_followed = redirect::is_one(status) && request.form.is_none();
+            let next = is_followed.then(|| redirect::target(&url, location)).transpose();
+            let next = next.map_err(|reason| invalid(request, &format!("is redirected{reason}")))?;
+            let Some(next) = next else {
                 let mut origin = request.shown();
                 if is_elsewhere {
                     origin = format!("{origin} (redirected to {})", shown(&url));
@@ -398,72 +403,6 @@ fn headers(request: &Request) -> HeaderMap {
     headers
 }
 
-/// Returns where an answer sends the client, if it does and it may.
-fn redirection(request: &Request, url: &Url, response: &Response) -> Result<Option<Url>, SourceError> {
-    if ![301, 302, 303, 307, 308].contains(&response.status().as_u16()) || request.form.is_some() {
-        return Ok(None);
-    }
-    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-    let Some(next) = location.and_then(|location| url.join(location).ok()) else {
-        return Err(invalid(request, "is redirected, but not to a URL"));
-    };
-    may_lead_to(url, &next).map_err(|reason| invalid(request, &format!("is redirected to {reason}")))?;
-    match (url.scheme(), next.scheme()) {
-        ("http", "http") | (_, "https") => Ok(Some(next)),
-        ("https", "http") => Err(invalid(
-            request,
-            &format!("is redirected from https to plain http at {}", next.host_str().unwrap_or_default()),
-        )),
-        _ => Err(invalid(request, "is redirected to something other than http")),
-    }
-}
-
-/// Refuses a server's word that something is at a link-local address, unless it is at one itself: what listens there is
-/// this machine's own, such as a cloud's metadata service.
-pub(super) fn may_lead_to(from: &Url, to: &Url) -> Result<(), String> {
-    let link_local = |url: &Url| {
-        let address = url.host_str()?.trim_matches(['[', ']']).parse::<IpAddr>().ok()?.to_canonical();
-        let is_link_local = match address {
-            IpAddr::V4(address) => address.is_link_local(),
-            IpAddr::V6(address) => address.is_unicast_link_local(),
-        };
-        is_link_local.then_some(address)
-    };
-    match link_local(to) {
-        Some(address) if link_local(from).is_none() => Err(format!("the link-local address {address}")),
-        Some(_) | None => Ok(()),
-    }
-}
-
 fn invalid(request: &Request, what: &str) -> SourceError {
     SourceError::new(SourceErrorKind::Invalid, format!("{} {what}", request.shown()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_is_sent_from_elsewhere_to_a_link_local_address() {
-        let may = |from: &str, to: &str| may_lead_to(&from.parse().unwrap(), &to.parse().unwrap()).is_ok();
-        for to in [
-            "http://169.254.169.254/latest/meta-data",
-            "http://169.254.1.1:8080/",
-            "https://[fe80::1]/",
-            "http://[::ffff:169.254.169.254]/",
-            "http://2852039166/",
-        ] {
-            assert!(!may("http://registry.lan/v2/", to), "{to}");
-            assert!(may("http://169.254.10.1:5000/v2/", to), "{to}");
-        }
-        for to in [
-            "https://10.0.0.1/",
-            "http://127.0.0.1:5000/",
-            "https://[::1]/",
-            "https://[fd00::1]/",
-            "https://cdn.lan/",
-        ] {
-            assert!(may("http://registry.lan/v2/", to), "{to}");
-        }
-    }
 }

@@ -78,6 +78,7 @@ fn hint_of_push(error: &PushError) -> Option<&'static str> {
              --keep-registry",
         ),
         PushError::Client(source) | PushError::Registry { source, .. } => hint_of_pushing(source),
+        PushError::Several(_) => None,
     }
 }
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::bill::{self, Bill, BillError};
 use crate::digest::Digest;
+use crate::fetch::failures::Failures;
 use crate::oci::inventory::{Inventory, LayoutError};
 use crate::oci::{Reference, SourceError};
 use crate::ops::ca::names;
@@ -41,6 +42,8 @@ pub struct Options<'a> {
     pub chunk: u64,
     /// How many requests run at once.
     pub jobs: usize,
+    /// Whether the rest is finished when something is not taken.
+    pub keep_going: bool,
 }
 
 /// Why a kit is not in a registry.
@@ -86,6 +89,9 @@ pub enum PushError {
         #[source]
         source: SourceError,
     },
+    /// Some images could not be pushed; all others are there.
+    #[error("not all images can be pushed")]
+    Several(#[source] Failures),
 }
 
 /// An image in the registry.
@@ -107,9 +113,12 @@ pub struct PushedImage {
 
 /// What was pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Pushed {
     /// The images, in the order of the bill.
     pub images: Vec<PushedImage>,
+    /// Those that stay in the kit: a layer of theirs is in no registry, and this one refuses what is not whole.
+    pub left_out: Vec<Reference>,
     /// Signatures and the like that are attached to them.
     pub attached: u64,
     /// Blobs that were sent.
@@ -122,9 +131,9 @@ pub struct Pushed {
 
 /// Brings all images of a kit into a registry.
 ///
-/// The first error, in the order of the bill, is returned; what arrived stays there, and is not sent again.
+/// The first error, in the order of the bill, is returned, or all of them by those who keep going; what arrived stays there, and is not sent again.
 pub fn run(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Pushed, PushError> {
-    let Options { kit, endpoint, client, ca_file, naming, chunk, jobs } = *options;
+    let Options { kit, endpoint, client, ca_file, naming, chunk: _, jobs: _, keep_going: _ } = *options;
     let layout_error = |source| PushError::Layout { kit: kit.to_owned(), source };
     let bill = bill::read(kit)?;
     let places = plan::places(&bill.images, naming)?;
@@ -148,12 +157,7 @@ pub fn run(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Pushed, Pus
     let endpoint = endpoint.clone().with_ca_file(ca_file);
     let registry = Client::new(client.clone()).and_then(|client| client.registry_to_push(endpoint));
     let registry = registry.map_err(PushError::Client)?;
-    work::Work::new(&registry, &inventory, (chunk, jobs), reporter).run(&images, &attached).map_err(
-        |failure| match failure {
-            work::Failure::Registry { reference, source } => PushError::Registry { reference, source },
-            work::Failure::Layout(source) => layout_error(source),
-        },
-    )
+    work::Work::new(&registry, &inventory, options, reporter).run(&images, &attached)
 }
 
 /// Returns the kit's own authority if the endpoint is the kit's own registry: at its address, or at a name that its

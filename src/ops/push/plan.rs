@@ -90,6 +90,8 @@ pub(super) struct Parts {
     pub(super) partial: Vec<Digest>,
     /// The blobs of all of these, and of the root.
     pub(super) blobs: BTreeSet<Digest>,
+    /// Whether layers of these are in no registry.
+    pub(super) has_foreign: bool,
 }
 
 impl Parts {
@@ -167,6 +169,7 @@ impl Walk<'_> {
             return false;
         }
         self.seen.insert(*digest);
+        self.parts.has_foreign |= manifest.has_foreign;
         self.parts.blobs.extend(manifest.blobs.iter().map(|blob| blob.digest));
         if is_whole {
             self.parts.manifests.push(*digest);

@@ -5,8 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::plan::{Narrowed, Parts, Place};
-use super::{Pushed, PushedImage};
+use super::{Options, PushError, Pushed, PushedImage};
 use crate::digest::Digest;
+use crate::fetch::failures::{Failure, Failures};
 use crate::oci::inventory::{HeldManifest, Inventory, LayoutError};
 use crate::oci::{Reference, SourceError, SourceErrorKind};
 use crate::parallel;
@@ -22,10 +23,10 @@ pub(super) struct Image {
     pub(super) narrowed: BTreeMap<Digest, Narrowed>,
 }
 
-/// Why something was not pushed.
-pub(super) enum Failure {
-    Registry { reference: Reference, source: SourceError },
-    Layout(LayoutError),
+impl Image {
+    fn failure(&self, error: &PushError) -> Failure {
+        Failure::of("image", self.place.reference.to_string(), error)
+    }
 }
 
 /// A blob, and where it has to be.
@@ -40,8 +41,7 @@ struct Task<'a> {
 pub(super) struct Work<'a> {
     registry: &'a Registry,
     inventory: &'a Inventory,
-    chunk: u64,
-    jobs: usize,
+    options: &'a Options<'a>,
     reporter: &'a dyn Reporter,
     /// Whether something failed: what has not begun is not begun.
     is_failed: AtomicBool,
@@ -54,11 +54,11 @@ impl<'a> Work<'a> {
     pub(super) fn new(
         registry: &'a Registry,
         inventory: &'a Inventory,
-        (chunk, jobs): (u64, usize),
+        options: &'a Options<'a>,
         reporter: &'a dyn Reporter,
     ) -> Self {
         let (is_failed, wants_whole, done) = Default::default();
-        Self { registry, inventory, chunk, jobs, reporter, is_failed, wants_whole, done }
+        Self { registry, inventory, options, reporter, is_failed, wants_whole, done }
     }
 
     /// Brings `images` into the registry, and then what is attached to them, each with the subject that it names.
@@ -66,61 +66,99 @@ impl<'a> Work<'a> {
         self,
         images: &[Image],
         attached: &[(Image, Option<Digest>)],
-    ) -> Result<Pushed, Failure> {
+    ) -> Result<Pushed, PushError> {
         self.reporter.report(Event::Planned { bytes: 0, items: (images.len() + attached.len()) as u64 });
         let all: Vec<&Image> = images.iter().chain(attached.iter().map(|(image, _)| image)).collect();
-        let mut present = self.all(&all, |image| self.present(image))?;
-        let of = |was_there: bool| {
+        // Each image, as far as it is known: there, missing, or what failed of it.
+        let mut states: Vec<Result<Option<PushedImage>, Failure>> = self
+            .all(&all, |image| self.present(image))?
+            .into_iter()
+            .zip(&all)
+            .map(|(found, image)| found.map_err(|error| image.failure(&error)))
+            .collect();
+        let in_state = |is_wanted: fn(&Option<PushedImage>) -> bool| {
             all.iter()
-                .zip(&present)
-                .filter(move |(_, found)| found.is_some() == was_there)
+                .zip(&states)
+                .filter(move |(_, state)| state.as_ref().is_ok_and(is_wanted))
                 .map(|(image, _)| *image)
         };
-        let tasks = self.tasks(&of(false).collect::<Vec<_>>(), of(true));
+        let tasks = self.tasks(&in_state(Option::is_none).collect::<Vec<_>>(), in_state(Option::is_some));
         let bytes = tasks.iter().map(|task| task.blob.size).sum();
         self.reporter.report(Event::Planned { bytes, items: 0 });
-        self.all(&tasks, |task| self.push_blob(task))?;
-        let attached_there = present.split_off(images.len());
-        let pushed = self.push_missing(images.iter(), present)?;
+        for (task, sent) in tasks.iter().zip(self.all(&tasks, |task| self.push_blob(task))?) {
+            let Err(error) = sent else { continue };
+            // Whoever needs it is not whole there.
+            for (image, state) in all.iter().zip(&mut states) {
+                if matches!(state, Ok(None)) && image.parts.blobs.contains(&task.blob.digest) {
+                    *state = Err(image.failure(&error));
+                }
+            }
+        }
+        let states_of_attached = states.split_off(images.len());
+        let (pushed, mut failed) = self.push_missing(images.iter(), states)?;
         // What is attached goes last: whoever finds it finds what it is about.
-        let also = self.push_missing(attached.iter().map(|(image, _)| image), attached_there)?;
-        self.list_attached(attached)?;
+        let (also, more) = self.push_missing(attached.iter().map(|(image, _)| image), states_of_attached)?;
+        failed.extend(more);
+        let is_there =
+            |image: &Image| !failed.iter().any(|failed| failed.name == image.place.reference.to_string());
+        let listed = self.list_attached(attached.iter().filter(|(image, _)| is_there(image)))?;
+        failed.extend(listed);
+        Failures(failed).into_result().map_err(PushError::Several)?;
         let done = self.done.into_inner().expect("all workers have ended");
         Ok(Pushed { images: pushed, attached: also.len() as u64, ..done })
     }
 
-    /// Stores the manifests of those images that are not there, and returns all of them.
+    /// Stores the manifests of those images that are not there; returns all that are there now, and what failed.
     fn push_missing<'b>(
         &self,
         images: impl Iterator<Item = &'b Image>,
-        present: Vec<Option<PushedImage>>,
-    ) -> Result<Vec<PushedImage>, Failure> {
-        let images: Vec<(&Image, Option<PushedImage>)> = images.zip(present).collect();
-        self.all(&images, |(image, present)| match present {
-            Some(present) => Ok(present.clone()),
-            None => self.push_manifests(image),
-        })
+        states: Vec<Result<Option<PushedImage>, Failure>>,
+    ) -> Result<(Vec<PushedImage>, Vec<Failure>), PushError> {
+        let (mut whole, mut failed) = (Vec::new(), Vec::new());
+        for (image, state) in images.zip(states) {
+            match state {
+                Ok(present) => whole.push((image, present)),
+                Err(failure) => failed.push(failure),
+            }
+        }
+        let results = self.all(&whole, |(image, present)| match present {
+            Some(present) => Ok(Some(present.clone())),
+            None => self.push_unless_left_out(image),
+        })?;
+        let mut pushed = Vec::new();
+        for ((image, _), result) in whole.iter().zip(results) {
+            match result {
+                Ok(image) => pushed.extend(image),
+                Err(error) => failed.push(image.failure(&error)),
+            }
+        }
+        Ok((pushed, failed))
     }
 
-    /// Does `work` for all `items`; the first failure in their order is returned.
+    /// Does `work` for all `items`; the first failure in their order is returned, unless the rest is to be finished.
     fn all<T: Sync, R: Send>(
         &self,
         items: &[T],
-        work: impl Fn(&T) -> Result<R, Failure> + Sync,
-    ) -> Result<Vec<R>, Failure> {
-        let results = parallel::map(items, self.jobs, |item| {
-            if self.is_failed.load(Ordering::Relaxed) {
+        work: impl Fn(&T) -> Result<R, PushError> + Sync,
+    ) -> Result<Vec<Result<R, PushError>>, PushError> {
+        let keep_going = self.options.keep_going;
+        let results = parallel::map(items, self.options.jobs, |item| {
+            if self.is_failed.load(Ordering::Relaxed) && !keep_going {
                 return None;
             }
             let result = work(item);
             self.is_failed.fetch_or(result.is_err(), Ordering::Relaxed);
             Some(result)
         });
-        results.into_iter().flatten().collect()
+        let results = results.into_iter().flatten();
+        match keep_going {
+            true => Ok(results.collect()),
+            false => results.map(|result| result.map(Ok)).collect(),
+        }
     }
 
     /// Returns the image if its name stands for it already: who has a root has all of it.
-    fn present(&self, image: &Image) -> Result<Option<PushedImage>, Failure> {
+    fn present(&self, image: &Image) -> Result<Option<PushedImage>, PushError> {
         let Image { place, narrowed, .. } = image;
         let found = self.registry.manifest_digest(&place.repository, &place.tag);
         let found = found.map_err(|source| failure(&place.reference, source))?;
@@ -161,7 +199,7 @@ impl<'a> Work<'a> {
     }
 
     /// Brings a blob into all repositories that need it, over the network at most once.
-    fn push_blob(&self, task: &Task<'_>) -> Result<(), Failure> {
+    fn push_blob(&self, task: &Task<'_>) -> Result<(), PushError> {
         let Task { blob, repositories, holder } = task;
         let mut missing = Vec::new();
         let mut holder = *holder;
@@ -173,8 +211,8 @@ impl<'a> Work<'a> {
         }
         let mut was_sent = false;
         for (repository, reference) in missing {
-            let file = self.inventory.file(&blob.digest).map_err(Failure::Layout)?;
-            let upload = BlobUpload { blob, file, mount_from: holder, chunk: self.chunk };
+            let file = self.inventory.file(&blob.digest).map_err(|error| self.layout_error(error))?;
+            let upload = BlobUpload { blob, file, mount_from: holder, chunk: self.options.chunk };
             let sent = |bytes| self.reporter.report(Event::Advanced { bytes });
             let arrival = self.registry.push_blob(repository, upload, &sent);
             let arrival = arrival.map_err(|source| failure(reference, source))?;
@@ -195,8 +233,27 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// Stores the manifests of an image; `None` if it has layers that no registry has, and is refused.
+    fn push_unless_left_out(&self, image: &Image) -> Result<Option<PushedImage>, PushError> {
+        let reference = &image.place.reference;
+        match self.push_manifests(image) {
+            // An answer, of whatever kind: docker-registry says 500.
+            Err(PushError::Registry { source, .. }) if image.parts.has_foreign && source.cause.is_none() => {
+                let text = format!(
+                    "`{reference}` stays in the kit: a layer of it is in no registry, and this one refuses it: {source}"
+                );
+                self.reporter.report(Event::Warning { text });
+                let mut done = self.done.lock().expect("no worker panics while it holds the lock");
+                done.left_out.push(reference.clone());
+                done.left_out.sort();
+                Ok(None)
+            }
+            pushed => pushed.map(Some),
+        }
+    }
+
     /// Stores the manifests of an image, whose blobs are all there.
-    fn push_manifests(&self, image: &Image) -> Result<PushedImage, Failure> {
+    fn push_manifests(&self, image: &Image) -> Result<PushedImage, PushError> {
         let Image { place, parts, narrowed } = image;
         for digest in &parts.manifests {
             self.push_held(place, digest, &digest.to_string())?;
@@ -210,7 +267,7 @@ impl<'a> Work<'a> {
     }
 
     /// Stores indexes that list what is not there: as they are where the registry takes that, else narrowed.
-    fn push_partial(&self, image: &Image) -> Result<Digest, Failure> {
+    fn push_partial(&self, image: &Image) -> Result<Digest, PushError> {
         let Image { place, parts, narrowed } = image;
         if !self.wants_whole.load(Ordering::Relaxed) {
             let name = |digest: &Digest| {
@@ -220,12 +277,12 @@ impl<'a> Work<'a> {
                 parts.partial.iter().try_for_each(|digest| self.push_held(place, digest, &name(digest)));
             match stored {
                 Ok(()) => return Ok(place.root),
-                Err(Failure::Registry { source, .. })
+                Err(PushError::Registry { source, .. })
                     if [SourceErrorKind::Invalid, SourceErrorKind::NotFound].contains(&source.kind) =>
                 {
                     self.wants_whole.store(true, Ordering::Relaxed);
                 }
-                Err(failure) => return Err(failure),
+                Err(error) => return Err(error),
             }
         }
         let mut last = place.root;
@@ -240,11 +297,15 @@ impl<'a> Work<'a> {
         Ok(last)
     }
 
-    fn push_held(&self, place: &Place, digest: &Digest, name: &str) -> Result<(), Failure> {
+    fn layout_error(&self, source: LayoutError) -> PushError {
+        PushError::Layout { kit: self.options.kit.to_owned(), source }
+    }
+
+    fn push_held(&self, place: &Place, digest: &Digest, name: &str) -> Result<(), PushError> {
         let Some(HeldManifest { descriptor, .. }) = self.inventory.manifests.get(digest) else {
             return Ok(());
         };
-        let bytes = self.inventory.manifest_bytes(digest).map_err(Failure::Layout)?;
+        let bytes = self.inventory.manifest_bytes(digest).map_err(|error| self.layout_error(error))?;
         self.registry
             .push_manifest(&place.repository, name, descriptor, bytes)
             .map(drop)
@@ -253,7 +314,12 @@ impl<'a> Work<'a> {
 
     /// Lists what names a subject in registries that do not do so by themselves; also what was there already, because
     /// a push may have been stopped in between.
-    fn list_attached(&self, attached: &[(Image, Option<Digest>)]) -> Result<(), Failure> {
+    ///
+    /// Returns the images of which that failed.
+    fn list_attached<'b>(
+        &self,
+        attached: impl Iterator<Item = &'b (Image, Option<Digest>)>,
+    ) -> Result<Vec<Failure>, PushError> {
         let mut lists: BTreeMap<(&str, &Digest), (&Reference, Vec<serde_json::Value>)> = BTreeMap::new();
         for (Image { place, .. }, subject) in attached {
             let Some(subject) = subject else { continue };
@@ -266,12 +332,18 @@ impl<'a> Work<'a> {
                 let listed = self.registry.list_referrers(repository, subject, entries);
                 listed.map_err(|source| failure(reference, source))
             };
-        self.all(&lists, list).map(drop)
+        let mut failed = Vec::new();
+        for ((_, (reference, _)), listed) in lists.iter().zip(self.all(&lists, list)?) {
+            if let Err(error) = listed {
+                failed.push(Failure::of("image", reference.to_string(), &error));
+            }
+        }
+        Ok(failed)
     }
 }
 
-fn failure(reference: &Reference, source: SourceError) -> Failure {
-    Failure::Registry { reference: reference.clone(), source }
+fn failure(reference: &Reference, source: SourceError) -> PushError {
+    PushError::Registry { reference: reference.clone(), source }
 }
 
 fn pushed(place: &Place, digest: Digest, was_present: bool) -> PushedImage {

@@ -3,6 +3,7 @@
 use fs_err as fs;
 
 use super::{digest_by_skopeo, manifest, number, push};
+use crate::support::hostile::{Answer, Hostile, Request};
 use crate::support::images::{
     Image, attested_index, docker_image, docker_list, empty_layer, foreign_layer_image, helm_chart, image,
     index, large_layer, layer, plain_layer, zstd_layer,
@@ -181,4 +182,72 @@ fn an_image_that_is_not_whole_in_the_kit_is_not_begun() {
     let said = run.fails(2);
     assert!(said.contains("`quay.io/lab/cut:1` is not whole in the kit"), "{said}");
     assert!(said.contains("hint: `seedkit verify KIT` says what is missing"), "{said}");
+}
+
+/// A registry that takes everything but what ends in `refused`, to which it says `answer`.
+fn refusing(refused: String, answer: Answer) -> Hostile {
+    Hostile::start(move |request: &Request| {
+        let target = request.target.replace("%3A", ":");
+        let name = target.rsplit(['/', '=']).next().unwrap_or_default();
+        match request.method.as_str() {
+            "HEAD" | "GET" => Answer::new(404, ""),
+            "POST" => Answer::new(202, "").header("Location", "/upload"),
+            _ if name == refused => answer.clone(),
+            _ => Answer::new(201, ""),
+        }
+    })
+}
+
+#[test]
+fn an_image_that_is_refused_for_a_layer_that_no_registry_has_stays_and_the_others_arrive() {
+    let sandbox = Sandbox::new();
+    let [foreign, other] = [foreign_layer_image(), image("linux", "amd64", &[layer("other")])];
+    write_kit(&sandbox, &[("quay.io/lab/foreign:foreign", &foreign), ("quay.io/lab/other:1", &other)]);
+    let unknown = r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}"#;
+    let server = refusing("foreign".to_owned(), Answer::new(500, unknown));
+    let authority = server.url().replace("http://", "");
+    let run = sandbox.seedkit(&[
+        "push",
+        "kit",
+        &authority,
+        "--plain-http",
+        "--json",
+        "--jobs",
+        "1",
+        "--retries",
+        "0",
+    ]);
+    let run = run.succeeds();
+    let result = run.json();
+    assert!(run.stderr.contains("`quay.io/lab/foreign:foreign` stays in the kit"), "{run:?}");
+    assert!(run.stderr.contains("MANIFEST_BLOB_UNKNOWN"), "{run:?}");
+    assert_eq!(result["leftOut"], serde_json::json!(["quay.io/lab/foreign:foreign"]));
+    let names: Vec<&str> =
+        result["images"].as_array().unwrap().iter().map(|image| image["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["lab/other:1"]);
+}
+
+#[test]
+fn with_keep_going_all_other_images_are_pushed_and_what_failed_is_listed() {
+    let images = ["a", "b", "c"].map(|name| image("linux", "amd64", &[layer(name)]));
+    let sandbox = Sandbox::new();
+    let [a, b, c] = &images;
+    write_kit(&sandbox, &[("quay.io/lab/a:a", a), ("quay.io/lab/b:b", b), ("quay.io/lab/c:c", c)]);
+    let denied = Answer::new(403, r#"{"errors":[{"code":"DENIED","message":"not this one"}]}"#);
+    for refused in [b.blobs[0].descriptor.digest.to_string(), "b".to_owned()] {
+        let server = refusing(refused.clone(), denied.clone());
+        let authority = server.url().replace("http://", "");
+        let arguments = ["push", "kit", &authority, "--plain-http", "--keep-going", "--json", "--jobs", "1"];
+        let run = sandbox.seedkit(&arguments);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        let failures = run.json()["failures"].as_array().unwrap().clone();
+        let names: Vec<&str> = failures.iter().map(|failure| failure["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["quay.io/lab/b:b"], "{refused}");
+        assert!(failures[0]["reasons"].to_string().contains("not this one"), "{failures:?}");
+        let lines: Vec<String> = server.requests().iter().map(Request::line).collect();
+        for name in ["a", "c"] {
+            let stored = format!("PUT /v2/lab/{name}/manifests/{name}");
+            assert!(lines.contains(&stored), "{refused}: {lines:?}");
+        }
+    }
 }

@@ -24,7 +24,8 @@
 //!    ([`tree`]), secrets, findings with a place in a text.
 //! 3. Encodings: archives, strict templates, located YAML. Functions of their arguments alone: the same tree
 //!    and epoch give the same bytes.
-//! 4. Formats: images ([`oci`]), Debian packages and their repositories ([`deb`]), SSH keys, certificates, password hashes.
+//! 4. Formats: images ([`oci`]), Debian packages and their repositories ([`deb`]), what k3s and a node take ([`k3s`],
+//!    [`node`]), SSH keys, certificates, password hashes.
 //! 5. Domain: what a spec means, what a lock pins, how registries are asked, how a layout is served as one, what a
 //!    cluster trusts and joins with, seeds, the closure of packages and their bundle.
 //!    Siblings do not know each other.
@@ -61,6 +62,8 @@ pub mod template;
 pub mod yaml;
 
 pub mod deb;
+pub mod k3s;
+pub mod node;
 pub mod oci;
 pub mod password;
 pub mod pki;

@@ -119,7 +119,7 @@ pub fn of_spec(spec: &Spec) -> Vec<SpecFile<'_>> {
     let tarballs =
         k3s.airgap.iter().map(|(platform, source)| (FileRole::K3sAirgap(platform.clone()), source));
     let list = k3s.images.iter().map(|source| (FileRole::K3sImages, source));
-    let users = spec.files.iter().map(|file| (FileRole::File(file.destination.clone()), &file.source));
+    let users = spec.files.iter().map(|file| (FileRole::File(file.destination.to_string()), &file.source));
     binaries
         .chain(tarballs)
         .chain(list)

@@ -16,6 +16,7 @@ use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fs::{Staging, create_folder, hide_from_git, named_temporary};
 use crate::lockfile::Locked;
+use crate::node::Unplaceable;
 use crate::ops::cluster::ClusterError;
 use crate::ops::kit;
 use crate::ops::parts::{self, Parts, PartsError};
@@ -51,6 +52,9 @@ pub enum IsoError {
     /// A password cannot be made.
     #[error("cannot make a password for a node")]
     Random(#[source] getrandom::Error),
+    /// k3s' own tarball has a name that no node can have.
+    #[error("k3s' image tarball cannot be placed on a node")]
+    Airgap(#[from] Unplaceable),
     /// There is nothing to join with, or to trust.
     #[error("cannot use the tokens and authorities of the cluster")]
     Cluster(#[from] ClusterError),
@@ -213,7 +217,7 @@ pub fn plan<'a>(
     let mut discs = Vec::new();
     let mut shared = BTreeMap::new();
     for node in nodes {
-        let payload = Payload::of(material, node, &release, equipment);
+        let payload = Payload::of(material, node, &release, equipment)?;
         let made_from = payload.destinations();
         shared.extend(payload.shared());
         let input = secrets.seed_of(material, node, payload)?;

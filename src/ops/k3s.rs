@@ -144,7 +144,7 @@ impl Check<'_> {
         (place, is_script): (&str, bool),
     ) -> Result<(), K3sError> {
         let spec = self.spec;
-        if spec.k3s.config.contains_key("system-default-registry") {
+        if spec.k3s.config.get("system-default-registry").is_some() {
             let text = "with system-default-registry pods start from images of other names: \
                         the pause image was not looked for"
                 .to_owned();
@@ -168,7 +168,7 @@ impl Check<'_> {
                     self.require(platform, wanted)?;
                 }
                 // What another container runtime starts pods with is its own affair.
-                None => is_own |= !config.contains_key("container-runtime-endpoint"),
+                None => is_own |= config.get("container-runtime-endpoint").is_none(),
             }
         }
         if is_own { self.own_pause_image(platform, pauses, (place, is_script)) } else { Ok(()) }

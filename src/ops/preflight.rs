@@ -94,7 +94,7 @@ fn needed(spec: &Spec, locked: &Locked, equipment: &Equipment<'_>) -> Needs {
     let tarballs = lockfile.image_size * spec.platforms.len() as u64;
     let size = |role: FileRole| locked.file(&role).map_or(0, |file| file.size);
     let own = |node: &crate::spec::Node| {
-        let files = spec.files_of(node).map(|file| size(FileRole::File(file.destination.clone())));
+        let files = spec.files_of(node).map(|file| size(FileRole::File(file.destination.to_string())));
         files.sum::<u64>() + SEED_OVERHEAD
     };
     let common = |platform: &Platform| {

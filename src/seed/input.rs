@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::epoch::Epoch;
+use crate::k3s::Settings;
+use crate::net::{Cidr, DnsLabel, RegistryHost};
+use crate::node::{Flavour, NetworkCard, NodePath};
 use crate::password::PasswordHash;
 use crate::secrets::SecretText;
 use crate::ssh::AuthorizedKey;
@@ -41,42 +44,19 @@ pub struct NodeSeed {
     pub epoch: Epoch,
 }
 
-/// What boots from a seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavour {
-    /// A Debian or Ubuntu cloud image, whose cloud-init reads the seed directly.
-    CloudImage,
-    /// Ubuntu's server installer, which makes a system that reads the seed no more.
-    Autoinstall,
-}
-
-impl Flavour {
-    /// Returns the folder of its templates, which is also its name in the spec.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CloudImage => "cloud-image",
-            Self::Autoinstall => "autoinstall",
-        }
-    }
-}
-
 /// One machine.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// Its host name: a lower-case DNS label.
-    pub name: String,
-    /// Its address.
-    pub address: IpAddr,
-    /// The length of its network's prefix.
-    pub prefix: u8,
+    /// Its host name.
+    pub name: DnsLabel,
+    /// Its address and the prefix of its network.
+    pub address: Cidr,
     /// The way out of its network; k3s wants one, even if it leads nowhere.
-    pub gateway: Option<IpAddr>,
+    pub gateway: IpAddr,
     /// The addresses of its name servers.
     pub nameservers: Vec<IpAddr>,
-    /// The hardware address of its network card, such as `52:54:00:12:34:56`; with none, `interface` finds it.
-    pub mac: Option<String>,
-    /// The name of its interface: given to the card of that hardware address, or looked for without one.
-    pub interface: Option<String>,
+    /// The network card that gets the address.
+    pub card: NetworkCard,
     /// The user's own values for the templates, as `node.values`.
     pub values: Map<String, Value>,
 }
@@ -85,7 +65,7 @@ pub struct Node {
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Its host name.
-    pub name: String,
+    pub name: DnsLabel,
     /// Its address.
     pub address: IpAddr,
 }
@@ -107,7 +87,7 @@ pub struct K3s {
     /// What the node is to its cluster.
     pub membership: Membership,
     /// Further keys of `config.yaml`, passed through in their order and types.
-    pub config: Map<String, Value>,
+    pub config: Settings,
     /// What the node proves its identity with when it joins again under the same name.
     pub node_password: SecretText,
 }
@@ -156,8 +136,8 @@ pub struct Authorities {
 /// A small file of the payload that may hold a secret.
 #[derive(Debug, Clone)]
 pub struct SecretFile {
-    /// Where it goes: absolute and normalised.
-    pub destination: String,
+    /// Where it goes.
+    pub destination: NodePath,
     /// Permission bits, at most 0o7777.
     pub mode: u32,
     /// Its content.
@@ -210,7 +190,7 @@ impl Membership {
 #[derive(Debug, Clone)]
 pub struct Registry {
     /// Host and port, as in its certificate.
-    pub address: String,
+    pub address: RegistryHost,
     /// The registries it stands in for.
     pub mirrors: Vec<Mirror>,
     /// The certificate of its authority, PEM.
@@ -251,8 +231,8 @@ pub struct OpsPackages {
 /// A file that the node's staging unit checks and places.
 #[derive(Debug, Clone)]
 pub struct PayloadFile {
-    /// Where it goes: absolute and normalised.
-    pub destination: String,
+    /// Where it goes.
+    pub destination: NodePath,
     /// Permission bits, at most 0o7777.
     pub mode: u32,
     /// Its bytes.

@@ -19,11 +19,13 @@ use std::io;
 use serde_json::{Value, json};
 
 pub use input::{
-    Authorities, Disc, Flavour, K3s, Membership, Mirror, Node, NodeSeed, OpsPackages, PayloadFile, Peer,
-    Registry, RegistryAuth, SecretFile, Ssh,
+    Authorities, Disc, K3s, Membership, Mirror, Node, NodeSeed, OpsPackages, PayloadFile, Peer, Registry,
+    RegistryAuth, SecretFile, Ssh,
 };
 
 use crate::digest::{Algorithm, Digest, Hasher};
+use crate::net::DnsLabel;
+use crate::node::{Flavour, NodePath};
 use crate::template::{TemplateError, Templates};
 use crate::tree::{Content, FileTree, TreeError};
 use crate::yaml;
@@ -74,39 +76,15 @@ pub enum SeedError {
     #[error("cannot render the seed of node `{node}`")]
     Template {
         /// The node.
-        node: String,
+        node: DnsLabel,
         /// Why.
         source: TemplateError,
-    },
-    /// A name is not one that every part of a node accepts.
-    #[error("`{name}` is not a host name: expected lower-case letters, digits and `-`, at most 63")]
-    NodeName {
-        /// What was given.
-        name: String,
-    },
-    /// The network card is not described.
-    #[error(
-        "node `{node}` has neither a MAC address nor an interface name: its network card cannot be found"
-    )]
-    NoNetworkCard {
-        /// The node.
-        node: String,
-    },
-    /// A key of `config.yaml` follows from the rest of the spec.
-    #[error(
-        "`{key}` cannot be set in the k3s configuration of node `{node}`: it follows from the rest of the spec"
-    )]
-    ReservedKey {
-        /// The node.
-        node: String,
-        /// The key.
-        key: String,
     },
     /// A payload file cannot be placed.
     #[error("`{destination}` cannot be placed on a node: {reason}")]
     Destination {
         /// Where it was to go.
-        destination: String,
+        destination: NodePath,
         /// Why not.
         reason: &'static str,
     },
@@ -114,7 +92,7 @@ pub enum SeedError {
     #[error("cannot read what goes to `{destination}`")]
     Read {
         /// Where it was to go.
-        destination: String,
+        destination: NodePath,
         /// Why not.
         source: io::Error,
     },
@@ -122,7 +100,7 @@ pub enum SeedError {
     #[error("`{file}` of node `{node}` {reason}")]
     Unacceptable {
         /// The node.
-        node: String,
+        node: DnsLabel,
         /// The file.
         file: String,
         /// What is wrong with it.
@@ -132,7 +110,7 @@ pub enum SeedError {
     #[error("`user-data` of node `{node}` does not install unattended: {problem}")]
     Autoinstall {
         /// The node.
-        node: String,
+        node: DnsLabel,
         /// What is wrong, with its line.
         problem: String,
     },
@@ -140,7 +118,7 @@ pub enum SeedError {
     #[error("`{file}` of node `{node}` cannot be read back: {problem}")]
     Unreadable {
         /// The node.
-        node: String,
+        node: DnsLabel,
         /// The file.
         file: String,
         /// What is wrong, with its line.
@@ -153,8 +131,7 @@ pub enum SeedError {
 
 /// Builds the files of one node's seed.
 pub fn build(seed: &NodeSeed, templates: &Templates) -> Result<FileTree, SeedError> {
-    check_names(seed)?;
-    let mut renderer = Renderer { seed, templates, variables: variables::of(seed)? };
+    let mut renderer = Renderer { seed, templates, variables: variables::of(seed) };
     let (written, placed) = match seed.flavour {
         Flavour::CloudImage => (renderer.written_files()?, Vec::new()),
         // The installer has no file of ours before the payload is placed.
@@ -162,7 +139,7 @@ pub fn build(seed: &NodeSeed, templates: &Templates) -> Result<FileTree, SeedErr
     };
     let destinations: Vec<_> = written.iter().map(|file| file.destination.clone()).collect();
     let folders = seed.k3s.membership.authorities().map_or(&[][..], |authorities| &authorities.folders);
-    let placed = placed.into_iter().map(|file| text_file(&file.destination, file.mode, file.text));
+    let placed = placed.into_iter().map(|file| text_file(file.destination, file.mode, file.text));
     let files = placed.chain(renderer.payload_files()?).collect();
     let payload = Payload::new(files, folders, &destinations)?;
     renderer.variables["files"] = written.iter().map(WrittenFile::variables).collect();
@@ -202,14 +179,14 @@ fn identity(rendered: [&String; 3], payload: &Payload) -> Digest {
 
 /// A file that cloud-init writes.
 struct WrittenFile {
-    destination: String,
+    destination: NodePath,
     mode: u32,
     text: String,
 }
 
 impl WrittenFile {
     fn variables(&self) -> Value {
-        json!({"path": self.destination, "mode": format!("{:04o}", self.mode), "content": self.text})
+        json!({"path": self.destination.as_str(), "mode": format!("{:04o}", self.mode), "content": self.text})
     }
 }
 
@@ -282,8 +259,9 @@ impl Renderer<'_> {
     }
 
     fn written_files(&self) -> Result<Vec<WrittenFile>, SeedError> {
-        let files = WRITTEN.into_iter().map(|(template, path, mode)| (template, path.to_owned(), mode));
-        let units = self.units().map(|(template, unit)| (template, format!("{UNITS}/{unit}"), 0o644));
+        let files = WRITTEN.into_iter().map(|(template, path, mode)| (template, NodePath::own(path), mode));
+        let units =
+            self.units().map(|(template, unit)| (template, NodePath::own(format!("{UNITS}/{unit}")), 0o644));
         files
             .chain(units)
             .map(|(template, destination, mode)| {
@@ -296,49 +274,35 @@ impl Renderer<'_> {
     fn payload_files(&self) -> Result<Vec<PayloadFile>, SeedError> {
         let NodeSeed { k3s, registry, payload, ops, images, .. } = self.seed;
         let mut files = vec![
-            text_file(IMAGES, 0o644, images.iter().map(|name| format!("{name}\n")).collect()),
-            text_file(variables::REGISTRY_CA, 0o644, registry.ca_pem.clone()),
+            own_file(IMAGES, 0o644, images.iter().map(|name| format!("{name}\n")).collect()),
+            own_file(variables::REGISTRY_CA, 0o644, registry.ca_pem.clone()),
             // With a password made here, a rebuilt node may join again under its old name.
-            text_file("/etc/rancher/node/password", 0o600, format!("{}\n", k3s.node_password.expose_line())),
+            own_file("/etc/rancher/node/password", 0o600, format!("{}\n", k3s.node_password.expose_line())),
         ];
         for (template, destination, mode) in PLACED {
-            files.push(text_file(destination, mode, self.render(template)?));
+            files.push(own_file(destination, mode, self.render(template)?));
         }
         files.extend(payload.iter().chain(ops.iter().map(|ops| &ops.archive)).cloned());
         let secret =
-            |file: &SecretFile| text_file(&file.destination, file.mode, file.text.expose().to_owned());
+            |file: &SecretFile| text_file(file.destination.clone(), file.mode, file.text.expose().to_owned());
         let authorities = k3s.membership.authorities();
         files.extend(authorities.iter().flat_map(|authorities| &authorities.files).map(secret));
         Ok(files)
     }
 }
 
-fn text_file(destination: &str, mode: u32, text: String) -> PayloadFile {
-    let digest = Digest::sha256(text.as_bytes());
-    let content = Content::from(text);
-    PayloadFile { destination: destination.to_owned(), mode, content, digest, disc: Disc::Seed }
+fn own_file(destination: &str, mode: u32, text: String) -> PayloadFile {
+    text_file(NodePath::own(destination), mode, text)
 }
 
-fn check_names(seed: &NodeSeed) -> Result<(), SeedError> {
-    let is_label = |name: &str| {
-        let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        (1..=63).contains(&name.len())
-            && name.bytes().all(is_part)
-            && !name.starts_with('-')
-            && !name.ends_with('-')
-    };
-    let names = seed.nodes.iter().map(|peer| &peer.name).chain([&seed.node.name]);
-    if let Some(name) = names.into_iter().find(|name| !is_label(name)) {
-        return Err(SeedError::NodeName { name: name.chars().take(300).collect() });
-    }
-    match (&seed.node.mac, &seed.node.interface) {
-        (None, None) => Err(SeedError::NoNetworkCard { node: seed.node.name.clone() }),
-        (Some(_), _) | (_, Some(_)) => Ok(()),
-    }
+fn text_file(destination: NodePath, mode: u32, text: String) -> PayloadFile {
+    let digest = Digest::sha256(text.as_bytes());
+    let content = Content::from(text);
+    PayloadFile { destination, mode, content, digest, disc: Disc::Seed }
 }
 
 /// Refuses what no rendered file may be, whatever it is for.
-fn check_text(node: &str, file: &str, text: &str) -> Result<(), SeedError> {
+fn check_text(node: &DnsLabel, file: &str, text: &str) -> Result<(), SeedError> {
     let reason = if text.trim().is_empty() {
         "is empty"
     } else if text.starts_with('\u{feff}') {
@@ -348,11 +312,11 @@ fn check_text(node: &str, file: &str, text: &str) -> Result<(), SeedError> {
     } else {
         return Ok(());
     };
-    Err(SeedError::Unacceptable { node: node.to_owned(), file: file.to_owned(), reason })
+    Err(SeedError::Unacceptable { node: node.clone(), file: file.to_owned(), reason })
 }
 
 /// Refuses user-data that cloud-init would take for something else, or choke on.
-fn check_user_data(node: &str, text: &str) -> Result<(), SeedError> {
+fn check_user_data(node: &DnsLabel, text: &str) -> Result<(), SeedError> {
     let reason = if text.lines().next() != Some("#cloud-config") {
         "does not start with the line `#cloud-config`"
     } else if text.len() > LARGEST_USER_DATA {
@@ -360,7 +324,7 @@ fn check_user_data(node: &str, text: &str) -> Result<(), SeedError> {
     } else {
         return Ok(());
     };
-    Err(SeedError::Unacceptable { node: node.to_owned(), file: "user-data".to_owned(), reason })
+    Err(SeedError::Unacceptable { node: node.clone(), file: "user-data".to_owned(), reason })
 }
 
 #[cfg(test)]

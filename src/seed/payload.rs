@@ -18,18 +18,16 @@ use std::io::Read;
 use super::{Disc, PayloadFile, SeedError};
 use crate::artifact::{SUMS, sums_line};
 use crate::digest::{Algorithm, Digest};
-use crate::tree::{Content, FileTree, TreeError, TreePath};
+use crate::node::NodePath;
+use crate::tree::{Content, FileTree, TreeError};
 
-/// Folders whose content does not survive a boot, or is none.
-const VOLATILE: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
-const LONGEST_DESTINATION: usize = 1024;
 /// A line `#!…` longer than this is refused by Linux anyway.
 const LONGEST_INTERPRETER: u64 = 256;
 
 /// The files of a payload by their destination.
 #[derive(Debug)]
 pub(super) struct Payload {
-    files: BTreeMap<String, PayloadFile>,
+    files: BTreeMap<NodePath, PayloadFile>,
     /// `FILES`, `FOLDERS`, `SHARED`: by name.
     lists: BTreeMap<&'static str, List>,
 }
@@ -51,7 +49,7 @@ impl Payload {
     pub(super) fn new(
         files: Vec<PayloadFile>,
         folders: &[(String, u32)],
-        written: &[String],
+        written: &[NodePath],
     ) -> Result<Self, SeedError> {
         let mut by_destination = BTreeMap::new();
         for file in files {
@@ -63,7 +61,10 @@ impl Payload {
             };
         }
         let line = |mode: u32, path: &str| format!("{mode:04o} {path}\n");
-        let list = by_destination.values().map(|file| line(file.mode, &file.destination)).collect::<String>();
+        let list = by_destination
+            .values()
+            .map(|file| line(file.mode, file.destination.as_str()))
+            .collect::<String>();
         let mut lists = BTreeMap::from([("FILES", List::from(list))]);
         if !folders.is_empty() {
             let list = folders.iter().map(|(path, mode)| line(*mode, path)).collect::<String>();
@@ -124,27 +125,12 @@ pub fn shared_disc(files: BTreeMap<Digest, Content>) -> Result<FileTree, TreeErr
 }
 
 fn refuse(file: &PayloadFile, reason: &'static str) -> SeedError {
-    SeedError::Destination { destination: file.destination.chars().take(300).collect(), reason }
+    SeedError::Destination { destination: file.destination.clone(), reason }
 }
 
 /// Refuses what the staging script could not place, or what would not work where it is placed.
 fn check(file: &PayloadFile) -> Result<(), SeedError> {
-    let PayloadFile { destination, mode, digest, .. } = file;
-    if destination.len() > LONGEST_DESTINATION {
-        return Err(refuse(file, "the path is too long"));
-    }
-    let Some(Ok(path)) = destination.strip_prefix('/').map(str::parse::<TreePath>) else {
-        return Err(refuse(file, "the path is not absolute and normalised"));
-    };
-    // The list of files has one to a line; `read` trims blanks, and sha256sum escapes a backslash.
-    if destination.contains(|character: char| character.is_control() || character == '\\')
-        || destination.trim() != destination
-    {
-        return Err(refuse(file, "the path has a control character, a backslash, or a blank at its end"));
-    }
-    if path.components().next().is_some_and(|first| VOLATILE.contains(&first)) {
-        return Err(refuse(file, "nothing there survives a boot"));
-    }
+    let PayloadFile { mode, digest, .. } = file;
     if *mode > 0o7777 {
         return Err(refuse(file, "its mode has more than permission bits"));
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Membership, Mirror, NodeSeed, Registry, SeedError};
+use super::{Membership, Mirror, NodeSeed, Registry};
 
 /// Where the node keeps the certificate of the registry's authority.
 pub(super) const REGISTRY_CA: &str = "/etc/rancher/k3s/registry-ca.crt";
@@ -20,28 +20,8 @@ const NETWORK_USERS: [&str; 9] = [
     "update-notifier-download.timer",
 ];
 
-/// Keys of `config.yaml`, and their short forms, that follow from the rest of the seed.
-const RESERVED: [&str; 16] = [
-    "agent-token",
-    "agent-token-file",
-    "c",
-    "cluster-init",
-    "config",
-    "d",
-    "data-dir",
-    "disable-default-registry-endpoint",
-    "node-ip",
-    "node-name",
-    "private-registry",
-    "s",
-    "server",
-    "t",
-    "token",
-    "token-file",
-];
-
 /// Returns all variables but `files`, `units` and `seed.instance_id`, which are known later.
-pub(super) fn of(seed: &NodeSeed) -> Result<Value, SeedError> {
+pub(super) fn of(seed: &NodeSeed) -> Value {
     let NodeSeed {
         cluster,
         flavour,
@@ -56,34 +36,35 @@ pub(super) fn of(seed: &NodeSeed) -> Result<Value, SeedError> {
         ops,
         epoch,
     } = seed;
-    let default_route = if node.address.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+    let address = node.address.address();
+    let default_route = if address.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
     let console_password = ssh.console_password.as_ref().map(|hash| hash.text().expose_line());
     let keys: Vec<_> = ssh.authorized_keys.iter().map(|key| key.as_str()).collect();
-    Ok(json!({
+    json!({
         "cluster": {"name": cluster},
         "flavour": flavour.name(),
         "node": {
-            "name": node.name,
+            "name": node.name.as_str(),
             "role": k3s.membership.role(),
             "marker": k3s.membership.marker(),
-            "address": node.address,
-            "cidr": format!("{}/{}", node.address, node.prefix),
+            "address": address,
+            "cidr": node.address.to_string(),
             "gateway": node.gateway,
             "default_route": default_route,
             "nameservers": node.nameservers,
-            "mac": node.mac,
-            "interface": node.interface,
+            "mac": node.card.mac().map(|mac| mac.to_string()),
+            "interface": node.card.interface(),
             "values": node.values,
         },
-        "nodes": nodes.iter().map(|peer| json!({"name": peer.name, "address": peer.address})).collect::<Vec<_>>(),
+        "nodes": nodes.iter().map(|peer| json!({"name": peer.name.as_str(), "address": peer.address})).collect::<Vec<_>>(),
         "ssh": {"user": ssh.user, "authorized_keys": keys, "console_password": console_password},
         "timezone": timezone,
         "quiet_units": NETWORK_USERS,
-        "k3s": {"unit": k3s.membership.unit(), "config": configuration(seed)?},
+        "k3s": {"unit": k3s.membership.unit(), "config": configuration(seed)},
         "registry": registry_variables(registry),
-        "ops": ops.as_ref().map(|ops| json!({"name": ops.name, "archive": ops.archive.destination})),
+        "ops": ops.as_ref().map(|ops| json!({"name": ops.name, "archive": ops.archive.destination.as_str()})),
         "seed": {"epoch": epoch.seconds(), "date": epoch.to_string()},
-    }))
+    })
 }
 
 fn registry_variables(registry: &Registry) -> Value {
@@ -95,7 +76,7 @@ fn registry_variables(registry: &Registry) -> Value {
     let auth =
         auth.as_ref().map(|auth| json!({"username": auth.username, "password": auth.password.expose_line()}));
     json!({
-        "address": address,
+        "address": address.to_string(),
         "endpoint": format!("https://{address}"),
         "ca_file": REGISTRY_CA,
         "mirrors": mirrors.iter().map(mirror).collect::<Vec<_>>(),
@@ -104,11 +85,11 @@ fn registry_variables(registry: &Registry) -> Value {
 }
 
 /// Returns the content of `config.yaml`: our keys first, then the user's in their order.
-fn configuration(seed: &NodeSeed) -> Result<Map<String, Value>, SeedError> {
+fn configuration(seed: &NodeSeed) -> Map<String, Value> {
     let mut configuration = Map::new();
     let mut set = |key: &str, value: Value| configuration.insert(key.to_owned(), value);
-    set("node-name", json!(seed.node.name));
-    set("node-ip", json!(seed.node.address));
+    set("node-name", json!(seed.node.name.as_str()));
+    set("node-ip", json!(seed.node.address.address()));
     match &seed.k3s.membership {
         Membership::FirstServer { token, agent_token, cluster_init, authorities: _ } => {
             set("token", json!(token.expose_line()));
@@ -130,12 +111,6 @@ fn configuration(seed: &NodeSeed) -> Result<Map<String, Value>, SeedError> {
     if seed.registry.disable_default_endpoint {
         set("disable-default-registry-endpoint", json!(true));
     }
-    for (key, value) in &seed.k3s.config {
-        // `key+` appends to what a key has.
-        if RESERVED.contains(&key.trim_end_matches('+')) {
-            return Err(SeedError::ReservedKey { node: seed.node.name.clone(), key: key.clone() });
-        }
-        configuration.insert(key.clone(), value.clone());
-    }
-    Ok(configuration)
+    configuration.extend(seed.k3s.config.as_map().clone());
+    configuration
 }

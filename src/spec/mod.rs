@@ -5,7 +5,6 @@
 //! and its meaning, each with line, column, path and a hint.
 
 mod conform;
-mod flags;
 mod model;
 mod raw;
 mod report;
@@ -23,7 +22,7 @@ pub use model::{
     PackageBaseline, PackageSource, Packages, PasswordFrom, Place, Registry, RepositoryAddress, Seed,
     Signing, Source, SourcePlace, Spec, Ssh,
 };
-pub use raw::{BaselinePriority, ClusterCa, Compression, Flavour, Payload, Role};
+pub use raw::{BaselinePriority, ClusterCa, Compression, Payload, Role};
 
 pub use crate::text::{Finding, Listing, Location, Severity};
 use crate::yaml::{self, Value};

@@ -13,9 +13,11 @@ use serde_json::{Map, Value};
 use url::Url;
 
 pub use self::source::{Origin, Source, SourcePlace};
-use super::raw::{BaselinePriority, ClusterCa, Compression, Flavour, Payload, Role};
+use super::raw::{BaselinePriority, ClusterCa, Compression, Payload, Role};
 use crate::digest::Digest;
-use crate::net::{Cidr, DnsLabel, Host, Invalid, MacAddress, MirroredRegistry, RegistryHost};
+use crate::k3s::Settings;
+use crate::net::{Cidr, DnsLabel, Host, Invalid, MirroredRegistry, RegistryHost};
+use crate::node::{Destination, Flavour, NetworkCard};
 use crate::oci::{Platform, Reference};
 use crate::ssh::AuthorizedKey;
 
@@ -94,9 +96,9 @@ pub struct K3s {
     /// Its own list of images.
     pub images: Option<FileSource>,
     /// What goes to the servers' configuration, in the order and the types of the spec.
-    pub config: Map<String, Value>,
+    pub config: Settings,
     /// What goes to the agents' configuration.
-    pub agent_config: Map<String, Value>,
+    pub agent_config: Settings,
     /// Who makes the cluster's certificate authorities.
     pub cluster_ca: ClusterCa,
 }
@@ -252,8 +254,8 @@ pub struct ImageListFile {
 pub struct NodeFile {
     /// Where it comes from.
     pub source: FileSource,
-    /// Where it goes: absolute, normalised, `/` between components.
-    pub destination: String,
+    /// Where it goes.
+    pub destination: Destination,
     /// Permission bits, at most 0o7777.
     pub mode: u32,
     /// The nodes that get it; at least one.
@@ -359,14 +361,12 @@ pub struct Node {
     pub platform: Platform,
     /// Its address and the prefix of its network.
     pub address: Cidr,
-    /// The way out of its network.
-    pub gateway: Option<IpAddr>,
+    /// The way out of its network; k3s wants one, even if it leads nowhere.
+    pub gateway: IpAddr,
     /// The addresses of its name servers.
     pub nameservers: Vec<IpAddr>,
-    /// What its network card is found by.
-    pub mac: Option<MacAddress>,
-    /// The name of its network interface.
-    pub interface: Option<String>,
+    /// The network card that gets the address.
+    pub card: NetworkCard,
     /// Anything the user's templates need.
     pub values: Map<String, Value>,
 }

@@ -9,6 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::node::Flavour;
+
 /// What an air-gapped k3s cluster is made of.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -425,17 +427,6 @@ pub(super) struct RawSeed {
     pub(super) payload: Option<Payload>,
     /// The nodes' time zone, such as `Asia/Seoul`; `UTC` unless told.
     pub(super) timezone: Option<String>,
-}
-
-/// What boots from a seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Flavour {
-    /// A cloud image, which is configured on its first boot.
-    #[default]
-    CloudImage,
-    /// Ubuntu's server installer, which takes its configuration from the seed.
-    Autoinstall,
 }
 
 /// Where k3s and the images are.

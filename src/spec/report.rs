@@ -50,9 +50,22 @@ impl<'document> Report<'document> {
         text?.parse().map_err(|error: T::Err| self.error(path, error.to_string())).ok()
     }
 
+    /// Reads a value of type `T`; what it refuses is an error with this hint.
+    pub(super) fn parse_with_hint<T>(&mut self, path: &Path, text: &str, hint: &str) -> Option<T>
+    where
+        T: FromStr<Err: Display>,
+    {
+        text.parse().map_err(|error: T::Err| self.error_with_hint(path, error.to_string(), hint)).ok()
+    }
+
     /// Returns whether there is an error about `path` or a part of it already.
     pub(super) fn is_refused(&self, path: &Path) -> bool {
         self.refused.range(path..).next().is_some_and(|refused| refused.steps().starts_with(path.steps()))
+    }
+
+    /// Returns whether a value was written here, and there is an error about it.
+    pub(super) fn is_wrong(&self, path: &Path) -> bool {
+        self.is_refused(path) || self.has_error_below(path)
     }
 
     /// Returns whether anything found so far is an error about `path` or a part of it.

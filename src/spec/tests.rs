@@ -159,7 +159,7 @@ fn debian_has_names_of_its_own_for_architectures() {
 #[test]
 fn settings_of_k3s_keep_their_order_and_types() {
     let (spec, _) = load(&folder().join("full.yaml")).unwrap();
-    let config = serde_json::to_string(&spec.k3s.config).unwrap();
+    let config = serde_json::to_string(spec.k3s.config.as_map()).unwrap();
     let expected = r#"{"write-kubeconfig-mode":"0600","tls-san":["k3s.lab.lan","192.168.6.10"],"cluster-cidr":"10.52.0.0/16","service-cidr":"10.53.0.0/16","disable":["traefik","servicelb"],"etcd-snapshot-retention":7,"disable-cloud-controller":false}"#;
     assert_eq!(config, expected);
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::check::kit::{Kit, Node, entries, items, scalar};
 use crate::check::plan::Plan;
-use crate::check::tables::passes_over;
 use crate::check::verdict::Verdict;
+use crate::k3s::{Settings, passes_over};
 use crate::spec;
 use crate::spec::Role;
 use crate::yaml::Value;
@@ -65,7 +65,7 @@ pub(super) fn keys_of_spec_are_known(plan: &Plan<'_>, verdict: &mut Verdict) {
     for (place, config, is_server) in
         [("k3s.config", &k3s.config, true), ("k3s.agentConfig", &k3s.agent_config, false)]
     {
-        for what in config.keys().filter_map(|key| passes_over(key, is_server, minor)) {
+        for what in config.as_map().keys().filter_map(|key| passes_over(key, is_server, minor)) {
             verdict.fault(plan.file, place, what);
         }
     }
@@ -147,7 +147,7 @@ pub(super) fn name_servers(kit: &Kit, verdict: &mut Verdict) {
 
 /// SK0506
 pub(super) fn name_servers_of_spec(plan: &Plan<'_>, verdict: &mut Verdict) {
-    let has = |config: &Map<String, Json>| config.contains_key("resolv-conf");
+    let has = |config: &Settings| config.get("resolv-conf").is_some();
     for node in plan.spec.nodes.iter().filter(|node| node.nameservers.is_empty()) {
         let is_told = match node.role {
             spec::Role::Server => has(&plan.spec.k3s.config),

@@ -49,7 +49,7 @@ fn has_route(node: &Node, host: &str) -> bool {
 pub(super) fn of_spec(plan: &Plan<'_>, verdict: &mut Verdict) {
     let endpoint = Endpoint::of(&plan.spec.registry.address.to_string());
     for node in &plan.spec.nodes {
-        if let Some(what) = unreachable(endpoint.host(), Some(&node.address), node.gateway.is_some()) {
+        if let Some(what) = unreachable(endpoint.host(), Some(&node.address), true) {
             verdict.fault(plan.file, format!("nodes: {}", node.name), what);
         }
     }

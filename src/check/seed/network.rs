@@ -213,8 +213,8 @@ fn identifiers(node: &Node) -> (Vec<Cidr>, Vec<String>) {
 pub(in crate::check) fn nodes_of_spec_are_apart(plan: &Plan<'_>, verdict: &mut Verdict) {
     let mut known: BTreeSet<(&str, String)> = BTreeSet::new();
     for node in &plan.spec.nodes {
-        let spec::Node { name, address, mac, .. } = node;
-        let mac = mac.as_ref().map(|mac| ("MAC", mac.to_string()));
+        let spec::Node { name, address, card, .. } = node;
+        let mac = card.mac().map(|mac| ("MAC", mac.to_string()));
         let own = [("name", name.to_string()), ("address", address.address().to_string())];
         for (kind, value) in own.into_iter().chain(mac) {
             if !known.insert((kind, value.clone())) {

@@ -12,6 +12,7 @@ pub(super) fn hint_of(error: &IsoError) -> Option<&'static str> {
             "set the variable, or write the password alone into that file, with mode 0600; or the output of \
              `openssl passwd -6` into `console-password-hash`",
         ),
+        IsoError::Airgap(_) => Some("give the file of `k3s.airgap` a plain name, then run `seedkit lock`"),
         IsoError::ConsoleHash(_) => Some("remove it, and give the password itself once"),
         IsoError::Parts(_)
         | IsoError::Secrets(_)

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Material;
+use super::{IsoError, Material};
 use crate::digest::Digest;
 use crate::fetch::Equipment;
 use crate::lockfile::{FileRole, LockedFile};
+use crate::node::NodePath;
 use crate::oci::{Platform, archive_names};
 use crate::ops::pack::Packed;
 use crate::progress::Event;
@@ -37,11 +38,11 @@ impl Payload {
         node: &Node,
         release: &BTreeMap<Platform, BTreeSet<String>>,
         equipment: &Equipment<'_>,
-    ) -> Self {
+    ) -> Result<Self, IsoError> {
         let own = tarball_for(material, node);
         let names = own.iter().flat_map(|packed| &packed.names);
         let images = names.chain(release.get(&node.platform).into_iter().flatten()).cloned().collect();
-        Self { files: files(material, node, own, equipment), images, ops: ops(material, node) }
+        Ok(Self { files: files(material, node, own, equipment)?, images, ops: ops(material, node) })
     }
 
     fn all(&self) -> impl Iterator<Item = &PayloadFile> {
@@ -51,13 +52,13 @@ impl Payload {
     /// Returns where each file goes that is on the node's own disc.
     pub(super) fn destinations(&self) -> Vec<String> {
         let own = self.all().filter(|file| file.disc == Disc::Seed);
-        own.map(|file| file.destination.clone()).collect()
+        own.map(|file| file.destination.to_string()).collect()
     }
 
     /// Returns what the disc of all nodes has to have for this one: destination and content by digest.
     pub(super) fn shared(&self) -> BTreeMap<Digest, (String, Content)> {
         let shared = self.all().filter(|file| file.disc == Disc::Shared);
-        shared.map(|file| (file.digest, (file.destination.clone(), file.content.clone()))).collect()
+        shared.map(|file| (file.digest, (file.destination.to_string(), file.content.clone()))).collect()
     }
 }
 
@@ -97,23 +98,23 @@ fn files(
     node: &Node,
     own: Option<&Packed>,
     equipment: &Equipment<'_>,
-) -> Vec<PayloadFile> {
+) -> Result<Vec<PayloadFile>, IsoError> {
     let Material { spec, locked, folder, .. } = material;
     let common = common_disc(spec);
-    let stored = |role: FileRole, destination: String, mode: u32, disc: Disc| {
+    let stored = |role: FileRole, destination: NodePath, mode: u32, disc: Disc| {
         let LockedFile { sha256, size, .. } = locked.file(&role)?.clone();
         let content = Content::Path { path: equipment.store.path(&sha256), size };
         Some(PayloadFile { destination, mode, content, digest: sha256, disc })
     };
     let platform = &node.platform;
     let binary =
-        stored(FileRole::K3sBinary(platform.clone()), "/usr/local/bin/k3s".to_owned(), 0o755, common);
+        stored(FileRole::K3sBinary(platform.clone()), NodePath::own("/usr/local/bin/k3s"), 0o755, common);
     let airgap_role = FileRole::K3sAirgap(platform.clone());
-    let airgap_name = locked.file(&airgap_role).map(|file| file_name(&file.source).to_owned());
-    let airgap =
-        airgap_name.and_then(|name| stored(airgap_role, format!("{IMAGES_FOLDER}/{name}"), 0o644, common));
+    let airgap_path = locked.file(&airgap_role).map(|file| file_name(&file.source));
+    let airgap_path = airgap_path.map(|name| format!("{IMAGES_FOLDER}/{name}").parse()).transpose()?;
+    let airgap = airgap_path.and_then(|path| stored(airgap_role, path, 0o644, common));
     let own = own.map(|packed| PayloadFile {
-        destination: format!("{IMAGES_FOLDER}/{}", packed.file_name),
+        destination: NodePath::own(format!("{IMAGES_FOLDER}/{}", packed.file_name)),
         mode: 0o644,
         content: Content::Path { path: folder.join(&packed.file_name), size: packed.artifact.size },
         digest: packed.artifact.digest,
@@ -121,9 +122,9 @@ fn files(
     });
     let users = spec.files_of(node).filter_map(|file| {
         let disc = if is_common(file, spec) { common } else { Disc::Seed };
-        stored(FileRole::File(file.destination.clone()), file.destination.clone(), file.mode, disc)
+        stored(FileRole::File(file.destination.to_string()), file.destination.clone().into(), file.mode, disc)
     });
-    binary.into_iter().chain(airgap).chain(own).chain(users).collect()
+    Ok(binary.into_iter().chain(airgap).chain(own).chain(users).collect())
 }
 
 fn ops(material: &Material<'_>, node: &Node) -> Option<OpsPackages> {
@@ -131,7 +132,7 @@ fn ops(material: &Material<'_>, node: &Node) -> Option<OpsPackages> {
     let bundle = material.parts.bundles.iter().find(|bundle| bundle.architecture == architecture)?;
     let content = Content::Path { path: material.folder.join(&bundle.file_name), size: bundle.artifact.size };
     let archive = PayloadFile {
-        destination: format!("{OPS_FOLDER}/{}", bundle.file_name),
+        destination: NodePath::own(format!("{OPS_FOLDER}/{}", bundle.file_name)),
         mode: 0o644,
         content,
         digest: bundle.artifact.digest,

@@ -1,18 +1,17 @@
 //! What a node is told: its place in the cluster, its registry, who may log in, with the secrets that this takes.
 
-use serde_json::Value;
-
 use super::payload::Payload;
 use super::{IsoError, Material, login};
 use crate::cluster::authorities::{AuthorityFile, ClusterAuthorities, PRIVATE_FOLDERS};
 use crate::cluster::mirrors::{self, Mirror, Mirrors, PlacedImage};
 use crate::cluster::tokens;
 use crate::fetch::Equipment;
+use crate::node::NodePath;
 use crate::ops::cluster::{self, ClusterError, Tokens};
 use crate::progress::Event;
 use crate::secrets::Secrets;
 use crate::seed::{self, K3s, Membership, NodeSeed};
-use crate::spec::{Flavour, Node, Role, Spec};
+use crate::spec::{Node, Role, Spec};
 
 /// The first minor release whose every patch knows `disable-default-registry-endpoint` (k3s changelog, January 2024).
 const KNOWS_DISABLE_DEFAULT_ENDPOINT: (u32, u32) = (1, 30);
@@ -55,7 +54,7 @@ impl<'a> ClusterSecrets<'a> {
     ) -> Result<NodeSeed, IsoError> {
         let spec = material.spec;
         let Payload { files, images, ops } = payload;
-        let peer = |node: &Node| seed::Peer { name: node.name.to_string(), address: node.address.address() };
+        let peer = |node: &Node| seed::Peer { name: node.name.clone(), address: node.address.address() };
         let config = match node.role {
             Role::Server => &spec.k3s.config,
             Role::Agent => &spec.k3s.agent_config,
@@ -66,10 +65,7 @@ impl<'a> ClusterSecrets<'a> {
         })?;
         Ok(NodeSeed {
             cluster: spec.name.to_string(),
-            flavour: match spec.seed.flavour {
-                Flavour::CloudImage => seed::Flavour::CloudImage,
-                Flavour::Autoinstall => seed::Flavour::Autoinstall,
-            },
+            flavour: spec.seed.flavour,
             node: node_of(node),
             nodes: spec.nodes.iter().map(peer).collect(),
             ssh: self.ssh.clone(),
@@ -116,7 +112,7 @@ impl<'a> ClusterSecrets<'a> {
             rewrite: rewrites.iter().map(|(from, to)| (from.clone(), to.clone())).collect(),
         };
         seed::Registry {
-            address: spec.registry.address.to_string(),
+            address: spec.registry.address.clone(),
             mirrors: self.mirrors.iter().map(mirror).collect(),
             ca_pem: certificates.authority.pem().to_owned(),
             auth: self.auth.clone(),
@@ -152,27 +148,19 @@ fn mirrors(material: &Material<'_>, equipment: &Equipment<'_>) -> Vec<Mirror> {
 
 /// Returns what the first server finds, and nobody else.
 fn authorities(authorities: &ClusterAuthorities) -> Result<seed::Authorities, IsoError> {
-    let file = |AuthorityFile { destination, mode, text }| seed::SecretFile { destination, mode, text };
+    let file = |AuthorityFile { destination, mode, text }| seed::SecretFile {
+        destination: NodePath::own(destination),
+        mode,
+        text,
+    };
     let files = authorities.files().map_err(ClusterError::Unusable)?.into_iter().map(file).collect();
     let folders = PRIVATE_FOLDERS.iter().map(|folder| ((*folder).to_owned(), 0o700)).collect();
     Ok(seed::Authorities { folders, files })
 }
 
 fn node_of(node: &Node) -> seed::Node {
-    seed::Node {
-        name: node.name.to_string(),
-        address: node.address.address(),
-        prefix: node.address.prefix(),
-        gateway: node.gateway,
-        nameservers: node.nameservers.clone(),
-        mac: node.mac.as_ref().map(ToString::to_string),
-        interface: node.interface.clone(),
-        values: node
-            .values
-            .iter()
-            .map(|(key, value): (&String, &Value)| (key.clone(), value.clone()))
-            .collect(),
-    }
+    let Node { name, role: _, platform: _, address, gateway, nameservers, card, values } = node.clone();
+    seed::Node { name, address, gateway, nameservers, card, values }
 }
 
 fn registry_auth(

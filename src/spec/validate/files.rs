@@ -8,6 +8,7 @@ use super::file_path;
 use super::nodes::Draft;
 use crate::digest::Digest;
 use crate::net::DnsLabel;
+use crate::node::{Destination, Unplaceable};
 use crate::spec::model::{Checksum, FileSource, NodeFile, Place};
 use crate::spec::raw::{RawChecksums, RawFileSource, RawNodeFile};
 use crate::spec::report::Report;
@@ -174,7 +175,7 @@ fn node_file(
 ) -> Option<NodeFile> {
     let RawNodeFile { source, destination, mode, nodes: names } = raw;
     let source = source.and_then(|raw| file_source(raw, folder, &path.key("source"), report));
-    let destination = destination.and_then(|text| self::destination(text, &path.key("destination"), report));
+    let destination = destination.and_then(|text| self::destination(&text, &path.key("destination"), report));
     let mode = match mode {
         None => Some(0o644),
         Some(text) => self::mode(&text, &path.key("mode"), report),
@@ -213,49 +214,25 @@ fn chosen_nodes(names: &[String], nodes: &[Draft], path: &Path, report: &mut Rep
     chosen
 }
 
-/// What seedkit, k3s or the system writes itself: a file, or a folder with all in it.
-const RESERVED: [&str; 20] = [
-    "/dev",
-    "/etc/cloud",
-    "/etc/hostname",
-    "/etc/hosts",
-    "/etc/machine-id",
-    "/etc/netplan",
-    "/etc/rancher/k3s/config.yaml",
-    "/etc/rancher/k3s/registries.yaml",
-    "/etc/rancher/k3s/registry-ca.crt",
-    "/etc/rancher/node",
-    "/etc/systemd/system/k3s-agent.service",
-    "/etc/systemd/system/k3s.service",
-    "/proc",
-    "/run",
-    "/sys",
-    "/usr/local/bin/k3s",
-    "/var/lib/cloud",
-    "/var/lib/rancher/k3s/agent",
-    "/var/lib/rancher/k3s/server/tls",
-    "/var/lib/seedkit",
-];
-
-fn destination(text: String, path: &Path, report: &mut Report<'_>) -> Option<String> {
-    let rest = text.strip_prefix('/');
-    let is_normal = rest.is_some_and(|rest| rest.parse::<crate::tree::TreePath>().is_ok());
-    if !is_normal || text.chars().any(char::is_control) {
-        let hint = "start with `/`, and leave out `.`, `..`, double and final `/`";
-        report.error_with_hint(path, format!("`{text}` is not an absolute path of a file"), hint);
-        return None;
+fn destination(text: &str, path: &Path, report: &mut Report<'_>) -> Option<Destination> {
+    let error = match text.parse() {
+        Ok(destination) => return Some(destination),
+        Err(error) => error,
+    };
+    let message = error.to_string();
+    match error {
+        Unplaceable::NotNormal(_) => report.error_with_hint(
+            path,
+            message,
+            "start with `/`, and leave out `.`, `..`, double and final `/`",
+        ),
+        Unplaceable::Volatile { .. } => report.error_with_hint(path, message, "place it elsewhere"),
+        Unplaceable::Unlistable(_) | Unplaceable::TooLong(_) => {
+            report.error_with_hint(path, message, "choose another name")
+        }
+        Unplaceable::Owned { .. } => report.error(path, message),
     }
-    let taken = RESERVED.iter().find(|taken| {
-        text == **taken || text.strip_prefix(**taken).is_some_and(|rest| rest.starts_with('/'))
-    });
-    if let Some(taken) = taken {
-        report.error(path, format!("`{text}` is not free: seedkit, k3s or the system writes `{taken}`"));
-        return None;
-    }
-    if text.starts_with("/tmp/") {
-        report.warning(path, "`/tmp` is emptied when the node boots", "place it elsewhere");
-    }
-    Some(text)
+    None
 }
 
 fn mode(text: &str, path: &Path, report: &mut Report<'_>) -> Option<u32> {

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::Surroundings;
 use super::files::file_source;
+use crate::k3s::{self, Known, Settings};
 use crate::oci::{Platform, Reference};
-use crate::spec::flags;
 use crate::spec::model::{FileSource, K3s, K3sVersion};
 use crate::spec::raw::{ClusterCa, RawFileSource, RawK3s, Role};
 use crate::spec::report::Report;
@@ -20,8 +20,8 @@ pub(super) struct Draft {
     pub(super) binary: Option<BTreeMap<Platform, FileSource>>,
     airgap: BTreeMap<Platform, FileSource>,
     images: Option<FileSource>,
-    pub(super) config: Map<String, Value>,
-    pub(super) agent_config: Map<String, Value>,
+    pub(super) config: Settings,
+    pub(super) agent_config: Settings,
     cluster_ca: ClusterCa,
 }
 
@@ -41,10 +41,8 @@ pub(super) fn k3s(raw: RawK3s, surroundings: &Surroundings<'_>, report: &mut Rep
     let binary = binary.map(|raw| by_platform(raw, &path.key("binary"), surroundings, report));
     let airgap = by_platform(airgap.unwrap_or_default(), &path.key("airgap"), surroundings, report);
     let images = images.and_then(|raw| file_source(raw, surroundings.folder, &path.key("images"), report));
-    let config = config.unwrap_or_default();
-    check_config(&config, Role::Server, &path.key("config"), report);
-    let agent_config = agent_config.unwrap_or_default();
-    check_config(&agent_config, Role::Agent, &path.key("agentConfig"), report);
+    let config = settings(config, Role::Server, &path.key("config"), report);
+    let agent_config = settings(agent_config, Role::Agent, &path.key("agentConfig"), report);
     Draft { version, binary, airgap, images, config, agent_config, cluster_ca }
 }
 
@@ -92,38 +90,29 @@ fn by_platform(
     sources
 }
 
-/// Settings that seedkit makes for each node, and why they cannot be in the spec.
-const OWN: [(&str, &str); 11] = [
-    ("token", "seedkit makes the tokens and keeps them in the secrets folder"),
-    ("token-file", "seedkit makes the tokens and keeps them in the secrets folder"),
-    ("agent-token", "seedkit makes the tokens and keeps them in the secrets folder"),
-    ("agent-token-file", "seedkit makes the tokens and keeps them in the secrets folder"),
-    ("cluster-init", "seedkit sets it on the first server when there are several"),
-    ("server", "seedkit sets it to the first server's address"),
-    ("node-name", "seedkit sets it to the node's name"),
-    ("node-ip", "seedkit sets it to the node's address"),
-    ("disable-default-registry-endpoint", "seedkit sets it for releases that know it"),
-    ("private-registry", "seedkit writes /etc/rancher/k3s/registries.yaml"),
-    ("data-dir", "seedkit places the images in /var/lib/rancher/k3s"),
-];
-
-fn check_config(config: &Map<String, Value>, role: Role, path: &Path, report: &mut Report<'_>) {
-    for (key, value) in config {
-        let path = path.key(key);
-        // `key+` appends to what an earlier file says.
-        let flag = key.strip_suffix('+').unwrap_or(key);
-        if let Some((_, reason)) = OWN.iter().find(|(own, _)| *own == flag) {
-            report.error_with_hint(&path, "this is not for the spec to set", format!("remove it: {reason}"));
+fn settings(
+    written: Option<Map<String, Value>>,
+    role: Role,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> Settings {
+    let mut settings = Settings::default();
+    for (key, value) in written.unwrap_or_default() {
+        let path = path.key(&key);
+        if let Err(error) = settings.insert(key.clone(), value.clone()) {
+            report.error_with_hint(&path, error.to_string(), format!("remove it: {}", error.reason));
             continue;
         }
+        let flag = k3s::flag_of(&key);
         check_flag(flag, role, &path, report);
-        check_flag_value(value, &path, report);
+        check_flag_value(&value, &path, report);
         match flag {
-            "kubelet-arg" => check_kubelet_arguments(value, &path, report),
-            "pause-image" => check_pause_image(value, &path, report),
+            "kubelet-arg" => check_kubelet_arguments(&value, &path, report),
+            "pause-image" => check_pause_image(&value, &path, report),
             _ => {}
         }
     }
+    settings
 }
 
 fn check_flag(flag: &str, role: Role, path: &Path, report: &mut Report<'_>) {
@@ -132,24 +121,21 @@ fn check_flag(flag: &str, role: Role, path: &Path, report: &mut Report<'_>) {
         report.error_with_hint(path, "flags stand here without `--`", hint);
         return;
     }
-    let is_known = flags::AGENT.contains(&flag) || role == Role::Server && flags::SERVER.contains(&flag);
-    if is_known {
-        return;
+    match (k3s::known(flag), role) {
+        (Known::Everywhere, _) | (Known::OnServers, Role::Server) => {}
+        (Known::OnServers, Role::Agent) => {
+            let message = "k3s agent has no such flag, and passes over it";
+            report.warning(path, message, "move it to k3s.config, which is for the servers");
+        }
+        (Known::Nowhere, _) => {
+            let hint = match suggest::nearest(flag, k3s::keys(role == Role::Server)) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "check it against `k3s server --help` of this release".to_owned(),
+            };
+            let message = "k3s has no flag of this name that seedkit knows, and would pass over it";
+            report.warning(path, message, hint);
+        }
     }
-    if role == Role::Agent && flags::SERVER.contains(&flag) {
-        let message = "k3s agent has no such flag, and passes over it";
-        report.warning(path, message, "move it to k3s.config, which is for the servers");
-        return;
-    }
-    let candidates = match role {
-        Role::Server => [flags::AGENT, flags::SERVER].concat(),
-        Role::Agent => flags::AGENT.to_vec(),
-    };
-    let hint = match suggest::nearest(flag, candidates) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => "check it against `k3s server --help` of this release".to_owned(),
-    };
-    report.warning(path, "k3s has no flag of this name that seedkit knows, and would pass over it", hint);
 }
 
 fn check_flag_value(value: &Value, path: &Path, report: &mut Report<'_>) {

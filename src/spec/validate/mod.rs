@@ -47,7 +47,7 @@ pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Op
     let k3s = k3s::k3s(k3s.unwrap_or_default(), &surroundings, report);
     let registry = registry::registry(registry.unwrap_or_default(), report);
     nodes::together(&nodes, &k3s, report);
-    network::network(&nodes, &k3s.config, registry.address.as_ref(), report);
+    network::network(&nodes, k3s.config.as_map(), registry.address.as_ref(), report);
     let images = images::images(images, folder, report);
     let sources = images::sources(sources.unwrap_or_default(), folder, report);
     let files = files::node_files(files.unwrap_or_default(), folder, &nodes, report);

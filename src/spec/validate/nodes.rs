@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Surroundings, k3s};
 use crate::net::{Cidr, DnsLabel, MacAddress};
+use crate::node::{InterfaceName, NetworkCard};
 use crate::oci::Platform;
 use crate::spec::conform::names_a_secret;
 use crate::spec::model::Node;
@@ -24,25 +25,22 @@ pub(super) struct Draft {
     pub(super) address: Option<Cidr>,
     pub(super) gateway: Option<IpAddr>,
     nameservers: Vec<IpAddr>,
-    mac: Option<MacAddress>,
-    interface: Option<String>,
+    card: Option<NetworkCard>,
     values: Map<String, Value>,
 }
 
 impl Draft {
     /// Returns the node if nothing of it is missing.
     pub(super) fn finish(self) -> Option<Node> {
-        let Self { path: _, name, role, platform, address, gateway, nameservers, mac, interface, values } =
-            self;
+        let Self { path: _, name, role, platform, address, gateway, nameservers, card, values } = self;
         Some(Node {
             name: name?,
             role: role?,
             platform: platform?,
             address: address?,
-            gateway,
+            gateway: gateway?,
             nameservers,
-            mac,
-            interface,
+            card: card?,
             values,
         })
     }
@@ -86,13 +84,10 @@ fn node(raw: RawNode, path: Path, surroundings: &Surroundings<'_>, report: &mut 
         .enumerate()
         .filter_map(|(index, text)| report.parse_address(&path.key("nameservers").index(index), Some(text)));
     let nameservers = nameservers.collect();
-    let mac = report.parse(&path.key("mac"), mac.as_deref());
-    if let Some(interface) = &interface {
-        check_interface(&path.key("interface"), interface, report);
-    }
+    let card = network_card(&path, mac.as_deref(), interface.as_deref(), report);
     let values = values.unwrap_or_default();
     check_values(&path.key("values"), &values, report);
-    Draft { path, name, role, platform, address, gateway, nameservers, mac, interface, values }
+    Draft { path, name, role, platform, address, gateway, nameservers, card, values }
 }
 
 fn known_platform(
@@ -166,14 +161,24 @@ fn check_gateway(path: &Path, address: Cidr, gateway: IpAddr, report: &mut Repor
     }
 }
 
-fn check_interface(path: &Path, name: &str, report: &mut Report<'_>) {
-    let is_name = (1..=15).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-        && name.starts_with(|first: char| first.is_ascii_alphabetic());
-    if !is_name {
+fn network_card(
+    path: &Path,
+    mac: Option<&str>,
+    interface: Option<&str>,
+    report: &mut Report<'_>,
+) -> Option<NetworkCard> {
+    let address: Option<MacAddress> = report.parse(&path.key("mac"), mac);
+    let name = interface.and_then(|text| {
         let hint = "use at most 15 letters, digits, `_`, `.` and `-`, a letter first";
-        report.error_with_hint(path, format!("`{name}` is not the name of a network interface"), hint);
+        report.parse_with_hint::<InterfaceName>(&path.key("interface"), text, hint)
+    });
+    let card = NetworkCard::new(address, name);
+    let is_told = ["mac", "interface"].iter().any(|key| report.is_wrong(&path.key(*key)));
+    if card.is_none() && !is_told {
+        let message = "this node's network card is not named: it cannot be found";
+        report.error_with_hint(path, message, "add mac, the card's hardware address, or interface, its name");
     }
+    card
 }
 
 fn check_values(path: &Path, values: &Map<String, Value>, report: &mut Report<'_>) {
@@ -193,7 +198,7 @@ pub(super) fn together(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_
     let addresses =
         nodes.iter().filter_map(|node| Some((with_path("address")(node), node.address?.address())));
     refuse_duplicates(addresses, "address", report);
-    let macs = nodes.iter().filter_map(|node| Some((with_path("mac")(node), node.mac?)));
+    let macs = nodes.iter().filter_map(|node| Some((with_path("mac")(node), node.card.as_ref()?.mac()?)));
     refuse_duplicates(macs, "mac", report);
     check_roles(nodes, k3s, report);
     check_binaries(nodes, k3s, report);
@@ -238,7 +243,7 @@ fn check_roles(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
             );
         }
         ([.., last], _) if servers.len().is_multiple_of(2) => {
-            let has_datastore = k3s.config.contains_key("datastore-endpoint");
+            let has_datastore = k3s.config.get("datastore-endpoint").is_some();
             if !has_datastore {
                 let message = format!(
                     "this is server {}: an even number survives no more losses than one less",
@@ -280,13 +285,14 @@ fn check_binaries(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
 /// Warns about what a node can do without and mostly should not.
 fn check_completeness(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
     let has_resolver = |node: &Draft| match node.role {
-        Some(Role::Agent) => k3s.agent_config.contains_key("resolv-conf"),
-        Some(Role::Server) | None => k3s.config.contains_key("resolv-conf"),
+        Some(Role::Agent) => k3s.agent_config.get("resolv-conf").is_some(),
+        Some(Role::Server) | None => k3s.config.get("resolv-conf").is_some(),
     };
     for node in nodes {
-        if node.gateway.is_none() && !report.is_refused(&node.path.key("gateway")) {
-            let message = "this node has no gateway, and k3s wants a default route";
-            report.warning(&node.path, message, "add gateway; any address of the node's network will do");
+        if node.gateway.is_none() && !report.is_wrong(&node.path.key("gateway")) {
+            let message = "this node has no gateway, and k3s does not start without a default route";
+            let hint = "add gateway; where there is none, any other address of the node's network will do";
+            report.error_with_hint(&node.path, message, hint);
         }
         if node.nameservers.is_empty()
             && !report.is_refused(&node.path.key("nameservers"))
@@ -294,12 +300,6 @@ fn check_completeness(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>
         {
             let message = "this node has no name server, and k3s falls back to 8.8.8.8";
             report.warning(&node.path, message, "add nameservers, or set resolv-conf in k3s.config");
-        }
-        let is_card_refused =
-            report.is_refused(&node.path.key("mac")) || report.is_refused(&node.path.key("interface"));
-        if node.mac.is_none() && node.interface.is_none() && !is_card_refused {
-            let message = "this node's network card is not named: any card may get the address";
-            report.warning(&node.path, message, "add mac, or interface");
         }
     }
 }

@@ -77,7 +77,7 @@ impl Node {
         let mut seed = lab().swap_remove(0);
         // Nobody listens on port 1.
         let port = self.registry.as_ref().map_or(1, |registry| registry.port);
-        seed.registry.address = format!("127.0.0.1:{port}");
+        seed.registry.address = format!("127.0.0.1:{port}").parse().unwrap();
         let files = written_files(&built(&seed));
         let (_, _, script) = files.into_iter().find(|(path, ..)| path.ends_with("seedkit-clock")).unwrap();
         let mut script = script;

@@ -1,5 +1,6 @@
 //! What cloud-init and netplan make of a seed.
 
+use seedkit::node::NetworkCard;
 use std::path::Path;
 
 use fs_err as fs;
@@ -49,7 +50,7 @@ fn the_nocloud_source_reads_a_seed() {
         let found = nocloud(work.path(), disc.path());
         let id = format!("iid-{}", text(&tree, "payload/seed-id").trim_end());
         assert_eq!(found["instance-id"], json!(id));
-        assert_eq!(found["hostname"], json!(seed.node.name));
+        assert_eq!(found["hostname"], json!(seed.node.name.as_str()));
         assert_eq!(found["types"], json!(["text/cloud-config"]));
         assert_eq!(found["user-data"], super::values::parsed(&text(&tree, "user-data")));
     }
@@ -65,17 +66,17 @@ fn the_network_comes_up_whatever_renders_it() {
             "netplan",
             ["generate".as_ref(), "--root-dir".as_ref(), work.path().join("netplan").as_os_str()],
         );
-        let address = seed.node.address.to_string();
+        let address = seed.node.address.address().to_string();
         let by_netplan = joined(&work.path().join("netplan/run/systemd/network"));
         let by_networkd = joined(&work.path().join("networkd"));
         for rendered in [&by_netplan, &by_networkd] {
             for expected in [&format!("Address={address}/24"), "Gateway=192.168.6.1", "DNS=192.168.6.1"] {
                 assert!(rendered.contains(expected), "{expected} is missing:\n{rendered}");
             }
-            let mac = seed.node.mac.as_ref().unwrap();
-            assert!(rendered.contains(mac), "{mac} is missing:\n{rendered}");
+            let mac = seed.node.card.mac().unwrap().to_string();
+            assert!(rendered.contains(&mac), "{mac} is missing:\n{rendered}");
         }
-        if let Some(name) = &seed.node.interface {
+        if let Some(name) = seed.node.card.interface() {
             assert!(by_netplan.contains(&format!("Name={name}")), "{by_netplan}");
         }
         let by_eni = joined(&work.path().join("eni"));
@@ -88,12 +89,10 @@ fn the_network_comes_up_whatever_renders_it() {
 #[test]
 fn netplan_takes_version_6_addresses_and_cards_known_by_name() {
     let mut seed = lab().swap_remove(0);
-    seed.node.address = "fd00:6::10".parse().unwrap();
-    seed.node.prefix = 64;
-    seed.node.gateway = Some("fd00:6::1".parse().unwrap());
+    seed.node.address = "fd00:6::10/64".parse().unwrap();
+    seed.node.gateway = "fd00:6::1".parse().unwrap();
     seed.node.nameservers = Vec::new();
-    seed.node.mac = None;
-    seed.node.interface = Some("ens192".to_owned());
+    seed.node.card = NetworkCard::new(None, Some("ens192".parse().unwrap())).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("etc/netplan");
     fs::create_dir_all(&target).unwrap();

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fs_err as fs;
-use seedkit::seed::{Flavour, NodeSeed};
+use seedkit::node::Flavour;
+use seedkit::seed::NodeSeed;
 use walkdir::WalkDir;
 
 use super::{built, lab, text, written_files};
@@ -40,7 +41,7 @@ fn texts(seed: &NodeSeed) -> BTreeMap<String, String> {
 /// Returns the texts of the whole lab: those that all nodes have alike once.
 fn lab_texts() -> BTreeMap<String, String> {
     let nodes: Vec<(String, BTreeMap<String, String>)> =
-        lab().iter().map(|seed| (seed.node.name.clone(), texts(seed))).collect();
+        lab().iter().map(|seed| (seed.node.name.to_string(), texts(seed))).collect();
     let is_alike =
         |path: &String, content: &String| nodes.iter().all(|(_, texts)| texts.get(path) == Some(content));
     let place = |name: &String, path: &String, content: &String| {

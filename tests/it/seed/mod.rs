@@ -14,13 +14,16 @@ mod staging;
 mod units;
 mod values;
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use fs_err as fs;
 use seedkit::digest::Digest;
+use seedkit::k3s::Settings;
+use seedkit::node::{Flavour, NetworkCard, NodePath};
 use seedkit::seed::{
-    Authorities, Disc, Flavour, K3s, Membership, Mirror, Node, NodeSeed, OpsPackages, PayloadFile, Peer,
-    Registry, RegistryAuth, SecretFile, Ssh, build,
+    Authorities, Disc, K3s, Membership, Mirror, Node, NodeSeed, OpsPackages, PayloadFile, Peer, Registry,
+    RegistryAuth, SecretFile, Ssh, build,
 };
 use seedkit::template::Templates;
 use seedkit::tree::{Content, Entry, FileTree};
@@ -40,7 +43,7 @@ const HOSTILE: &str =
 fn payload_file(destination: &str, mode: u32, text: &str) -> PayloadFile {
     let digest = Digest::sha256(text.as_bytes());
     let content = Content::from(text);
-    PayloadFile { destination: destination.to_owned(), mode, content, digest, disc: Disc::Seed }
+    PayloadFile { destination: NodePath::own(destination), mode, content, digest, disc: Disc::Seed }
 }
 
 /// The three roles of a cluster, in the order of the lab's nodes.
@@ -61,22 +64,27 @@ fn memberships() -> [Membership; 3] {
 
 /// The seeds of a lab of three nodes: a server, a second one, an agent.
 fn lab() -> Vec<NodeSeed> {
-    let address = |number: usize| format!("192.168.6.{}", 10 + number).parse().unwrap();
+    let address = |number: usize| -> IpAddr { format!("192.168.6.{}", 10 + number).parse().unwrap() };
+    let mut config = Settings::default();
+    config.insert("kubelet-arg".to_owned(), json!(["max-pods=200"])).unwrap();
     let names = ["k3s-server1", "k3s-server2", "k3s-agent1"];
-    let peer = |(number, name): (usize, &&str)| Peer { name: (*name).to_owned(), address: address(number) };
+    let peer =
+        |(number, name): (usize, &&str)| Peer { name: name.parse().unwrap(), address: address(number) };
     let nodes: Vec<_> = names.iter().enumerate().map(peer).collect();
     let seed = |(number, membership): (usize, Membership)| NodeSeed {
         cluster: "lab".to_owned(),
         flavour: Flavour::CloudImage,
         node: Node {
-            name: names[number].to_owned(),
-            address: address(number),
-            prefix: 24,
-            gateway: Some("192.168.6.1".parse().unwrap()),
+            name: names[number].parse().unwrap(),
+            address: format!("{}/24", address(number)).parse().unwrap(),
+            gateway: "192.168.6.1".parse().unwrap(),
             nameservers: vec!["192.168.6.1".parse().unwrap()],
             // Only digits: to YAML 1.1 a number to the base of 60, unless it is quoted.
-            mac: Some(format!("52:54:00:12:34:0{number}")),
-            interface: (number == 1).then(|| "lan0".to_owned()),
+            card: NetworkCard::new(
+                Some(format!("52:54:00:12:34:0{number}").parse().unwrap()),
+                (number == 1).then(|| "lan0".parse().unwrap()),
+            )
+            .unwrap(),
             values: Map::new(),
         },
         nodes: nodes.clone(),
@@ -86,13 +94,9 @@ fn lab() -> Vec<NodeSeed> {
             console_password: None,
         },
         timezone: "Asia/Seoul".to_owned(),
-        k3s: K3s {
-            membership,
-            config: Map::from_iter([("kubelet-arg".to_owned(), json!(["max-pods=200"]))]),
-            node_password: "node-password".to_owned().into(),
-        },
+        k3s: K3s { membership, config: config.clone(), node_password: "node-password".to_owned().into() },
         registry: Registry {
-            address: "192.168.6.1:5000".to_owned(),
+            address: "192.168.6.1:5000".parse().unwrap(),
             mirrors: ["docker.io", "registry.k8s.io"].map(mirror).to_vec(),
             ca_pem: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned(),
             auth: Some(RegistryAuth { username: "puller".to_owned(), password: "secret".to_owned().into() }),
@@ -125,7 +129,7 @@ fn lab() -> Vec<NodeSeed> {
 fn with_authorities(whose: &str) -> NodeSeed {
     let folder = "/var/lib/rancher/k3s/server";
     let file = |(path, mode, what): (&str, u32, &str)| SecretFile {
-        destination: format!("{folder}/tls/{path}"),
+        destination: NodePath::own(format!("{folder}/tls/{path}")),
         mode,
         text: format!("{whose} {what}\n").into(),
     };

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use seedkit::seed::{Flavour, NodeSeed};
+use seedkit::node::Flavour;
+use seedkit::seed::NodeSeed;
 
 use super::values::parsed;
 use super::{built, lab, text};

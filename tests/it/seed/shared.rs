@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 
 use fs_err as fs;
-use seedkit::seed::{Disc, Flavour, NodeSeed, PayloadFile, shared_disc};
+use seedkit::node::Flavour;
+use seedkit::seed::{Disc, NodeSeed, PayloadFile, shared_disc};
 use seedkit::tree::FileTree;
 
 use super::machine::Machine;

@@ -5,7 +5,8 @@ use std::process::Output;
 
 use super::{built, lab, write, written_files};
 use crate::support::systemd::{distribution, enable, verify};
-use seedkit::seed::{Flavour, NodeSeed};
+use seedkit::node::Flavour;
+use seedkit::seed::NodeSeed;
 use seedkit::tree::FileTree;
 
 const OPS: &str = "k8s-ops-packages.service";

@@ -21,8 +21,11 @@ print(json.dumps(yaml.load(sys.argv[1], Strict)))";
 #[test]
 fn hostile_values_arrive_intact() {
     for mut seed in lab() {
-        seed.k3s.config.insert("node-label".to_owned(), json!([HOSTILE, "no", "0644", "1e3", 5, true, null]));
-        seed.k3s.config.insert(HOSTILE.to_owned(), json!({"a": {"b": HOSTILE}}));
+        seed.k3s
+            .config
+            .insert("node-label".to_owned(), json!([HOSTILE, "no", "0644", "1e3", 5, true, null]))
+            .unwrap();
+        seed.k3s.config.insert(HOSTILE.to_owned(), json!({"a": {"b": HOSTILE}})).unwrap();
         seed.registry.mirrors[0].host = HOSTILE.to_owned();
         seed.registry.mirrors[0].rewrite[0] = (HOSTILE.to_owned(), HOSTILE.to_owned());
         let auth = seed.registry.auth.as_mut().unwrap();

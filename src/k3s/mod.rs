@@ -1,0 +1,142 @@
+//! The keys of k3s' `config.yaml`, which are its flags: what a release knows, and what seedkit sets itself.
+//!
+//! The facts are data, `flags.toml`, with source and date; spec, seed and check read the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+static TABLE: LazyLock<Table> =
+    LazyLock::new(|| toml::from_str(include_str!("flags.toml")).expect("a unit test reads this table"));
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[expect(dead_code, reason = "it is there for people")]
+    source: String,
+    #[expect(dead_code, reason = "it is there for people")]
+    date: String,
+    agent: Keys,
+    server: Keys,
+    since: BTreeMap<String, u32>,
+    own: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    keys: BTreeSet<String>,
+}
+
+/// Which subcommands of k3s know a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// `k3s server` and `k3s agent`.
+    Everywhere,
+    /// `k3s server` alone; agents pass over it.
+    OnServers,
+    /// None that seedkit knows of.
+    Nowhere,
+}
+
+/// Returns the flag that a key of `config.yaml` sets: `key+` appends to what an earlier file says.
+pub fn flag_of(key: &str) -> &str {
+    key.strip_suffix('+').unwrap_or(key)
+}
+
+/// Returns which subcommands know `key`.
+pub fn known(key: &str) -> Known {
+    let flag = flag_of(key);
+    if TABLE.agent.keys.contains(flag) {
+        Known::Everywhere
+    } else if TABLE.server.keys.contains(flag) {
+        Known::OnServers
+    } else {
+        Known::Nowhere
+    }
+}
+
+/// Returns all keys that a server knows, or an agent.
+pub fn keys(is_server: bool) -> impl Iterator<Item = &'static str> {
+    let servers = is_server.then_some(&TABLE.server.keys).into_iter().flatten();
+    TABLE.agent.keys.iter().chain(servers).map(String::as_str)
+}
+
+/// Says why k3s of this minor release would pass over a key on a server or agent; nothing if it would not.
+pub fn passes_over(key: &str, is_server: bool, minor: Option<u32>) -> Option<String> {
+    match known(key) {
+        Known::Nowhere => return Some(format!("k3s does not know `{key}`")),
+        Known::OnServers if !is_server => {
+            return Some(format!("`{key}` is for servers, and this is an agent"));
+        }
+        Known::Everywhere | Known::OnServers => {}
+    }
+    let first = TABLE.since.get(flag_of(key)).copied();
+    let first = first.filter(|first| minor.is_some_and(|minor| minor < *first))?;
+    Some(format!("`{key}` is known from 1.{first} on"))
+}
+
+/// Says why a user cannot set a key: it follows from the rest of the spec.
+#[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
+#[error("this is not for the spec to set")]
+pub struct OwnKey {
+    /// Who sets it, as a sentence without a full stop.
+    pub reason: &'static str,
+}
+
+/// What users set in a node's `config.yaml`, in their order and types: never what seedkit sets itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settings(Map<String, Value>);
+
+impl Settings {
+    /// Adds a key, or replaces its value.
+    ///
+    /// # Errors
+    /// Refuses what follows from the rest of the spec, whatever its spelling.
+    pub fn insert(&mut self, key: String, value: Value) -> Result<(), OwnKey> {
+        if let Some(reason) = TABLE.own.get(flag_of(&key)) {
+            return Err(OwnKey { reason });
+        }
+        self.0.insert(key, value);
+        Ok(())
+    }
+
+    /// Returns all keys and values.
+    pub fn as_map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// Returns the value of `key`.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_passes_over_what_it_does_not_know() {
+        assert_eq!(passes_over("tls-san", true, Some(35)), None);
+        assert!(passes_over("tls-san", false, Some(35)).is_some());
+        assert!(passes_over("kublet-arg", true, None).is_some());
+        assert!(passes_over("disable-default-registry-endpoint", false, Some(28)).is_some());
+        assert_eq!(passes_over("node-label+", false, Some(28)), None);
+        assert!(keys(false).all(|key| known(key) == Known::Everywhere));
+        assert!(keys(true).any(|key| known(key) == Known::OnServers));
+    }
+
+    #[test]
+    fn no_setting_is_one_of_seedkits_own() {
+        let mut settings = Settings::default();
+        for key in ["token", "t", "server", "s", "d", "c", "config", "token+", "node-ip", "cluster-secret"] {
+            assert!(settings.insert(key.to_owned(), Value::Null).is_err(), "{key}");
+        }
+        assert_eq!(settings, Settings::default());
+        settings.insert("tls-san".to_owned(), Value::from("k3s.lan")).unwrap();
+        assert_eq!(settings.get("tls-san"), Some(&Value::from("k3s.lan")));
+    }
+}

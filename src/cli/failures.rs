@@ -1,4 +1,4 @@
-//! What failed for who keeps going: a result, as the answer is no.
+//! What failed while the rest was finished (`--keep-going`): a result, as the answer is no.
 
 use serde::Serialize;
 

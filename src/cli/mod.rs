@@ -13,6 +13,7 @@ mod diff;
 mod environment;
 mod failures;
 mod global;
+mod hints;
 mod init;
 mod inspect;
 mod interrupt;

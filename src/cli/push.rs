@@ -50,7 +50,7 @@ struct PushResult<'a> {
 
 /// Says that there is no network where one is needed.
 #[derive(Debug, thiserror::Error)]
-#[error("--offline forbids to push")]
+#[error("--offline forbids pushing")]
 struct Offline;
 
 /// Says that images cannot be pushed there.

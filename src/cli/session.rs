@@ -156,7 +156,7 @@ impl Session {
             Some(lockfile) => lockfile,
             None if self.global.locked => {
                 let missing = anyhow::Error::new(NoLock { path: self.lock_path() });
-                return Err(missing.context("--locked forbids to make a lock"));
+                return Err(missing.context("--locked forbids making a lock"));
             }
             None => {
                 let text = format!("there is no {FILE_NAME}: making one; review it and commit it");

@@ -103,6 +103,14 @@ pub enum Drift {
     /// The spec asks for other ops packages, or from elsewhere.
     #[error("{0}")]
     Request(RequestDrift),
+    /// A locked package comes from a place that the spec does not name.
+    #[error("package `{name}` is locked from `{place}`, which the spec does not name")]
+    StrayPackage {
+        /// The package.
+        name: String,
+        /// The URL or file.
+        place: String,
+    },
 }
 
 impl Lockfile {
@@ -157,7 +165,9 @@ impl Lockfile {
             (Some(_), None) => vec![Drift::PackagesAdded],
             (None, Some(_)) => vec![Drift::PackagesRemoved],
             (Some(wanted), Some(locked)) => {
-                packages::differences(wanted, &locked.request).into_iter().map(Drift::Request).collect()
+                let strays = locked.strays().map(|(name, place)| Drift::StrayPackage { name, place });
+                let differences = packages::differences(wanted, &locked.request).into_iter();
+                differences.map(Drift::Request).chain(strays).collect()
             }
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::epoch::Epoch;
+use crate::tree::TreePath;
 
 /// The ops packages of a kit, pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +132,24 @@ impl LockedPackages {
         Self { request: request.sorted(), indices, packages }
     }
 
+    /// Returns the packages that come from elsewhere than the request says, with the place: a lock from somebody else
+    /// must not say what is read or asked for.
+    pub(super) fn strays(&self) -> impl Iterator<Item = (String, String)> {
+        let PackageRequest { sources, extra, .. } = &self.request;
+        let is_source =
+            |url: &str| sources.iter().any(|line| format!(" {line} ").contains(&format!(" {url} ")));
+        let is_extra = |path: &str, digest| {
+            extra.iter().any(|file| file.path == path && file.sha256.as_ref() == Some(digest))
+        };
+        self.packages.iter().filter_map(move |package| {
+            let place = match &package.origin {
+                PackageOrigin::Pool { url, .. } => Some(url).filter(|url| !is_source(url)),
+                PackageOrigin::File { path } => Some(path).filter(|path| !is_extra(path, &package.sha256)),
+            };
+            Some((package.name.clone(), place?.clone()))
+        })
+    }
+
     /// Names something that is there twice, if anything is.
     pub(super) fn duplicate(&self) -> Option<String> {
         let Self { request, indices, packages } = self;
@@ -221,7 +240,7 @@ struct PackageTable {
 
 /// Says that a `[[package]]` table comes from nowhere, or from two places.
 #[derive(Debug, thiserror::Error)]
-#[error("package `{0}` needs either `suite`, `url` and `path`, or `file`")]
+#[error("package `{0}` needs either `suite`, `url` and a relative `path` without `..`, or `file`")]
 pub struct InvalidOrigin(String);
 
 impl TryFrom<PackageTable> for LockedPackage {
@@ -230,7 +249,9 @@ impl TryFrom<PackageTable> for LockedPackage {
     fn try_from(table: PackageTable) -> Result<Self, InvalidOrigin> {
         let PackageTable { target, name, version, architecture, suite, url, path, file, .. } = table;
         let origin = match (suite, url, path, file) {
-            (Some(suite), Some(url), Some(path), None) => PackageOrigin::Pool { suite, url, path },
+            (Some(suite), Some(url), Some(path), None) if path.parse::<TreePath>().is_ok() => {
+                PackageOrigin::Pool { suite, url, path }
+            }
             (None, None, None, Some(path)) => PackageOrigin::File { path },
             (..) => return Err(InvalidOrigin(name)),
         };
@@ -280,8 +301,16 @@ mod tests {
         let file = "file = \"debs/jq \\\"1\\\".deb\"\n";
         let digest = format!(" {}\"]", Digest::sha256(b"extra"));
         for (found, replacement, reason) in [
-            (file, "", "package `jq` needs either `suite`, `url` and `path`, or `file`"),
-            (file, &format!("{file}path = \"x\"\n"), "package `jq` needs either `suite`, `url` and `path`"),
+            (
+                file,
+                "",
+                "package `jq` needs either `suite`, `url` and a relative `path` without `..`, or `file`",
+            ),
+            (
+                file,
+                &format!("{file}path = \"x\"\n"),
+                "package `jq` needs either `suite`, `url` and a relative `path`",
+            ),
             (
                 "url = \"https://mirror.example/debian\"\npath = \"pool",
                 "path = \"pool",

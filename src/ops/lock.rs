@@ -79,7 +79,7 @@ pub enum LockError {
     Images {
         /// How many images there are.
         total: usize,
-        /// Which failed, and why; the first is the error's source.
+        /// Which failed, and why.
         failures: Vec<ImageFailure>,
     },
 }
@@ -89,8 +89,7 @@ pub enum LockError {
 pub enum CheckError {
     /// What the spec wants cannot be said.
     #[error("cannot find out what the spec wants")]
-    // `dyn`, because the error in a `Box<LockError>` is not found when hints are looked for.
-    Wanted(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Wanted(#[source] Box<LockError>),
     /// The lock does not fit the spec any more.
     #[error("the lock does not fit the spec: {}", counted(.0.len(), "difference"))]
     Stale(Vec<Drift>),

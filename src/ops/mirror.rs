@@ -176,7 +176,7 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
     })
 }
 
-/// Transfers what is attached after the images: also if some of these failed, for who keeps going.
+/// Transfers what is attached after the images: also if some of these failed, under `--keep-going`.
 fn both(
     done: Result<Transferred, TransferError>,
     equipment: &Equipment<'_>,

@@ -1,31 +1,32 @@
 //! The operations: what each command does, without arguments, terminal or clock.
 //!
-//! Options in, outcome out. What they need is brought into the store by [`crate::fetch`]; `cli` has one file of the
-//! same name for each.
+//! Options in, outcome out. What they need is brought into the store by [`crate::fetch`]. Each command has a module here
+//! and a file of the same name in `cli`; the modules after these are what several of them share.
 
 pub mod build;
 pub mod ca;
 pub mod check;
-pub mod cluster;
-pub mod deliver;
 pub mod diff;
 pub mod init;
-pub mod inputs;
 pub mod inspect;
 pub mod iso;
-pub mod k3s;
-pub mod kit;
 pub mod lock;
 pub mod mirror;
-pub mod output;
 pub mod pack;
+pub mod push;
+pub mod serve;
+pub mod verify;
+
+pub mod cluster;
+pub mod deliver;
+pub mod inputs;
+pub mod k3s;
+pub mod kit;
+pub mod output;
 pub mod packages;
 pub mod page;
 pub mod parts;
 pub mod preflight;
-pub mod push;
-pub mod serve;
-pub mod verify;
 
 use crate::progress::Event;
 use crate::text::{Finding, Severity};

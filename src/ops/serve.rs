@@ -29,7 +29,7 @@ const OTHER_FILES: u64 = 64;
 const FILES_PER_CONNECTION: u64 = 2;
 /// Days before its end from which a certificate is worth a warning.
 const SOON: i64 = 30;
-/// Ports below are for root, or for who has the capability.
+/// Ports below are for root, or for programs with the capability.
 const FIRST_FREE_PORT: u16 = 1024;
 /// What systemd waits longer than the server's own deadline.
 const STOP_MARGIN: u64 = 5;

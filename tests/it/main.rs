@@ -18,6 +18,7 @@ mod faults;
 mod hostile;
 mod import;
 mod inspect;
+mod lock;
 mod mirror;
 mod mirrors;
 mod oci;

@@ -102,7 +102,7 @@ pub enum OpenError {
         source: InspectError,
     },
     /// It is something of which no row speaks when it is alone.
-    #[error("`{}` is {what}, of which alone nothing can be checked", .path.display())]
+    #[error("`{}` is {what}, and cannot be checked by itself", .path.display())]
     Alone {
         /// The file.
         path: PathBuf,

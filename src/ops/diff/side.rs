@@ -214,7 +214,7 @@ fn certificate_things(path: &str, file: Certificates) -> impl Iterator<Item = (S
     })
 }
 
-/// Returns a time as people write it; one that is none of ours in seconds.
+/// Returns a time as people write it; one outside of the calendar in seconds.
 fn date(seconds: i64) -> String {
     let epoch = u64::try_from(seconds).ok().and_then(|seconds| Epoch::try_from(seconds).ok());
     epoch.map_or_else(|| seconds.to_string(), |epoch| epoch.to_string())

@@ -1,4 +1,4 @@
-//! Everything that cannot be locked, for who keeps going.
+//! Everything that cannot be locked, under `--keep-going`.
 
 use super::LockError;
 use crate::fetch::failures::{Failure, Failures};

@@ -188,7 +188,7 @@ fn locks_that_cannot_be_used_are_explained() {
             spoil: |sandbox| remove(sandbox, "lab/seedkit.lock"),
             arguments: &["build", "-f", SPEC, "--locked"],
             code: 2,
-            error: "error: --locked forbids to make a lock\n  \
+            error: "error: --locked forbids making a lock\n  \
                     because: there is no `lab/seedkit.lock`\n  \
                     hint: run `seedkit lock`, review the result, and commit it",
         },

@@ -45,8 +45,8 @@ fn what_is_neither_kit_nor_disc_nor_images_is_refused_with_its_kind() {
         ("empty", "`empty` is empty"),
         ("missing", "cannot read `missing`"),
         ("folder", "`folder` is no kit"),
-        ("kit/registry/ca.crt", "is a file of certificates, of which alone nothing can be checked"),
-        ("lab/seedkit.lock", "is a lock, of which alone"),
+        ("kit/registry/ca.crt", "is a file of certificates, and cannot be checked by itself"),
+        ("lab/seedkit.lock", "is a lock, and cannot"),
     ] {
         let run = sandbox.seedkit(&["check", path]);
         let error = run.fails(2);

@@ -1,0 +1,236 @@
+//! What to do about an error: one list of the types that know, each with what it knows.
+//!
+//! A hint is never part of an error. It says what to type, and is chosen from the types in the error's chain.
+
+mod images;
+mod kits;
+mod packages;
+mod secrets;
+
+use std::error::Error;
+use std::io;
+
+use crate::check::OpenError;
+use crate::cli::session::NoLock;
+use crate::fetch::files::FileError;
+use crate::fetch::pulls::NoPullsLeft;
+use crate::fetch::transfer::TransferError;
+use crate::inspect::InspectError;
+use crate::lockfile::LockfileError;
+use crate::oci::graph::GraphError;
+use crate::oci::{SourceError, SourceErrorKind};
+use crate::ops::build::BuildError;
+use crate::ops::ca::CaError;
+use crate::ops::cluster::ClusterError;
+use crate::ops::diff::DiffError;
+use crate::ops::inputs::InSecrets;
+use crate::ops::iso::IsoError;
+use crate::ops::k3s::K3sError;
+use crate::ops::lock::{CheckError, LockError};
+use crate::ops::output::Irreplaceable;
+use crate::ops::packages::PackagesError;
+use crate::ops::page::PageError;
+use crate::ops::preflight::PreflightError;
+use crate::ops::push::PushError;
+use crate::ops::serve::ServeError;
+use crate::registry::Fault;
+use crate::spec::SpecError;
+use crate::store::StoreError;
+
+/// An error about which something can be done.
+trait Hint: Error + Sized + 'static {
+    /// What becomes of the hints of its causes.
+    const BELOW: Below = Below::Heard;
+
+    /// Returns what to do; `None` where nothing is known, or where its cause has the hint.
+    fn hint(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Returns everything that can be done.
+    fn hints(&self) -> Vec<String> {
+        self.hint().map(str::to_owned).into_iter().collect()
+    }
+}
+
+/// Which hints of causes are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Below {
+    /// All of them.
+    Heard,
+    /// None about the names of images and logins.
+    NotOfImages,
+    /// None.
+    Silent,
+}
+
+/// Returns the hints of an error if it is of this type, or of one in a box.
+fn known<E: Hint>(error: &(dyn Error + 'static)) -> Option<(Vec<String>, Below)> {
+    let boxed = || error.downcast_ref::<Box<E>>().map(|boxed| &**boxed);
+    error.downcast_ref::<E>().or_else(boxed).map(|error| (error.hints(), E::BELOW))
+}
+
+/// All types that know something.
+const TYPES: [fn(&(dyn Error + 'static)) -> Option<(Vec<String>, Below)>; 27] = [
+    known::<BuildError>,
+    known::<CaError>,
+    known::<CheckError>,
+    known::<ClusterError>,
+    known::<DiffError>,
+    known::<Fault>,
+    known::<FileError>,
+    known::<GraphError>,
+    known::<InSecrets>,
+    known::<InspectError>,
+    known::<Irreplaceable>,
+    known::<IsoError>,
+    known::<K3sError>,
+    known::<LockError>,
+    known::<LockfileError>,
+    known::<NoLock>,
+    known::<NoPullsLeft>,
+    known::<OpenError>,
+    known::<PackagesError>,
+    known::<PageError>,
+    known::<PreflightError>,
+    known::<PushError>,
+    known::<ServeError>,
+    known::<SourceError>,
+    known::<SpecError>,
+    known::<TransferError>,
+    known::<io::Error>,
+];
+
+/// Returns what can be done about an error, each hint once, those of the outermost first.
+pub(super) fn of(error: &anyhow::Error) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut below = Below::Heard;
+    for cause in error.chain() {
+        let Some((hints, own)) = TYPES.iter().find_map(|known| known(cause)) else { continue };
+        if below == Below::Heard || !speaks_of_images(cause) {
+            all.extend(hints);
+        }
+        match own {
+            Below::Heard => {}
+            Below::NotOfImages => below = own,
+            Below::Silent => break,
+        }
+    }
+    let mut unique = Vec::new();
+    for hint in all {
+        if !unique.contains(&hint) {
+            unique.push(hint);
+        }
+    }
+    unique
+}
+
+fn speaks_of_images(cause: &(dyn Error + 'static)) -> bool {
+    use SourceErrorKind::{Denied, Local, NotFound};
+    cause.downcast_ref::<SourceError>().is_some_and(|error| matches!(error.kind, Denied | Local | NotFound))
+}
+
+/// What to do about a full disk.
+const MORE_SPACE: &str = "free some space (`df -h` and `df -i` say where it is short), or choose other places \
+                          with --output and --cache-dir";
+
+impl Hint for BuildError {
+    fn hint(&self) -> Option<&'static str> {
+        matches!(self, Self::Unfit { .. }).then_some(
+            "`seedkit check --explain ID` tells the story behind a finding; `allow` in seedkit.yaml accepts one",
+        )
+    }
+}
+
+impl Hint for CheckError {
+    fn hint(&self) -> Option<&'static str> {
+        matches!(self, Self::Stale(_)).then_some("run `seedkit lock`, review the difference, and commit it")
+    }
+}
+
+impl Hint for FileError {
+    fn hint(&self) -> Option<&'static str> {
+        matches!(self, Self::Store { source: StoreError::Mismatch(_), .. }).then_some(
+            "the file changed where it comes from: look at it, then correct its checksum in the spec or run \
+             `seedkit lock`",
+        )
+    }
+}
+
+impl Hint for InSecrets {
+    fn hint(&self) -> Option<&'static str> {
+        Some("if nothing in it is secret, move it to another folder")
+    }
+}
+
+impl Hint for InspectError {
+    fn hints(&self) -> Vec<String> {
+        let is_unknown = matches!(self, Self::Unknown { .. });
+        is_unknown.then(|| format!("seedkit looks into {}", Self::KINDS)).into_iter().collect()
+    }
+}
+
+impl Hint for Irreplaceable {
+    fn hint(&self) -> Option<&'static str> {
+        Some("choose another folder with --output, or move this one away")
+    }
+}
+
+impl Hint for LockError {
+    fn hints(&self) -> Vec<String> {
+        if let Self::Images { failures, .. } = self {
+            return failures.iter().flat_map(|failure| failure.source.hints()).collect();
+        }
+        let hint = "give the release's own list as `k3s.images` (a path or URL of its k3s-images.txt), or set \
+                    `images.k3s: false`";
+        matches!(self, Self::UnknownRelease { .. }).then(|| hint.to_owned()).into_iter().collect()
+    }
+}
+
+impl Hint for LockfileError {
+    fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Malformed(_) | Self::Duplicate { .. } => {
+                "take it back from version control, or remove it and run `seedkit lock`"
+            }
+            Self::Version { .. } => "use the seedkit that wrote it, or remove it and run `seedkit lock`",
+        })
+    }
+}
+
+impl Hint for NoLock {
+    fn hint(&self) -> Option<&'static str> {
+        Some("run `seedkit lock`, review the result, and commit it")
+    }
+}
+
+impl Hint for OpenError {
+    fn hint(&self) -> Option<&'static str> {
+        matches!(self, Self::Alone { .. }).then_some(
+            "`check` takes a kit, a disc, or images in an archive or layout; `inspect` looks into more",
+        )
+    }
+}
+
+impl Hint for PreflightError {
+    fn hint(&self) -> Option<&'static str> {
+        matches!(self, Self::NoSpace { .. }).then_some(MORE_SPACE)
+    }
+}
+
+impl Hint for SpecError {
+    fn hint(&self) -> Option<&'static str> {
+        matches!(self, Self::Read { .. })
+            .then_some("name the spec with --file, or make one with `seedkit init`")
+    }
+}
+
+impl Hint for io::Error {
+    fn hint(&self) -> Option<&'static str> {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        let is_refused = matches!(self.kind(), PermissionDenied | ReadOnlyFilesystem);
+        let refused =
+            is_refused.then_some("choose a place that you may write to with --output or --cache-dir");
+        if self.kind() == StorageFull { Some(MORE_SPACE) } else { refused }
+    }
+}

@@ -1,0 +1,130 @@
+//! What to do about finished kits that cannot be served, pushed, compared or shown.
+//!
+//! A finished kit is read, and nothing is written: what causes below would advise about other places would mislead.
+
+use std::io::ErrorKind;
+
+use super::{Below, Hint};
+use crate::oci::{SourceError, SourceErrorKind};
+use crate::bill::BillError;
+use crate::ops::diff::DiffError;
+use crate::ops::page::PageError;
+use crate::ops::push::PushError;
+use crate::ops::serve::ServeError;
+use crate::registry::Fault;
+use crate::serve::TlsError;
+
+const NO_KIT: &str = "name the folder that `seedkit build` made: it has kit.json, images/ and registry/";
+const OTHER_VERSION: &str = "use the seedkit that made the kit";
+const DAMAGED: &str = "`seedkit verify KIT` says what is missing or damaged; copy the kit again";
+
+impl Hint for PageError {
+    const BELOW: Below = Below::Silent;
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Inside { .. } => {
+                Some("a kit has its own page, report.html; name a file outside of the kit for another one")
+            }
+            Self::Other { .. } => Some("name another file, or remove that one"),
+            Self::Write { .. } => None,
+        }
+    }
+}
+
+impl Hint for DiffError {
+    const BELOW: Below = Below::Silent;
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Mixed { .. } => Some(
+                "compare two of one kind: a kit has no lock in it, so keep the lock that it was built from beside it",
+            ),
+            Self::Kind { .. } => {
+                Some("name two files seedkit.lock, or two folders that `seedkit build` made")
+            }
+            Self::Damaged { .. } => Some(DAMAGED),
+            Self::Inspect { .. } => None,
+        }
+    }
+}
+
+impl Hint for ServeError {
+    const BELOW: Below = Below::Silent;
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Bill(BillError::Read { .. }) => Some(NO_KIT),
+            Self::Bill(BillError::Version { .. }) => Some(OTHER_VERSION),
+            Self::Bill(BillError::Malformed { .. })
+            | Self::Layout { .. }
+            | Self::Tls { source: TlsError::Content { .. } | TlsError::Pair { .. }, .. } => Some(DAMAGED),
+            Self::Tls { source: TlsError::Read { source, .. }, .. } => {
+                match source.kind() == ErrorKind::PermissionDenied {
+                    true => Some("the kit's key is for its owner: run it as that user"),
+                    false => Some(DAMAGED),
+                }
+            }
+            Self::Listen { source, .. } => hint_of_listening(source.kind()),
+            Self::Passwords(_) | Self::Run(_) | Self::Unit(_) => None,
+        }
+    }
+}
+
+impl Hint for PushError {
+    const BELOW: Below = Below::Silent;
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Bill(BillError::Read { .. }) => Some(NO_KIT),
+            Self::Bill(BillError::Version { .. }) => Some(OTHER_VERSION),
+            Self::Bill(BillError::Malformed { .. }) | Self::Layout { .. } | Self::NotWhole { .. } => {
+                Some(DAMAGED)
+            }
+            Self::Collision { .. } => Some(
+                "give one of them another name in the second column of its image list and build again, or take \
+                 --keep-registry",
+            ),
+            Self::Several(_) => None,
+            Self::Client(source) | Self::Registry { source, .. } => hint_of_pushing(source),
+        }
+    }
+}
+
+fn hint_of_pushing(error: &SourceError) -> Option<&'static str> {
+    let fault: Option<&Fault> = error.cause.as_ref().and_then(|cause| cause.downcast_ref());
+    match (fault, error.kind) {
+        (Some(Fault::UnknownAuthority | Fault::AuthorityAsServer), _) => {
+            Some("name the registry's authority with --ca-file, or a bundle in SSL_CERT_FILE")
+        }
+        (Some(Fault::NotTls), _) => Some("if the registry has no TLS, type --plain-http"),
+        (Some(fault), _) if fault.hint().is_some() => fault.hint(),
+        (_, SourceErrorKind::NotFound) => Some(
+            "the registry may want a project or repository to be made first; a path before all names is part of \
+             REGISTRY: `host/project`",
+        ),
+        (_, SourceErrorKind::Denied | SourceErrorKind::RateLimited | SourceErrorKind::Connection) => {
+            error.hint()
+        }
+        _ => None,
+    }
+}
+
+fn hint_of_listening(kind: ErrorKind) -> Option<&'static str> {
+    let hints = [
+        (
+            ErrorKind::AddrInUse,
+            "something listens there already (`ss -ltnp` says what); choose another place with --listen",
+        ),
+        (
+            ErrorKind::AddrNotAvailable,
+            "this machine does not have that address (`ip address` says which it has); without --listen every \
+             address is listened on",
+        ),
+        (
+            ErrorKind::PermissionDenied,
+            "ports below 1024 are for root, or for programs with CAP_NET_BIND_SERVICE; choose another with --listen",
+        ),
+    ];
+    hints.into_iter().find(|(of, _)| *of == kind).map(|(_, hint)| hint)
+}

@@ -28,7 +28,7 @@ use crate::ops::iso::IsoError;
 use crate::ops::k3s::K3sError;
 use crate::ops::lock::{CheckError, LockError};
 use crate::ops::output::Irreplaceable;
-use crate::ops::packages::PackagesError;
+use crate::ops::packages::{LooseError, PackagesError, PinnedError, SigningError, SuiteError};
 use crate::ops::page::PageError;
 use crate::ops::preflight::PreflightError;
 use crate::ops::push::PushError;
@@ -71,7 +71,7 @@ fn known<E: Hint>(error: &(dyn Error + 'static)) -> Option<(Vec<String>, Below)>
 }
 
 /// All types that know something.
-const TYPES: [fn(&(dyn Error + 'static)) -> Option<(Vec<String>, Below)>; 27] = [
+const TYPES: [fn(&(dyn Error + 'static)) -> Option<(Vec<String>, Below)>; 31] = [
     known::<BuildError>,
     known::<CaError>,
     known::<CheckError>,
@@ -87,16 +87,20 @@ const TYPES: [fn(&(dyn Error + 'static)) -> Option<(Vec<String>, Below)>; 27] = 
     known::<K3sError>,
     known::<LockError>,
     known::<LockfileError>,
+    known::<LooseError>,
     known::<NoLock>,
     known::<NoPullsLeft>,
     known::<OpenError>,
     known::<PackagesError>,
     known::<PageError>,
+    known::<PinnedError>,
     known::<PreflightError>,
     known::<PushError>,
     known::<ServeError>,
+    known::<SigningError>,
     known::<SourceError>,
     known::<SpecError>,
+    known::<SuiteError>,
     known::<TransferError>,
     known::<io::Error>,
 ];

@@ -91,7 +91,7 @@ pub fn make(
     let tarballs = pack::tarballs(&mirrored, locked, spec.compression.into(), folder, equipment)?;
     let bundles = match &locked.lockfile().packages {
         Some(locked) => {
-            let key = packages::signing_key(spec, secrets, now)?;
+            let key = packages::signing_key(spec, secrets, now).map_err(PackagesError::from)?;
             let options = packages::Options { spec, locked, sources, key: key.as_ref(), folder };
             packages::pack(&options, equipment)?
         }

@@ -5,9 +5,9 @@ use std::io::Read;
 use std::num::NonZero;
 use std::path::Path;
 
-use super::{PackagesError, loose};
+use super::{LooseError, PackagesError, loose};
 use crate::artifact::Artifact;
-use crate::deb::archive::{self, LARGEST_UNPACKED};
+use crate::deb::archive::{self, InvalidPackage, LARGEST_UNPACKED};
 use crate::deb::signature::SigningKey;
 use crate::digest::HashingWriter;
 use crate::epoch::Epoch;
@@ -17,6 +17,7 @@ use crate::fetch::places::{self, Places};
 use crate::fetch::sources::Sources;
 use crate::fs::{named_temporary, open_regular};
 use crate::lockfile::{LockedPackage, LockedPackages, PackageOrigin};
+use crate::oci::SourceError;
 use crate::opsbundle::{Bundle, BundleInput, BundledPackage, Signer};
 use crate::parallel;
 use crate::progress::{Bytes, Event, step};
@@ -24,6 +25,28 @@ use crate::spec::Spec;
 use crate::store::{CompleteError, Completed, Descriptor, Staged, StoreError};
 use crate::template::Templates;
 use crate::tree::Content;
+
+/// Why a pinned package cannot be had. A package and its version come first.
+#[derive(Debug, thiserror::Error)]
+pub enum PinnedError {
+    /// No mirror has it any more.
+    #[error("package `{0}` {1} cannot be fetched from any mirror")]
+    Gone(String, String, #[source] SourceError),
+    /// It has the locked digest, and no node could unpack it.
+    #[error("package `{0}` {1} cannot be used")]
+    Unusable(String, String, #[source] InvalidPackage),
+    /// It has the locked digest, and is not what its index says.
+    #[error("the file of package `{expected}` is package `{found}`")]
+    Other {
+        /// Name, version and architecture, as the lock has them.
+        expected: String,
+        /// Those of the file.
+        found: String,
+    },
+    /// It is not what the lock says, or cannot be kept.
+    #[error("package `{0}` cannot be stored")]
+    Store(String, #[source] StoreError),
+}
 
 /// A finished bundle.
 #[derive(Debug, Clone)]
@@ -86,7 +109,7 @@ fn download(
     path: &str,
     urls: impl Iterator<Item = String>,
     (sources, equipment): (&Sources, &Equipment<'_>),
-) -> Result<(), PackagesError> {
+) -> Result<(), PinnedError> {
     let descriptor = descriptor_of(package);
     let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
     let places = Places::new(urls, equipment.reporter);
@@ -95,10 +118,9 @@ fn download(
         Ok(Completed::Present) => Ok(()),
         Ok(Completed::Staged { staged, .. }) => keep(package, staged, equipment),
         Err(CompleteError::Open(source)) => {
-            let (name, version) = (package.name.clone(), package.version.clone());
-            Err(PackagesError::Gone { name, version, source })
+            Err(PinnedError::Gone(package.name.clone(), package.version.clone(), source))
         }
-        Err(CompleteError::Store(source)) => Err(PackagesError::Store { name: package.name.clone(), source }),
+        Err(CompleteError::Store(source)) => Err(PinnedError::Store(package.name.clone(), source)),
     }
 }
 
@@ -112,34 +134,34 @@ fn take_in(
     // The paths are the spec's: the lock says which one, not where on this machine to read.
     let extra = spec.packages.iter().flat_map(|packages| &packages.extra);
     let mut files = extra.filter(|file| loose::text_of(file, &spec.folder) == path);
-    let gone = |source| PackagesError::LooseGone { path: path.to_owned(), source };
+    let gone = |source| LooseError::Gone(path.to_owned(), source);
     let file = files.next().ok_or_else(|| gone(std::io::ErrorKind::NotFound.into()))?;
     let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
     let reader = open_regular(file).map_err(gone)?;
     let staged = equipment.store.stage(&descriptor_of(package), reader, advance);
-    let fail = |source| PackagesError::Store { name: package.name.clone(), source };
-    keep(package, staged.map_err(fail)?, equipment)
+    let fail = |source| PinnedError::Store(package.name.clone(), source);
+    Ok(keep(package, staged.map_err(fail)?, equipment)?)
 }
 
 /// Keeps a package that has the locked digest, if it is what its index says it is.
-fn keep(package: &LockedPackage, staged: Staged, equipment: &Equipment<'_>) -> Result<(), PackagesError> {
-    let fail = |source| PackagesError::Store { name: package.name.clone(), source };
+fn keep(package: &LockedPackage, staged: Staged, equipment: &Equipment<'_>) -> Result<(), PinnedError> {
+    let fail = |source| PinnedError::Store(package.name.clone(), source);
     let read = |source| StoreError::Read { digest: package.sha256, source };
     check(package, staged.open().map_err(read).map_err(fail)?)?;
     equipment.store.keep(staged).map_err(fail)
 }
 
 /// Refuses what a node could not unpack, or would unpack as another package.
-fn check(package: &LockedPackage, content: impl Read) -> Result<(), PackagesError> {
+fn check(package: &LockedPackage, content: impl Read) -> Result<(), PinnedError> {
     let LockedPackage { name, version, architecture, .. } = package;
-    let unusable = |source| PackagesError::Unusable { name: name.clone(), version: version.clone(), source };
+    let unusable = |source| PinnedError::Unusable(name.clone(), version.clone(), source);
     let found = archive::read(content, LARGEST_UNPACKED).map_err(unusable)?;
     let stanza = found.stanza().map_err(unusable)?;
     let is_same =
         stanza.name == name && stanza.version.as_str() == version && stanza.architecture == architecture;
     match is_same {
         true => Ok(()),
-        false => Err(PackagesError::OtherPackage {
+        false => Err(PinnedError::Other {
             expected: format!("{name} {version} {architecture}"),
             found: format!("{} {} {}", stanza.name, stanza.version, stanza.architecture),
         }),
@@ -229,7 +251,7 @@ fn plan<'lock>(
     let (suite, requested) = (&locked.request.suite, requested(locked, architecture));
     let input =
         BundleInput { suite, architecture, requested: &requested, packages: &packages, epoch, signer };
-    let fail = |source| PackagesError::Bundle { architecture: architecture.to_owned(), source };
+    let fail = |source| PackagesError::Bundle(architecture.to_owned(), source);
     Ok(Plan {
         architecture,
         bundle: Bundle::plan(&input, templates).map_err(fail)?,
@@ -240,8 +262,8 @@ fn plan<'lock>(
 impl Plan<'_> {
     fn write(self, folder: &Path) -> Result<PackedBundle, PackagesError> {
         let Self { architecture, bundle, packages } = self;
-        let fail = |source| PackagesError::Bundle { architecture: architecture.to_owned(), source };
-        let write_error = |source| PackagesError::Write { folder: folder.to_owned(), source };
+        let fail = |source| PackagesError::Bundle(architecture.to_owned(), source);
+        let write_error = |source| PackagesError::Write(folder.to_owned(), source);
         let workers = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
         let output = HashingWriter::new(named_temporary(folder).map_err(write_error)?);
         let (temporary, digest, size) = bundle.write(workers, output).map_err(fail)?.finish();

@@ -3,10 +3,10 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::PackagesError;
+use super::{PackagesError, PinnedError};
 use crate::deb::certificates;
-use crate::deb::release::{IndexFile, MissingIndex, Release};
-use crate::deb::signature::{self, Keyring};
+use crate::deb::release::{IndexFile, InvalidRelease, MissingIndex, Release, WrongIndex};
+use crate::deb::signature::{self, InvalidSignedText, Keyring};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
@@ -17,6 +17,42 @@ use crate::oci::{SourceError, SourceErrorKind};
 use crate::progress::Event;
 use crate::spec::PackageSource;
 use crate::store::{CompleteError, Completed, Descriptor, StoreError};
+
+/// Why a suite cannot be used. Its name comes first.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// A file of it cannot be fetched from any of its URLs.
+    #[error("cannot fetch `{1}` of suite `{0}`")]
+    Fetch(String, String, #[source] SourceError),
+    /// Its release is not signed by a key of the keyring.
+    #[error("the release of suite `{0}` cannot be trusted")]
+    Signature(String, #[source] InvalidSignedText),
+    /// Its release is malformed.
+    #[error("the release of suite `{0}` is malformed")]
+    Release(String, #[source] InvalidRelease),
+    /// The mirror serves another suite under its name.
+    #[error("`{0}` is served as suite `{1}`")]
+    OtherSuite(String, String),
+    /// Its release is older than it may be.
+    #[error("the release of suite `{0}` was valid until {1}; the mirror is not kept up")]
+    Expired(String, Epoch),
+    /// The mirror serves an older release than the lock has seen.
+    #[error("the release of suite `{suite}` is of {found}, older than the locked one of {locked}")]
+    RolledBack {
+        /// The suite.
+        suite: String,
+        /// The release's date.
+        found: Epoch,
+        /// The date of the release that is locked.
+        locked: Epoch,
+    },
+    /// It lacks a component or architecture.
+    #[error("suite `{0}` lacks an index")]
+    NoIndex(String, #[source] MissingIndex),
+    /// An index is not what its release says.
+    #[error("an index of suite `{0}` is not what its release says")]
+    WrongIndex(String, #[source] WrongIndex),
+}
 
 /// The most bytes an `InRelease` may have.
 const RELEASE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -76,37 +112,31 @@ impl Mirrors<'_> {
         let path = format!("dists/{suite}/InRelease");
         let (url, bytes) = places
             .ask(&format!("`{path}`"), |url| self.fetch(url, &path, RELEASE_LIMIT))
-            .map_err(|source| PackagesError::Fetch {
-                suite: suite.to_owned(),
-                what: "InRelease".to_owned(),
-                source,
-            })?;
+            .map_err(|source| SuiteError::Fetch(suite.to_owned(), "InRelease".to_owned(), source))?;
         // What it lists comes from the same mirror, and from the others if that is in trouble.
         urls.sort_by_key(|other| *other != url);
         let verified = signature::verify(&bytes, keyring, self.now)
-            .map_err(|source| PackagesError::Signature { suite: suite.to_owned(), source })?;
-        let release = Release::parse(&verified.text)
-            .map_err(|source| PackagesError::Release { suite: suite.to_owned(), source })?;
+            .map_err(|source| SuiteError::Signature(suite.to_owned(), source))?;
+        let release =
+            Release::parse(&verified.text).map_err(|source| SuiteError::Release(suite.to_owned(), source))?;
         self.check(suite, &release)?;
         let signers = verified.signers.iter().map(|signer| signer.as_str().to_owned()).collect();
         Ok(Signed { urls, release, digest: Digest::sha256(&bytes), signers })
     }
 
     /// A mirror may serve an old release that is properly signed, or another suite's.
-    fn check(&self, suite: &str, release: &Release) -> Result<(), PackagesError> {
+    fn check(&self, suite: &str, release: &Release) -> Result<(), SuiteError> {
         let suite_name = || suite.to_owned();
         if release.codename != suite && release.suite != suite {
-            return Err(PackagesError::OtherSuite { suite: suite_name(), found: release.codename.clone() });
+            return Err(SuiteError::OtherSuite(suite_name(), release.codename.clone()));
         }
         if let Some(until) = release.valid_until.filter(|_| release.is_expired(self.now)) {
-            return Err(PackagesError::Expired { suite: suite_name(), until });
+            return Err(SuiteError::Expired(suite_name(), until));
         }
         let locked = self.previous.iter().flat_map(|previous| &previous.indices);
         let newest = locked.filter(|index| index.suite == suite).map(|index| index.date).max();
         match newest.filter(|locked| release.date < *locked) {
-            Some(locked) => {
-                Err(PackagesError::RolledBack { suite: suite_name(), found: release.date, locked })
-            }
+            Some(locked) => Err(SuiteError::RolledBack { suite: suite_name(), found: release.date, locked }),
             None => Ok(()),
         }
     }
@@ -122,7 +152,7 @@ impl Mirrors<'_> {
         component: &str,
         architectures: &[&str],
     ) -> Result<Vec<Index>, PackagesError> {
-        let missing = |source| PackagesError::NoIndex { suite: suite.to_owned(), source };
+        let missing = |source| SuiteError::NoIndex(suite.to_owned(), source);
         let find = |architecture| signed.release.packages(component, architecture);
         let of_all = match signed.release.has_index_of_all.then(|| find("all")) {
             None | Some(Err(MissingIndex::Unlisted { .. })) => None,
@@ -133,7 +163,7 @@ impl Mirrors<'_> {
             match find(architecture) {
                 Ok(file) => files.push((architecture, file)),
                 Err(MissingIndex::Unlisted { .. }) if of_all.is_some() => {}
-                Err(source) => return Err(missing(source)),
+                Err(source) => return Err(missing(source).into()),
             }
         }
         let read = |(architecture, file)| self.index(suite, signed, (component, architecture), &file);
@@ -148,9 +178,7 @@ impl Mirrors<'_> {
         file: &IndexFile,
     ) -> Result<Index, PackagesError> {
         let bytes = self.index_bytes(suite, signed, file)?;
-        let text = file
-            .unpack(&bytes)
-            .map_err(|source| PackagesError::WrongIndex { suite: suite.to_owned(), source })?;
+        let text = file.unpack(&bytes).map_err(|source| SuiteError::WrongIndex(suite.to_owned(), source))?;
         let locked = LockedIndex {
             suite: suite.to_owned(),
             component: component.to_owned(),
@@ -175,7 +203,7 @@ impl Mirrors<'_> {
             digest: file.listed.digest,
             size: file.listed.size,
         };
-        let store_error = |source| PackagesError::Store { name: file.path.clone(), source };
+        let store_error = |source| PinnedError::Store(file.path.clone(), source);
         if let Some(bytes) = self.equipment.store.read(&descriptor).map_err(store_error)? {
             return Ok(bytes);
         }
@@ -194,9 +222,9 @@ impl Mirrors<'_> {
             }
             Err(CompleteError::Store(StoreError::Mismatch(mismatch))) => {
                 let source = file.wrong(mismatch);
-                return Err(PackagesError::WrongIndex { suite: suite.to_owned(), source });
+                return Err(SuiteError::WrongIndex(suite.to_owned(), source).into());
             }
-            Err(CompleteError::Store(error)) => return Err(store_error(error)),
+            Err(CompleteError::Store(error)) => return Err(store_error(error).into()),
         }
         let stored = self.equipment.store.read(&descriptor).map_err(store_error)?;
         Ok(stored.expect("what was completed is there"))
@@ -214,12 +242,11 @@ impl Mirrors<'_> {
 }
 
 fn fetch_error(suite: &str, file: &IndexFile, source: SourceError) -> PackagesError {
-    PackagesError::Fetch { suite: suite.to_owned(), what: file.location(), source }
+    SuiteError::Fetch(suite.to_owned(), file.location(), source).into()
 }
 
 /// Returns the certificates that may sign a source: its own, or those of Debian.
 fn keyring(source: &PackageSource) -> Result<Keyring, PackagesError> {
     let Some(path) = &source.keyring else { return Ok(certificates::debian()) };
-    Keyring::parse(&super::read(path)?)
-        .map_err(|error| PackagesError::Keyring { path: path.clone(), source: error })
+    Keyring::parse(&super::read(path)?).map_err(|source| PackagesError::Keyring(path.clone(), source))
 }

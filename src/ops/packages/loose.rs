@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::PackagesError;
-use crate::deb::archive::{self, LARGEST_UNPACKED, Package};
+use crate::deb::archive::{self, InvalidPackage, LARGEST_UNPACKED, Package};
 use crate::deb::index::{PackageStanza, PoolFile};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::fetch::Equipment;
@@ -20,6 +20,47 @@ const LARGEST: u64 = 20_000_000_000;
 /// Above the pin of any suite: where a suite has another version of the package, the file is meant.
 const PRIORITY: u32 = 1001;
 
+/// Why a loose file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LooseError {
+    /// It is no package.
+    #[error("loose file `{0}` is no package that can be used")]
+    Package(String, #[source] InvalidPackage),
+    /// It is for machines that the spec does not have.
+    #[error("loose file `{path}` is for {architecture}; the platforms are {wanted}")]
+    Architecture {
+        /// The file.
+        path: String,
+        /// Its architecture.
+        architecture: String,
+        /// Those of the platforms.
+        wanted: String,
+    },
+    /// Two are the same package.
+    #[error("loose files `{first}` and `{second}` are both package `{name}`")]
+    Twice {
+        /// The package.
+        name: String,
+        /// One file.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A version is requested that it does not have.
+    #[error("`{request}` is requested, and loose file `{path}` is version {version} of it")]
+    Version {
+        /// The request.
+        request: String,
+        /// The file.
+        path: String,
+        /// Its version.
+        version: String,
+    },
+    /// It is pinned and gone.
+    #[error("loose file `{0}` is locked, and neither there nor in the store")]
+    Gone(String, #[source] io::Error),
+}
+
 /// A loose file that is a package.
 #[derive(Debug)]
 pub(super) struct Loose {
@@ -32,17 +73,15 @@ pub(super) struct Loose {
 
 impl Loose {
     /// Returns what the package says of itself.
-    pub(super) fn stanza(&self) -> Result<PackageStanza<'_>, PackagesError> {
-        let mut stanza = self
-            .package
-            .stanza()
-            .map_err(|source| PackagesError::Loose { path: self.file.path.clone(), source })?;
+    pub(super) fn stanza(&self) -> Result<PackageStanza<'_>, LooseError> {
+        let mut stanza =
+            self.package.stanza().map_err(|source| LooseError::Package(self.file.path.clone(), source))?;
         stanza.file = Some(PoolFile { path: &self.file.path, size: self.size, digest: self.digest });
         Ok(stanza)
     }
 
     /// Returns it as a suite of one package.
-    pub(super) fn suite(&self) -> Result<Suite<'_>, PackagesError> {
+    pub(super) fn suite(&self) -> Result<Suite<'_>, LooseError> {
         let origin = Origin::File(self.file.path.clone());
         Ok(Suite { origin, priority: PRIORITY, packages: vec![self.stanza()?] })
     }
@@ -76,11 +115,12 @@ pub(super) fn read_all(
         let loose = read(path, text_of(path, &spec.folder))?;
         let stanza = loose.stanza()?;
         if !architectures.iter().any(|architecture| is_for(&stanza, architecture)) {
-            return Err(PackagesError::LooseArchitecture {
+            return Err(LooseError::Architecture {
                 path: loose.file.path.clone(),
                 architecture: stanza.architecture.to_owned(),
                 wanted: architectures.join(", "),
-            });
+            }
+            .into());
         }
         for other in &files {
             refuse_both(other, &loose, architectures)?;
@@ -97,12 +137,12 @@ pub(super) fn is_for(stanza: &PackageStanza<'_>, architecture: &str) -> bool {
 }
 
 /// A machine has one version of a package: there is no telling which of two files is meant.
-fn refuse_both(first: &Loose, second: &Loose, architectures: &[&str]) -> Result<(), PackagesError> {
+fn refuse_both(first: &Loose, second: &Loose, architectures: &[&str]) -> Result<(), LooseError> {
     let (one, other) = (first.stanza()?, second.stanza()?);
     let have_both = |architecture: &&str| is_for(&one, architecture) && is_for(&other, architecture);
     match one.name == other.name && architectures.iter().any(have_both) {
         false => Ok(()),
-        true => Err(PackagesError::LooseTwice {
+        true => Err(LooseError::Twice {
             name: one.name.to_owned(),
             first: first.file.path.clone(),
             second: second.file.path.clone(),
@@ -112,10 +152,10 @@ fn refuse_both(first: &Loose, second: &Loose, architectures: &[&str]) -> Result<
 
 /// Reads a file once, for what it says and for its digest.
 fn read(path: &Path, text: String) -> Result<Loose, PackagesError> {
-    let file = open_regular(path).map_err(|source| PackagesError::Read { path: path.to_owned(), source })?;
+    let file = open_regular(path).map_err(|source| PackagesError::Read(path.to_owned(), source))?;
     let mut input = Hashed { inner: file.take(LARGEST), hasher: Hasher::new(Algorithm::Sha256), size: 0 };
     let package = archive::read(&mut input, LARGEST_UNPACKED)
-        .map_err(|source| PackagesError::Loose { path: text.clone(), source })?;
+        .map_err(|source| LooseError::Package(text.clone(), source))?;
     // A package is read to its end, so this is the digest of the whole file.
     let Hashed { hasher, size, .. } = input;
     let digest = hasher.finish();

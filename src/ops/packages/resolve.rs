@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::indices::{Index, Mirrors};
 use super::loose::{self, Loose};
-use super::{PackagesError, bundle, read};
+use super::{LooseError, PackagesError, bundle, read};
 use crate::deb::baseline::{parse_manifest, parse_status};
 use crate::deb::index::{self, Priority};
 use crate::digest::Digest;
@@ -128,8 +128,7 @@ impl<'a> Target<'a> {
         };
         let base_text = base_text(&packages.baseline)?;
         let baseline = baseline(&packages.baseline, &base_text, self.architecture)?;
-        let unsolvable =
-            |source| PackagesError::Unsolvable { architecture: self.architecture.to_owned(), source };
+        let unsolvable = |source| PackagesError::Unsolvable(self.architecture.to_owned(), source);
         // No installation has a loose file because of its priority.
         let base = Base::of(&archive, &baseline).map_err(unsolvable)?;
         let options = Options { recommends: packages.recommends };
@@ -163,11 +162,12 @@ impl<'a> Target<'a> {
                 continue;
             }
             if request.version().is_some_and(|version| *version != stanza.version) {
-                return Err(PackagesError::LooseVersion {
+                return Err(LooseError::Version {
                     request: request.to_string(),
                     path: loose.file.path.clone(),
                     version: stanza.version.to_string(),
-                });
+                }
+                .into());
             }
             return Ok(true);
         }
@@ -204,8 +204,7 @@ impl<'a> Target<'a> {
 
 fn suite_of(index: &Index) -> Result<Suite<'_>, PackagesError> {
     let name = || index.locked.suite.clone();
-    let packages =
-        index::parse(&index.text).map_err(|source| PackagesError::Malformed { what: name(), source })?;
+    let packages = index::parse(&index.text).map_err(|source| PackagesError::Malformed(name(), source))?;
     Ok(Suite { origin: Origin::Suite(name()), priority: PRIORITY, packages })
 }
 
@@ -214,9 +213,9 @@ fn base_text(baseline: &PackageBaseline) -> Result<String, PackagesError> {
         PackageBaseline::None | PackageBaseline::Priority(_) => Ok(String::new()),
         PackageBaseline::Status(path) | PackageBaseline::Manifest(path) => {
             let bytes = read(path)?;
-            String::from_utf8(bytes).map_err(|error| PackagesError::Read {
-                path: path.clone(),
-                source: std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error()),
+            String::from_utf8(bytes).map_err(|error| {
+                let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error());
+                PackagesError::Read(path.clone(), source)
             })
         }
     }
@@ -233,11 +232,11 @@ fn baseline<'text>(
         PackageBaseline::Priority(BaselinePriority::Important) => Baseline::Priority(Priority::Important),
         PackageBaseline::Status(path) => Baseline::Status(
             parse_status(text)
-                .map_err(|source| PackagesError::Malformed { what: path.display().to_string(), source })?,
+                .map_err(|source| PackagesError::Malformed(path.display().to_string(), source))?,
         ),
         PackageBaseline::Manifest(path) => Baseline::Manifest(
             parse_manifest(text, architecture)
-                .map_err(|source| PackagesError::Manifest { path: path.clone(), source })?,
+                .map_err(|source| PackagesError::Manifest(path.clone(), source))?,
         ),
     })
 }

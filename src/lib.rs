@@ -35,6 +35,37 @@
 //! 8. Operations: options in, outcome out; one for each command that does something.
 //! 9. Interface: the only layer that prints, or reads arguments, environment, clock and home.
 //!
+//! # Where things are
+//!
+//! | to be read | where |
+//! |---|---|
+//! | what can be typed, printed and hinted at | `cli/arguments.rs` and `cli/global.rs`, `cli/NAME.rs`, `cli/hints.rs` |
+//! | what a command does | `ops/NAME.rs`, of the same name; what kits and seeds have in common: `ops/parts.rs` |
+//! | what the spec may say | `spec/raw.rs` (as written), `spec/model.rs` (as meant), `spec/validate/` |
+//! | what the lock holds | `lockfile/mod.rs`, `lockfile/text.rs`; how it is compared: `lockfile/drift.rs` |
+//! | where contents come from, one place after the other | `fetch/sources.rs`, `fetch/transfer.rs`, `fetch/files.rs` |
+//! | how a server is asked, and asked again | `registry/transport.rs`, `registry/retry.rs` |
+//! | how a blob is kept | `store/disk.rs`, `store/complete.rs` |
+//! | images: names, manifests, layouts | `oci/reference.rs`, `oci/graph.rs`, `oci/layout.rs` |
+//! | which packages are chosen, and why | `packages/closure.rs`, `packages/explanation.rs` |
+//! | what a node is told | `ops/iso/setup.rs`, `seed/`, and the texts in `templates/` beside `src` |
+//! | what is known to go wrong | `check/rows/*.toml`, each row with its function in the module of its part |
+//!
+//! # What a change touches
+//!
+//! | change | what is touched |
+//! |---|---|
+//! | a flag | `cli/NAME.rs` or `cli/global.rs`; destructured there, so the compiler points on |
+//! | a command | `cli/NAME.rs`, `ops/NAME.rs`, a variant in `cli/arguments.rs`, an arm in `cli/mod.rs` |
+//! | a field of a `--json` result | the `Outcome` in `ops/NAME.rs`, and `docs/json.md`, which a test compares |
+//! | a key of the spec | `spec/raw.rs`, `spec/model.rs`, `spec/validate/`, and `docs/spec.md`, which a test compares |
+//! | an error | a variant beside what fails; a hint in `cli/hints/` if there is something to type |
+//! | a place to pull images from | one `impl` of [`oci::ImageSource`], one arm in `fetch/sources.rs` |
+//! | a known failure | a row in `check/rows/`, one function, and a test that breaks a good kit |
+//! | a compression | a variant in `archive/compress` |
+//! | another display of progress | one `impl` of [`progress::Reporter`] |
+//! | what a node does | `templates/`, and the golden listings in `fixtures/` |
+//!
 //! # A build, traced
 //!
 //! `cli::build` turns arguments and environment into [`ops::build::Options`]. [`spec::load`] reads the spec:

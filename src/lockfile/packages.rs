@@ -136,8 +136,14 @@ impl LockedPackages {
     /// must not say what is read or asked for.
     pub(super) fn strays(&self) -> impl Iterator<Item = (String, String)> {
         let PackageRequest { sources, extra, .. } = &self.request;
-        let is_source =
-            |url: &str| sources.iter().any(|line| format!(" {line} ").contains(&format!(" {url} ")));
+        // Each line begins with its URLs, between commas.
+        let is_in = |line: &str, url: &str| {
+            line.match_indices(url).any(|(at, _)| {
+                let (before, after) = (&line[..at], &line[at + url.len()..]);
+                (before.is_empty() || before.ends_with(',')) && after.starts_with([',', ' '])
+            })
+        };
+        let is_source = |url: &str| sources.iter().any(|line| is_in(line, url));
         let is_extra = |path: &str, digest| {
             extra.iter().any(|file| file.path == path && file.sha256.as_ref() == Some(digest))
         };
@@ -282,6 +288,26 @@ mod tests {
         let mut packages = packages();
         packages.packages[0].origin = PackageOrigin::File { path: "debs/jq \"1\".deb".to_owned() };
         Lockfile { packages: Some(packages), ..lockfile() }
+    }
+
+    #[test]
+    fn each_url_of_each_source_may_have_given_a_package_and_nothing_else() {
+        let mut packages = packages();
+        let sources = ["https://a.example/debian,file:my folder bookworm main", "https://b.example x y"];
+        packages.request.sources = sources.map(str::to_owned).to_vec();
+        packages.packages.truncate(1);
+        let (suite, path) = ("bookworm".to_owned(), "pool/jq.deb".to_owned());
+        let mut is_stray = |url: &str| {
+            let (suite, url, path) = (suite.clone(), url.to_owned(), path.clone());
+            packages.packages[0].origin = PackageOrigin::Pool { suite, url, path };
+            packages.strays().next().is_some()
+        };
+        for url in ["https://a.example/debian", "file:my folder", "https://b.example"] {
+            assert!(!is_stray(url), "{url}");
+        }
+        for url in ["https://a.example", "a.example/debian", "folder", "https://c.example", "bookworm"] {
+            assert!(is_stray(url), "{url}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::lockfile::{Drift, FileRole, Locked, LockedFile, Lockfile, Wanted, Wan
 use crate::oci::Reference;
 use crate::ops::finding_event;
 use crate::ops::k3s::{self, K3sError};
-use crate::ops::packages::{self, PackagesError};
+use crate::ops::packages::{self, Mirrors, PackagesError};
 use crate::parallel;
 use crate::progress::Event;
 use crate::spec::Spec;
@@ -186,9 +186,11 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Fresh, Lo
     let images = || images::resolve(&wanted.images, spec, sources, equipment);
     let locked_packages = previous.and_then(|previous| previous.packages.as_ref());
     let packages = || match &spec.packages {
-        Some(wanted) => packages::resolve(spec, wanted, (sources, now, locked_packages), equipment)
-            .map(Some)
-            .map_err(LockError::Packages),
+        Some(wanted) => {
+            let mirrors =
+                Mirrors { sources, folder: &spec.folder, equipment, now, previous: locked_packages };
+            packages::resolve(spec, wanted, &mirrors).map(Some).map_err(LockError::Packages)
+        }
         None => Ok(None),
     };
     let (files, (resolved, pulls), packages) = match equipment.keep_going {

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use fs_err as fs;
 
 use crate::support::oracle;
-use crate::support::sandbox::{BUILD, Run, SPEC, Sandbox, copy_tree, lab, names, program};
+use crate::support::sandbox::{BUILD, Run, SPEC, Sandbox, lab, names, program};
 
 /// Returns every command with its subcommands, as help lists them.
 fn commands(sandbox: &Sandbox, of: &[&str]) -> Vec<Vec<String>> {
@@ -91,68 +91,6 @@ fn variables_are_yes_or_no_in_any_form_and_nothing_when_empty() {
     assert!(!help.succeeds().stdout.contains("hidden"));
 }
 
-// As on a machine behind a filter: the release's binary is a file of one's own, and images come from a layout. The
-// template's `url` and `checksums` therefore become a `path`, and `sources` are added; nothing else is touched.
-#[test]
-fn init_writes_a_spec_that_builds() {
-    let sandbox = Sandbox::new();
-    let run = sandbox.seedkit(&["init", "mine"]).succeeds();
-    assert_eq!(
-        run.stdout.lines().filter(|line| line.starts_with("wrote mine/")).count(),
-        3,
-        "{}",
-        run.stdout
-    );
-    assert!(run.stdout.contains("next: ") && run.stdout.contains("`seedkit build`"), "{}", run.stdout);
-    let spec = sandbox.read("mine/seedkit.yaml");
-    let binary = spec.find("      url: https://").unwrap();
-    let end = spec[binary..].find("  # ").unwrap() + binary;
-    let path = "      path: k3s\n";
-    let sources = "sources:\n  docker.io: { from: \"oci:images\" }\n";
-    sandbox.write("mine/seedkit.yaml", format!("{}{path}{}{sources}", &spec[..binary], &spec[end..]));
-    copy_tree(&lab().join("images"), &sandbox.path("mine/images"));
-    fs::copy(lab().join("k3s-stand-in.sh"), sandbox.path("mine/k3s")).unwrap();
-    let run = Run::of(sandbox.prepare(&["build"]).current_dir(sandbox.path("mine"))).succeeds();
-    assert!(run.stderr.contains("8 images"), "{}", run.stderr);
-    sandbox.seedkit(&["verify", "mine/kit"]).succeeds();
-    let ignored = sandbox.read("mine/.gitignore");
-    for name in sandbox.names("mine").iter().filter(|name| ["kit", "secrets"].contains(&name.as_str())) {
-        assert!(ignored.contains(name.as_str()), "{name} would be committed: {ignored}");
-    }
-}
-
-#[test]
-fn init_refuses_where_a_file_is_there_and_changes_nothing() {
-    for name in ["seedkit.yaml", "images.txt", ".gitignore"] {
-        let sandbox = Sandbox::new();
-        sandbox.write(name, "mine");
-        let run = sandbox.seedkit(&["init"]);
-        assert!(
-            run.fails(2).starts_with(&format!("error: `./{name}` exists already; nothing was written")),
-            "{run:?}"
-        );
-        assert_eq!((sandbox.names(""), sandbox.read(name)), (vec![name.to_owned()], "mine".to_owned()));
-    }
-}
-
-#[test]
-fn lock_check_answers_and_writes_nothing() {
-    let sandbox = Sandbox::lab();
-    let lock = sandbox.read("lab/seedkit.lock");
-    let check = ["lock", "--check", "-f", SPEC];
-    let run = sandbox.seedkit(&check).succeeds();
-    assert_eq!(run.stdout, "lab/seedkit.lock: up to date; 10 images, 2 files, at most 21.2 KiB\n");
-    sandbox.edit("lab/images.txt", "quay.io/lab/hello:1.0\n", "");
-    let run = sandbox.seedkit(&check);
-    assert!(
-        run.fails(1).contains("- image `quay.io/lab/hello:1.0` is locked, and no longer wanted"),
-        "{run:?}"
-    );
-    assert_eq!(sandbox.read("lab/seedkit.lock"), lock);
-    sandbox.seedkit(&["lock", "-f", SPEC]).succeeds();
-    sandbox.seedkit(&check).succeeds();
-}
-
 /// Asks openssl about a certificate of the lab.
 fn openssl(sandbox: &Sandbox, name: &str, question: &[&str]) -> String {
     let path = sandbox.path("lab/secrets").join(name);
@@ -213,73 +151,6 @@ fn ca_show_makes_nothing() {
     sandbox.seedkit(&["ca", "show", "-f", SPEC]).succeeds();
     let made = [".gitignore", "ca.crt", "ca.key", "registry.crt", "registry.key"];
     assert_eq!(names(&sandbox.path("lab/secrets")), made);
-}
-
-#[test]
-fn verify_names_each_bad_missing_and_extra_file() {
-    let sandbox = Sandbox::built_lab();
-    let good = sandbox.seedkit(&["verify", "kit"]).succeeds();
-    assert_eq!(good.stdout, "kit: all 65 files are what the kit says they are\n");
-    let path = "kit/seeds/seed-k3s-worker1.iso";
-    let mut bytes = fs::read(sandbox.path(path)).unwrap();
-    bytes[40_000] ^= 0x10;
-    fs::write(sandbox.path(path), bytes).unwrap();
-    fs::remove_file(sandbox.path("kit/registry/ca.crt")).unwrap();
-    sandbox.write("kit/registry/extra.txt", "extra");
-    let run = sandbox.seedkit(&["verify", "kit"]);
-    assert_eq!(run.code, Some(1));
-    let lines: Vec<&str> = run.stdout.lines().collect();
-    assert_eq!(lines.len(), 4, "{}", run.stdout);
-    assert!(lines[0].starts_with("`seeds/seed-k3s-worker1.iso` has other content: sha256:"), "{}", lines[0]);
-    assert_eq!(
-        lines[1..],
-        [
-            "`registry/ca.crt` is missing",
-            "`registry/extra.txt` is not listed in SHA256SUMS",
-            "kit: 3 findings"
-        ]
-    );
-    let run = sandbox.seedkit(&["verify", "kit", "--json"]);
-    let json = run.json();
-    assert_eq!((run.code, &json["command"], &json["version"]), (Some(1), &"verify".into(), &1.into()));
-    let problems: Vec<&str> =
-        json["findings"].as_array().unwrap().iter().map(|one| one["problem"].as_str().unwrap()).collect();
-    assert_eq!(problems, ["bad", "missing", "extra"]);
-}
-
-#[test]
-fn what_is_no_kit_cannot_be_verified() {
-    let sandbox = Sandbox::lab();
-    for (folder, reason) in
-        [("lab", "cannot read `lab/SHA256SUMS`"), ("nowhere", "cannot read `nowhere/SHA256SUMS`")]
-    {
-        let run = sandbox.seedkit(&["verify", folder]);
-        assert!(run.fails(2).starts_with(&format!("error: {reason}\n")), "{}", run.stderr);
-    }
-}
-
-#[test]
-fn single_steps_make_what_a_build_makes() {
-    let sandbox = Sandbox::built_lab();
-    sandbox.seedkit(&["mirror", "-f", SPEC, "-o", "images"]).succeeds();
-    sandbox.seedkit(&["pack", "images", "-f", SPEC, "-o", "packed"]).succeeds();
-    sandbox
-        .seedkit(&["iso", "-f", SPEC, "-o", "seeds", "--node", "k3s-worker2", "--node", "k3s-master1"])
-        .succeeds();
-    let same = |one: &str, other: &str| {
-        let differences = crate::support::kitdiff::differences(&sandbox.path(one), &sandbox.path(other));
-        assert_eq!(differences, "", "{one}, {other}");
-    };
-    same("images", "kit/images");
-    fs::remove_file(sandbox.path("kit/seeds/seed-k3s-worker1.iso")).unwrap();
-    // A kit has one for all its folders.
-    fs::remove_file(sandbox.path("seeds/.gitignore")).unwrap();
-    same("seeds", "kit/seeds");
-    let tarball = &sandbox.names("packed")[0];
-    assert_eq!(
-        fs::read(sandbox.path("packed").join(tarball)).unwrap(),
-        fs::read(sandbox.path("kit").join(tarball)).unwrap()
-    );
 }
 
 #[test]

@@ -44,3 +44,21 @@ fn a_lock_whose_package_comes_from_no_source_of_the_spec_does_not_fit() {
         }
     }
 }
+
+#[test]
+fn lock_check_answers_and_writes_nothing() {
+    let sandbox = Sandbox::lab();
+    let lock = sandbox.read("lab/seedkit.lock");
+    let check = ["lock", "--check", "-f", SPEC];
+    let run = sandbox.seedkit(&check).succeeds();
+    assert_eq!(run.stdout, "lab/seedkit.lock: up to date; 10 images, 2 files, at most 21.2 KiB\n");
+    sandbox.edit("lab/images.txt", "quay.io/lab/hello:1.0\n", "");
+    let run = sandbox.seedkit(&check);
+    assert!(
+        run.fails(1).contains("- image `quay.io/lab/hello:1.0` is locked, and no longer wanted"),
+        "{run:?}"
+    );
+    assert_eq!(sandbox.read("lab/seedkit.lock"), lock);
+    sandbox.seedkit(&["lock", "-f", SPEC]).succeeds();
+    sandbox.seedkit(&check).succeeds();
+}

@@ -10,7 +10,6 @@ use crate::artifact::Artifact;
 use crate::deb::archive::{self, InvalidPackage, LARGEST_UNPACKED};
 use crate::deb::signature::SigningKey;
 use crate::digest::HashingWriter;
-use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fetch::failures::Failures;
 use crate::fetch::places::{self, Places};
@@ -79,7 +78,7 @@ pub fn fetch(
     let results = parallel::map(&missing, equipment.jobs, |package| {
         match &package.origin {
             PackageOrigin::Pool { suite, url, path } => {
-                download(package, path, urls(spec, suite, url), (sources, equipment))?;
+                download(package, path, urls(spec, suite, url), sources, equipment)?;
             }
             PackageOrigin::File { path } => take_in(package, path, spec, equipment)?,
         }
@@ -108,7 +107,8 @@ fn download(
     package: &LockedPackage,
     path: &str,
     urls: impl Iterator<Item = String>,
-    (sources, equipment): (&Sources, &Equipment<'_>),
+    sources: &Sources,
+    equipment: &Equipment<'_>,
 ) -> Result<(), PinnedError> {
     let descriptor = descriptor_of(package);
     let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
@@ -170,7 +170,7 @@ fn check(package: &LockedPackage, content: impl Read) -> Result<(), PinnedError>
 
 /// Refuses a lock that no bundle could be made of; nothing is read or written.
 pub(super) fn check_plans(locked: &LockedPackages, equipment: &Equipment<'_>) -> Result<(), PackagesError> {
-    plans(locked, (&Templates::builtin(), None), equipment).map(drop)
+    plans(locked, &Templates::builtin(), None, equipment).map(drop)
 }
 
 /// What is packed, and where it goes.
@@ -209,7 +209,7 @@ fn bundles(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Vec<Packe
     let signing = spec.packages.as_ref().and_then(|packages| packages.sign.as_ref());
     let node_keyring = signing.and_then(|signing| signing.node_keyring.as_deref());
     let signer = key.map(|key| Signer { key, node_keyring });
-    plans(locked, (&templates, signer), equipment)?.into_iter().map(|plan| plan.write(folder)).collect()
+    plans(locked, &templates, signer, equipment)?.into_iter().map(|plan| plan.write(folder)).collect()
 }
 
 /// A bundle that is not written yet.
@@ -221,22 +221,28 @@ struct Plan<'lock> {
 
 fn plans<'lock>(
     locked: &'lock LockedPackages,
-    (templates, signer): (&Templates, Option<Signer<'_>>),
+    templates: &Templates,
+    signer: Option<Signer<'_>>,
     equipment: &Equipment<'_>,
 ) -> Result<Vec<Plan<'lock>>, PackagesError> {
-    // The newest index's date: the same lock gives the same bundle, whenever it is packed.
-    let epoch = locked.indices.iter().map(|index| index.date).max();
     let targets: BTreeSet<&str> = locked.packages.iter().map(|package| package.target.as_str()).collect();
-    let Some(epoch) = epoch else { return Ok(Vec::new()) };
-    targets.into_iter().map(|target| plan(locked, target, (epoch, templates, signer), equipment)).collect()
+    let mut plans = Vec::new();
+    // The newest index's date: the same lock gives the same bundle, whenever it is packed.
+    let Some(epoch) = locked.indices.iter().map(|index| index.date).max() else { return Ok(plans) };
+    for architecture in targets {
+        let (requested, packages) =
+            (requested(locked, architecture), bundled(locked, architecture, equipment));
+        let suite = &locked.request.suite;
+        let input =
+            BundleInput { suite, architecture, requested: &requested, packages: &packages, epoch, signer };
+        let fail = |source| PackagesError::Bundle(architecture.to_owned(), source);
+        let bundle = Bundle::plan(&input, templates).map_err(fail)?;
+        plans.push(Plan { architecture, bundle, packages: packages.len() });
+    }
+    Ok(plans)
 }
 
-fn plan<'lock>(
-    locked: &LockedPackages,
-    architecture: &'lock str,
-    (epoch, templates, signer): (Epoch, &Templates, Option<Signer<'_>>),
-    equipment: &Equipment<'_>,
-) -> Result<Plan<'lock>, PackagesError> {
+fn bundled(locked: &LockedPackages, target: &str, equipment: &Equipment<'_>) -> Vec<BundledPackage> {
     let bundled = |package: &LockedPackage| BundledPackage {
         name: package.name.clone(),
         version: package.version.clone(),
@@ -246,17 +252,7 @@ fn plan<'lock>(
         sha256: package.sha256,
         why: package.why.clone(),
     };
-    let own = locked.packages.iter().filter(|package| package.target == architecture);
-    let packages: Vec<BundledPackage> = own.map(bundled).collect();
-    let (suite, requested) = (&locked.request.suite, requested(locked, architecture));
-    let input =
-        BundleInput { suite, architecture, requested: &requested, packages: &packages, epoch, signer };
-    let fail = |source| PackagesError::Bundle(architecture.to_owned(), source);
-    Ok(Plan {
-        architecture,
-        bundle: Bundle::plan(&input, templates).map_err(fail)?,
-        packages: packages.len(),
-    })
+    locked.packages.iter().filter(|package| package.target == target).map(bundled).collect()
 }
 
 impl Plan<'_> {

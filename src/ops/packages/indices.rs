@@ -65,17 +65,23 @@ pub(super) struct Index {
 }
 
 /// What is needed to read a mirror.
-pub(super) struct Mirrors<'a> {
-    pub(super) sources: &'a Sources,
+#[derive(Debug, Clone, Copy)]
+pub struct Mirrors<'a> {
+    /// How mirrors are asked.
+    pub sources: &'a Sources,
     /// What relative addresses are relative to.
-    pub(super) folder: &'a Path,
-    pub(super) equipment: &'a Equipment<'a>,
-    pub(super) now: Epoch,
-    pub(super) previous: Option<&'a LockedPackages>,
+    pub folder: &'a Path,
+    /// The store, and who listens.
+    pub equipment: &'a Equipment<'a>,
+    /// The time by which signatures are judged.
+    pub now: Epoch,
+    /// The packages that are locked: a release must not be older than theirs.
+    pub previous: Option<&'a LockedPackages>,
 }
 
 /// A suite's release, verified.
 struct Signed {
+    suite: String,
     /// The mirrors that have the suite; the first gave the release.
     urls: Vec<String>,
     release: Release,
@@ -95,7 +101,7 @@ impl Mirrors<'_> {
         for suite in &source.suites {
             let signed = self.release(source, suite, &keyring)?;
             for component in &source.components {
-                indices.extend(self.component(suite, &signed, component, architectures)?);
+                indices.extend(self.component(&signed, component, architectures)?);
             }
         }
         Ok(indices)
@@ -121,7 +127,7 @@ impl Mirrors<'_> {
             Release::parse(&verified.text).map_err(|source| SuiteError::Release(suite.to_owned(), source))?;
         self.check(suite, &release)?;
         let signers = verified.signers.iter().map(|signer| signer.as_str().to_owned()).collect();
-        Ok(Signed { urls, release, digest: Digest::sha256(&bytes), signers })
+        Ok(Signed { suite: suite.to_owned(), urls, release, digest: Digest::sha256(&bytes), signers })
     }
 
     /// A mirror may serve an old release that is properly signed, or another suite's.
@@ -147,12 +153,11 @@ impl Mirrors<'_> {
     /// an architecture may have none.
     fn component(
         &self,
-        suite: &str,
         signed: &Signed,
         component: &str,
         architectures: &[&str],
     ) -> Result<Vec<Index>, PackagesError> {
-        let missing = |source| SuiteError::NoIndex(suite.to_owned(), source);
+        let missing = |source| SuiteError::NoIndex(signed.suite.clone(), source);
         let find = |architecture| signed.release.packages(component, architecture);
         let of_all = match signed.release.has_index_of_all.then(|| find("all")) {
             None | Some(Err(MissingIndex::Unlisted { .. })) => None,
@@ -166,18 +171,19 @@ impl Mirrors<'_> {
                 Err(source) => return Err(missing(source).into()),
             }
         }
-        let read = |(architecture, file)| self.index(suite, signed, (component, architecture), &file);
+        let read = |(architecture, file)| self.index(signed, component, architecture, &file);
         files.into_iter().chain(of_all).map(read).collect()
     }
 
     fn index(
         &self,
-        suite: &str,
         signed: &Signed,
-        (component, architecture): (&str, &str),
+        component: &str,
+        architecture: &str,
         file: &IndexFile,
     ) -> Result<Index, PackagesError> {
-        let bytes = self.index_bytes(suite, signed, file)?;
+        let suite = &signed.suite;
+        let bytes = self.index_bytes(signed, file)?;
         let text = file.unpack(&bytes).map_err(|source| SuiteError::WrongIndex(suite.to_owned(), source))?;
         let locked = LockedIndex {
             suite: suite.to_owned(),
@@ -197,7 +203,8 @@ impl Mirrors<'_> {
 
     /// Returns the packed index from the store, else from the mirror; what is fetched is kept, and what is not whole is
     /// continued by the next run.
-    fn index_bytes(&self, suite: &str, signed: &Signed, file: &IndexFile) -> Result<Vec<u8>, PackagesError> {
+    fn index_bytes(&self, signed: &Signed, file: &IndexFile) -> Result<Vec<u8>, PackagesError> {
+        let suite = &signed.suite;
         let descriptor = Descriptor {
             media_type: "application/octet-stream".to_owned(),
             digest: file.listed.digest,

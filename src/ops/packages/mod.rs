@@ -13,7 +13,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 pub use bundle::{Options, PackedBundle, PinnedError, fetch, pack};
-pub use indices::SuiteError;
+pub use indices::{Mirrors, SuiteError};
 pub use loose::LooseError;
 pub use resolve::{request, resolve};
 pub use signing::{SigningError, signing_key};

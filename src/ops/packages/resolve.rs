@@ -57,14 +57,14 @@ fn request_with(
 }
 
 /// Resolves the request anew, for every platform of the spec.
+///
+/// A release that is older than that of `mirrors.previous` is refused.
 pub fn resolve(
     spec: &Spec,
     packages: &Packages,
-    mirrors: (&Sources, Epoch, Option<&LockedPackages>),
-    equipment: &Equipment<'_>,
+    mirrors: &Mirrors<'_>,
 ) -> Result<LockedPackages, PackagesError> {
-    let (sources, now, previous) = mirrors;
-    let mirrors = Mirrors { sources, folder: &spec.folder, equipment, now, previous };
+    let equipment = mirrors.equipment;
     let architectures: Vec<&str> = spec.platforms.iter().map(architecture).collect::<Result<_, _>>()?;
     let loose = loose::read_all(spec, packages, &architectures, equipment)?;
     let mut indices = Vec::new();

@@ -64,14 +64,17 @@ enum Below {
     Silent,
 }
 
+/// The hints of one error, and what becomes of those below it.
+type Advice = (Vec<String>, Below);
+
 /// Returns the hints of an error if it is of this type, or of one in a box.
-fn known<E: Hint>(error: &(dyn Error + 'static)) -> Option<(Vec<String>, Below)> {
+fn known<E: Hint>(error: &(dyn Error + 'static)) -> Option<Advice> {
     let boxed = || error.downcast_ref::<Box<E>>().map(|boxed| &**boxed);
     error.downcast_ref::<E>().or_else(boxed).map(|error| (error.hints(), E::BELOW))
 }
 
 /// All types that know something.
-const TYPES: [fn(&(dyn Error + 'static)) -> Option<(Vec<String>, Below)>; 31] = [
+const TYPES: [fn(&(dyn Error + 'static)) -> Option<Advice>; 31] = [
     known::<BuildError>,
     known::<CaError>,
     known::<CheckError>,

@@ -136,14 +136,7 @@ impl LockedPackages {
     /// must not say what is read or asked for.
     pub(super) fn strays(&self) -> impl Iterator<Item = (String, String)> {
         let PackageRequest { sources, extra, .. } = &self.request;
-        // Each line begins with its URLs, between commas.
-        let is_in = |line: &str, url: &str| {
-            line.match_indices(url).any(|(at, _)| {
-                let (before, after) = (&line[..at], &line[at + url.len()..]);
-                (before.is_empty() || before.ends_with(',')) && after.starts_with([',', ' '])
-            })
-        };
-        let is_source = |url: &str| sources.iter().any(|line| is_in(line, url));
+        let is_source = |url: &str| sources.iter().any(|line| is_url_in(line, url));
         let is_extra = |path: &str, digest| {
             extra.iter().any(|file| file.path == path && file.sha256.as_ref() == Some(digest))
         };
@@ -168,6 +161,14 @@ impl LockedPackages {
             .or_else(|| index.map(|pair| pair[0].identity().join(" ")))
             .or_else(|| package.map(|pair| pair[0].identity().join(" ")))
     }
+}
+
+/// Returns whether a line of a request's sources, which begins with its URLs between commas, has this URL.
+fn is_url_in(line: &str, url: &str) -> bool {
+    line.match_indices(url).any(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + url.len()..]);
+        (before.is_empty() || before.ends_with(',')) && after.starts_with([',', ' '])
+    })
 }
 
 impl PackageRequest {

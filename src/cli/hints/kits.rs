@@ -5,8 +5,8 @@
 use std::io::ErrorKind;
 
 use super::{Below, Hint};
-use crate::oci::{SourceError, SourceErrorKind};
 use crate::bill::BillError;
+use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::diff::DiffError;
 use crate::ops::page::PageError;
 use crate::ops::push::PushError;

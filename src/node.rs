@@ -147,13 +147,13 @@ impl FromStr for NodePath {
 
     fn from_str(text: &str) -> Result<Self, Unplaceable> {
         let shown = || text.chars().take(300).collect::<String>();
-        let Some(Ok(path)) = text.strip_prefix('/').map(str::parse::<TreePath>) else {
-            return Err(Unplaceable::NotNormal(shown()));
-        };
         if text.contains(|character: char| character.is_control() || character == '\\') || text.trim() != text
         {
             return Err(Unplaceable::Unlistable(shown()));
         }
+        let Some(Ok(path)) = text.strip_prefix('/').map(str::parse::<TreePath>) else {
+            return Err(Unplaceable::NotNormal(shown()));
+        };
         let is_long_name = |name: &str| name.len() > LONGEST_NAME - STAGING_SUFFIX;
         if text.len() > LONGEST_PATH || path.components().any(is_long_name) {
             return Err(Unplaceable::TooLong(shown()));

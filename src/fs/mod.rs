@@ -127,17 +127,21 @@ pub const GIT_IGNORE: &str = ".gitignore";
 pub fn hide_from_git(folder: &Path, patterns: &str) -> io::Result<()> {
     let path = folder.join(GIT_IGNORE);
     let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
+    let keeps_what_is_there = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::AlreadyExists
+                | io::ErrorKind::PermissionDenied
+                | io::ErrorKind::ReadOnlyFilesystem
+        )
+    };
     match created {
         Ok(mut file) => file
             .write_all(patterns.as_bytes())
             .and_then(|()| set_mode(&file, 0o644))
             .map_err(|error| with_path(error, "cannot write", &path)),
-        Err(error) => match error.kind() {
-            io::ErrorKind::AlreadyExists
-            | io::ErrorKind::PermissionDenied
-            | io::ErrorKind::ReadOnlyFilesystem => Ok(()),
-            _ => Err(with_path(error, "cannot create", &path)),
-        },
+        Err(error) if keeps_what_is_there(&error) => Ok(()),
+        Err(error) => Err(with_path(error, "cannot create", &path)),
     }
 }
 

@@ -130,7 +130,7 @@ fn names_of_slashes(mut layout: Layout) {
 
 #[test]
 fn every_command_that_reads_a_hostile_layout_ends_soon_and_in_little_memory() {
-    let cases: [(&str, fn(Layout)); 6] = [
+    let cases: [Case<fn(Layout)>; 6] = [
         ("nested indexes", nested_indexes),
         ("names of one manifest", names_of_one_manifest),
         ("roots that share one large index", roots_that_share_one_large_index),
@@ -202,11 +202,16 @@ fn long_extension(path: &Path, kind: EntryType) {
 
 const INDEX: &str = r#"{"schemaVersion":2,"manifests":[]}"#;
 
+/// A hostile input by its name, and who writes it.
+type Case<T> = (&'static str, T);
+
+/// Writes an archive to a path.
+type Writer = Box<dyn Fn(&Path)>;
+
 /// The archives by their names, each with who writes it.
-fn archives() -> Vec<(&'static str, Box<dyn Fn(&Path)>)> {
-    let extension = |kind| -> Box<dyn Fn(&Path)> { Box::new(move |path| long_extension(path, kind)) };
-    let members =
-        |make: fn() -> Vec<Vec<u8>>| -> Box<dyn Fn(&Path)> { Box::new(move |path| archive(path, make())) };
+fn archives() -> Vec<Case<Writer>> {
+    let extension = |kind| -> Writer { Box::new(move |path| long_extension(path, kind)) };
+    let members = |make: fn() -> Vec<Vec<u8>>| -> Writer { Box::new(move |path| archive(path, make())) };
     vec![
         ("a PAX header of 300 MB", extension(EntryType::XHeader)),
         ("a global PAX header of 300 MB", extension(EntryType::XGlobalHeader)),

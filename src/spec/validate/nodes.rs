@@ -173,7 +173,7 @@ fn network_card(
         report.parse_with_hint::<InterfaceName>(&path.key("interface"), text, hint)
     });
     let card = NetworkCard::new(address, name);
-    let is_told = ["mac", "interface"].iter().any(|key| report.is_wrong(&path.key(*key)));
+    let is_told = ["mac", "interface"].iter().any(|key| report.is_wrong(&path.key(key)));
     if card.is_none() && !is_told {
         let message = "this node's network card is not named: it cannot be found";
         report.error_with_hint(path, message, "add mac, the card's hardware address, or interface, its name");

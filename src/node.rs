@@ -83,9 +83,6 @@ const LONGEST_NAME: usize = 255;
 
 const LONGEST_PATH: usize = 1024;
 
-/// What the staging unit appends to a file's name while it is copied, in bytes: `.seedkit-new`.
-const STAGING_SUFFIX: usize = 12;
-
 /// Says why a file cannot be placed on a node.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Unplaceable {
@@ -95,8 +92,8 @@ pub enum Unplaceable {
     /// The list of files has one to a line, whose blanks are trimmed, and sha256sum escapes backslashes.
     #[error("`{0}` has a control character, a backslash, or a blank at one of its ends")]
     Unlistable(String),
-    /// No file system takes it, with what is appended while it is copied.
-    #[error("`{0}` is too long: a path has at most 1024 bytes, a name in it at most 243")]
+    /// No file system takes it.
+    #[error("`{0}` is too long: a path has at most 1024 bytes, a name in it at most 255")]
     TooLong(String),
     /// Nothing stays there.
     #[error("`{path}` does not survive a boot: `{folder}` is empty when the node starts")]
@@ -154,7 +151,7 @@ impl FromStr for NodePath {
         let Some(Ok(path)) = text.strip_prefix('/').map(str::parse::<TreePath>) else {
             return Err(Unplaceable::NotNormal(shown()));
         };
-        let is_long_name = |name: &str| name.len() > LONGEST_NAME - STAGING_SUFFIX;
+        let is_long_name = |name: &str| name.len() > LONGEST_NAME;
         if text.len() > LONGEST_PATH || path.components().any(is_long_name) {
             return Err(Unplaceable::TooLong(shown()));
         }
@@ -265,7 +262,7 @@ mod tests {
         {
             assert_eq!(path.parse::<Destination>().unwrap().as_str(), path);
         }
-        let longest = format!("/opt/{}", "n".repeat(243));
+        let longest = format!("/opt/{}", "n".repeat(255));
         assert!(longest.parse::<Destination>().is_ok());
         for (path, part) in [
             ("etc/motd", "not an absolute path"),

@@ -39,8 +39,8 @@ pub struct ImportArchive {
     index: LayoutIndex,
     docker: Vec<DockerImage>,
     blobs: BTreeMap<Digest, u64>,
-    /// The names of the images inside, as a container runtime lists them; sorted.
-    pub names: Vec<String>,
+    /// The images inside by their names, as a container runtime lists them.
+    pub images: BTreeMap<String, Digest>,
     /// Images that stay out because a layer of theirs is not in any registry.
     pub foreign: Vec<Reference>,
 }
@@ -97,7 +97,7 @@ impl ImportArchive {
             index: LayoutIndex::of(roots.values().copied(), Reference::tagged_name),
             docker: docker.into_iter().collect(),
             blobs,
-            names: roots.into_keys().collect(),
+            images: roots.into_iter().map(|(name, (_, root))| (name, root.digest)).collect(),
             foreign,
         })
     }

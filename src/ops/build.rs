@@ -124,8 +124,8 @@ impl Build<'_> {
         for name in ["index.json", "oci-layout"] {
             contents.origins.insert(format!("{}/{name}", kit::IMAGES), vec![FILE_NAME.to_owned()]);
         }
-        for Packed { file_name, artifact, names, .. } in &parts.tarballs {
-            contents.insert(file_name, artifact, names.clone());
+        for Packed { file_name, artifact, images, .. } in &parts.tarballs {
+            contents.insert(file_name, artifact, images.keys().cloned().collect());
         }
         let signing = self.options.parts.spec.packages.as_ref().and_then(|packages| packages.sign.as_ref());
         let secret = signing.map(|signing| signing.secret.clone());

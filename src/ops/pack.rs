@@ -1,5 +1,6 @@
 //! `seedkit pack`: mirrored images -> one tarball per platform; locked packages -> one bundle per architecture.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 use crate::archive::compress::{Compression, Compressor};
 use crate::archive::tar::TarError;
 use crate::artifact::Artifact;
-use crate::digest::HashingWriter;
+use crate::digest::{Digest, HashingWriter};
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fetch::sources::Sources;
@@ -90,8 +91,8 @@ pub struct Packed {
     pub file_name: String,
     /// Its digest and size.
     pub artifact: Artifact,
-    /// The images inside, as a container runtime lists them.
-    pub names: Vec<String>,
+    /// The images inside by their names, as a container runtime lists them.
+    pub images: BTreeMap<String, Digest>,
     /// Images that stayed out because a layer of theirs is in no registry.
     pub foreign: Vec<Reference>,
 }
@@ -136,7 +137,7 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Images, P
     let tarball = |packed: Packed| Tarball {
         path: output.join(packed.file_name),
         artifact: packed.artifact,
-        images: packed.names,
+        images: packed.images.into_keys().collect(),
     };
     let packed = tarballs(&mirrored, locked, compression, output, equipment)?;
     Ok(Images { tarballs: packed.into_iter().map(tarball).collect() })
@@ -191,7 +192,7 @@ pub fn tarballs(
         let target = Target { platform, compression, epoch: locked.epoch(), folder };
         let packed = step(equipment.reporter, &format!("pack images for {platform}"), || {
             let packed = images(mirrored, &target, equipment)?;
-            let summary = format!("{} images, {}", packed.names.len(), Bytes(packed.artifact.size));
+            let summary = format!("{} images, {}", packed.images.len(), Bytes(packed.artifact.size));
             Ok::<_, PackError>((packed, summary))
         })?;
         for reference in &packed.foreign {
@@ -243,6 +244,6 @@ fn images(mirrored: &Mirrored, target: &Target<'_>, equipment: &Equipment<'_>) -
     crate::fs::make_readable(temporary.as_file()).map_err(write_error)?;
     temporary.as_file().sync_data().map_err(write_error)?;
     temporary.persist(folder.join(&file_name)).map_err(|error| write_error(error.error))?;
-    let ImportArchive { names, foreign, .. } = archive;
-    Ok(Packed { file_name, artifact: Artifact { digest, size }, names, foreign })
+    let ImportArchive { images, foreign, .. } = archive;
+    Ok(Packed { file_name, artifact: Artifact { digest, size }, images, foreign })
 }

@@ -1,6 +1,6 @@
 //! What a seed is made of: plain values, filled in by whoever knows the spec, the lock and the secrets.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
@@ -36,8 +36,9 @@ pub struct NodeSeed {
     pub registry: Registry,
     /// What lies beside the rendered files: the k3s binary, image tarballs, the user's own files.
     pub payload: Vec<PayloadFile>,
-    /// The images that the payload brings, as a container runtime names them: the node is done when it has them.
-    pub images: BTreeSet<String>,
+    /// The images that the payload brings, as a container runtime names them, and their digests where they are known:
+    /// the node is done when it has them.
+    pub images: BTreeMap<String, Option<Digest>>,
     /// Tools for people, installed when the node is up; k3s does not wait for them.
     pub ops: Option<OpsPackages>,
     /// The time of the build.

@@ -39,22 +39,25 @@ const LARGEST_USER_DATA: usize = 512 * 1024;
 const RENDERED: [(&str, u32); 3] = [("meta-data", 0o644), ("network-config", 0o644), ("user-data", 0o600)];
 
 /// Files that cloud-init writes: template, destination and mode.
-const WRITTEN: [(&str, &str, u32); 10] = [
+const WRITTEN: [(&str, &str, u32); 12] = [
     // Before the distribution's own and cloud-init's, as the first value counts.
     ("node/sshd.conf.tera", "/etc/ssh/sshd_config.d/10-seedkit.conf", 0o644),
     // After the distribution's own, as the last value counts.
     ("node/apt.conf.tera", "/etc/apt/apt.conf.d/99seedkit", 0o644),
     ("node/hosts.tera", "/etc/hosts", 0o644),
+    // Before the system's own, as the first one that fits counts.
+    ("node/flannel.link.tera", "/etc/systemd/network/70-seedkit-flannel.link", 0o644),
     ("node/modules-load.conf.tera", "/etc/modules-load.d/k3s.conf", 0o644),
     ("node/sysctl.conf.tera", "/etc/sysctl.d/90-k3s.conf", 0o644),
     ("node/bootstrap.sh.tera", "/usr/local/sbin/seedkit-bootstrap", 0o755),
     ("node/clock.py.tera", "/usr/local/sbin/seedkit-clock", 0o755),
+    ("node/finish.sh.tera", "/usr/local/sbin/seedkit-finish", 0o755),
     ("node/marker.sh.tera", "/usr/local/sbin/seedkit-marker", 0o755),
     ("node/observe.sh.tera", "/usr/local/sbin/seedkit-observe", 0o755),
     ("node/stage.sh.tera", "/usr/local/sbin/seedkit-stage", 0o755),
 ];
 
-/// What the node must have before it is done: names of images, sorted, one to a line.
+/// What the node must have before it is done: names of images, sorted, one to a line, and their digests if known.
 const IMAGES: &str = "/var/lib/seedkit/images.txt";
 
 /// The template that names a seed, whatever boots from it.
@@ -132,6 +135,7 @@ pub enum SeedError {
 /// Builds the files of one node's seed.
 pub fn build(seed: &NodeSeed, templates: &Templates) -> Result<FileTree, SeedError> {
     let mut renderer = Renderer { seed, templates, variables: variables::of(seed) };
+    renderer.name_units();
     let (written, placed) = match seed.flavour {
         Flavour::CloudImage => (renderer.written_files()?, Vec::new()),
         // The installer has no file of ours before the payload is placed.
@@ -208,13 +212,10 @@ impl Renderer<'_> {
 
     /// Renders what the first boot is told, for whoever reads it.
     fn user_data(&mut self, network_config: &str) -> Result<String, SeedError> {
-        let units: Value = self.units().map(|(_, unit)| unit).collect();
         match self.seed.flavour {
-            Flavour::CloudImage => {
-                self.variables["units"] = units;
-                self.render("cloud-image/user-data.tera")
-            }
+            Flavour::CloudImage => self.render("cloud-image/user-data.tera"),
             Flavour::Autoinstall => {
+                let units = self.variables["units"].take();
                 // The payload has the files, and the installer enables the units.
                 self.variables["units"] = json!([]);
                 let first_boot = self.render("cloud-image/user-data.tera")?;
@@ -242,6 +243,15 @@ impl Renderer<'_> {
             Some(finding) => Err(unreadable(finding.to_string())),
             None => Ok(document.root.to_json()),
         }
+    }
+
+    /// Adds the names of the units that this seed has, and of those that another may have left.
+    fn name_units(&mut self) {
+        let units: Vec<&str> = self.units().map(|(_, unit)| unit).collect();
+        let stale: Vec<&str> =
+            variables::UNITS_EVER.into_iter().filter(|unit| !units.contains(unit)).collect();
+        self.variables["units"] = json!(units);
+        self.variables["stale_units"] = json!(stale);
     }
 
     /// Returns the template and the name of every unit, in the order in which they start.
@@ -274,7 +284,7 @@ impl Renderer<'_> {
     fn payload_files(&self) -> Result<Vec<PayloadFile>, SeedError> {
         let NodeSeed { k3s, registry, payload, ops, images, .. } = self.seed;
         let mut files = vec![
-            own_file(IMAGES, 0o644, images.iter().map(|name| format!("{name}\n")).collect()),
+            own_file(IMAGES, 0o644, images.iter().map(image_line).collect()),
             own_file(variables::REGISTRY_CA, 0o644, registry.ca_pem.clone()),
             // With a password made here, a rebuilt node may join again under its old name.
             own_file("/etc/rancher/node/password", 0o600, format!("{}\n", k3s.node_password.expose_line())),
@@ -288,6 +298,14 @@ impl Renderer<'_> {
         let authorities = k3s.membership.authorities();
         files.extend(authorities.iter().flat_map(|authorities| &authorities.files).map(secret));
         Ok(files)
+    }
+}
+
+/// Returns a line of the list of images.
+fn image_line((name, digest): (&String, &Option<Digest>)) -> String {
+    match digest {
+        Some(digest) => format!("{name} {digest}\n"),
+        None => format!("{name}\n"),
     }
 }
 

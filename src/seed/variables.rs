@@ -20,7 +20,18 @@ const NETWORK_USERS: [&str; 9] = [
     "update-notifier-download.timer",
 ];
 
-/// Returns all variables but `files`, `units` and `seed.instance_id`, which are known later.
+/// Every unit that a seed of this or an earlier version may have written: what a new seed has not is removed.
+pub(super) const UNITS_EVER: [&str; 7] = [
+    "k3s-agent-bootstrap.service",
+    "k3s-agent.service",
+    "k3s-bootstrap.service",
+    "k3s.service",
+    "k8s-ops-packages.service",
+    "seedkit-clock.service",
+    "seedkit-stage.service",
+];
+
+/// Returns all variables but `files`, `units`, `stale_units` and `seed.instance_id`, which are known later.
 pub(super) fn of(seed: &NodeSeed) -> Value {
     let NodeSeed {
         cluster,
@@ -60,7 +71,11 @@ pub(super) fn of(seed: &NodeSeed) -> Value {
         "ssh": {"user": ssh.user, "authorized_keys": keys, "console_password": console_password},
         "timezone": timezone,
         "quiet_units": NETWORK_USERS,
-        "k3s": {"unit": k3s.membership.unit(), "config": configuration(seed)},
+        "k3s": {
+            "unit": k3s.membership.unit(),
+            "completion_unit": k3s.membership.completion_unit(),
+            "config": configuration(seed),
+        },
         "registry": registry_variables(registry),
         "ops": ops.as_ref().map(|ops| json!({"name": ops.name, "archive": ops.archive.destination.as_str()})),
         "seed": {"epoch": epoch.seconds(), "date": epoch.to_string()},

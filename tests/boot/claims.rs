@@ -44,6 +44,7 @@ fn containerd_has_exactly_the_images_of_the_kit() {
     let (kit, nodes) = nodes();
     for node in nodes {
         assert_eq!(node.first.lines("images"), kit.images());
+        assert_eq!(node.first.lines("image digests"), kit.image_lines());
         assert_eq!(node.first.text("unready images"), "", "{}: they have content missing", node.name);
     }
 }

@@ -74,10 +74,17 @@ impl Kit {
 
     /// Returns the images that the kit is for, in full names, sorted.
     pub(crate) fn images(&self) -> Vec<String> {
+        let name = |line: String| line.split(' ').next().unwrap().to_owned();
+        self.image_lines().into_iter().map(name).collect()
+    }
+
+    /// Returns the name and the digest of each image, as the images were before the kit was built of them.
+    pub(crate) fn image_lines(&self) -> Vec<String> {
         let index: serde_json::Value =
             serde_json::from_slice(&fs::read(self.path("lab/images/index.json")).unwrap()).unwrap();
         let name = |image: &serde_json::Value| {
-            image["annotations"]["org.opencontainers.image.ref.name"].as_str().unwrap().to_owned()
+            let name = image["annotations"]["org.opencontainers.image.ref.name"].as_str().unwrap();
+            format!("{name} {}", image["digest"].as_str().unwrap())
         };
         let mut names: Vec<String> = index["manifests"].as_array().unwrap().iter().map(name).collect();
         names.sort();

@@ -34,6 +34,7 @@ QUESTIONS = {
     "bootstrap log": "cat /var/log/k3s-bootstrap.log",
     "cloud-init rests": "cat /etc/cloud/cloud-init.disabled",
     "images": "/usr/local/bin/k3s ctr images ls -q",
+    "image digests": "/usr/local/bin/k3s ctr images ls | awk 'NR > 1 { print $1, $3 }'",
     "unready images": "/usr/local/bin/k3s ctr images check | awk 'NR > 1 && !(/ complete / && $NF == \"true\")'",
     "containerd": "/usr/local/bin/k3s ctr version",
     "ready": f"/usr/local/bin/k3s kubectl --kubeconfig "

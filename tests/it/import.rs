@@ -98,7 +98,7 @@ fn containerd_has_every_image_by_its_full_name_and_with_its_upstream_digest() {
     ];
     assert_eq!(import(&pack(&mirror, AMD64, folder.path()), &[]), expected);
     let names: Vec<_> = expected.into_iter().map(|image| image.name).collect();
-    assert_eq!(mirror.plan(AMD64).unwrap().names, names);
+    assert_eq!(mirror.plan(AMD64).unwrap().images.into_keys().collect::<Vec<_>>(), names);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn what_no_runtime_can_unpack_stays_out_and_hinders_nothing() {
     );
     let plan = mirror.plan(AMD64).unwrap();
     assert_eq!(plan.foreign, ["quay.io/a/foreign:1".parse::<Reference>().unwrap()]);
-    assert_eq!(plan.names, ["quay.io/z/good:1"]);
+    assert_eq!(plan.images.into_keys().collect::<Vec<_>>(), ["quay.io/z/good:1"]);
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(import(&pack(&mirror, AMD64, folder.path()), &[]), [ready("quay.io/z/good:1", &good)]);
 }
@@ -255,7 +255,7 @@ fn two_images_of_one_name_are_refused_but_one_image_named_twice_is_not() {
     let pinned = |image: &Image| format!("quay.io/a/b:1@{}", image.root().digest);
     let (same, different) = (pinned(&one), pinned(&other));
     let mirror = Mirror::of(&[("quay.io/a/b:1", &one), (&same, &one)], &[AMD64]);
-    assert_eq!(mirror.plan(AMD64).unwrap().names, ["quay.io/a/b:1"]);
+    assert_eq!(mirror.plan(AMD64).unwrap().images.into_keys().collect::<Vec<_>>(), ["quay.io/a/b:1"]);
     let error =
         Mirror::of(&[("quay.io/a/b:1", &one), (&different, &other)], &[AMD64]).plan(AMD64).unwrap_err();
     let expected = format!(

@@ -109,7 +109,10 @@ pub(super) fn all_images(kit: &Kit, verdict: &mut Verdict) {
 
 fn listed(node: &Node) -> BTreeSet<String> {
     let text = node.files.get(LIST).and_then(|file| file.text.as_ref());
-    text.map(|text| text.text().lines().map(str::to_owned).collect()).unwrap_or_default()
+    text.map(|text| {
+        text.text().lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+    })
+    .unwrap_or_default()
 }
 
 /// Returns what the release needs for the components that are not disabled; nothing for a release of unknown needs.

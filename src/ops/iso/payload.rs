@@ -24,7 +24,7 @@ pub(super) struct Payload {
     /// k3s, tarballs and the user's own files.
     pub(super) files: Vec<PayloadFile>,
     /// The images in the tarballs.
-    pub(super) images: BTreeSet<String>,
+    pub(super) images: BTreeMap<String, Option<Digest>>,
     /// The ops packages for the node's architecture.
     pub(super) ops: Option<OpsPackages>,
 }
@@ -40,8 +40,10 @@ impl Payload {
         equipment: &Equipment<'_>,
     ) -> Result<Self, IsoError> {
         let own = tarball_for(material, node);
-        let names = own.iter().flat_map(|packed| &packed.names);
-        let images = names.chain(release.get(&node.platform).into_iter().flatten()).cloned().collect();
+        let known = own.iter().flat_map(|packed| &packed.images).map(|(name, digest)| (name, Some(*digest)));
+        // Which digest these get is for the runtime to say, also where both tarballs have a name.
+        let unknown = release.get(&node.platform).into_iter().flatten().map(|name| (name, None));
+        let images = known.chain(unknown).map(|(name, digest)| (name.clone(), digest)).collect();
         Ok(Self { files: files(material, node, own, equipment)?, images, ops: ops(material, node) })
     }
 
@@ -90,7 +92,7 @@ fn tarball_for<'a>(material: &Material<'a>, node: &Node) -> Option<&'a Packed> {
     let platforms = &material.locked.lockfile().platforms;
     let mut tarballs = platforms.iter().zip(&material.parts.tarballs);
     let (_, packed) = tarballs.find(|(platform, _)| **platform == node.platform)?;
-    (!packed.names.is_empty()).then_some(packed)
+    (!packed.images.is_empty()).then_some(packed)
 }
 
 fn files(

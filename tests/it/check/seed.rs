@@ -296,11 +296,7 @@ fn sk0109_a_node_in_the_network_of_pods() {
 fn sk0111_a_copy_before_the_disk_has_grown() {
     let kit = BrokenKit::lab();
     kit.seed(NODE, |disc| {
-        disc.edit(
-            "user-data",
-            "\nruncmd:\n",
-            "\nbootcmd:\n  - [\"cp\", \"-r\", \"/mnt\", \"/srv\"]\nruncmd:\n",
-        );
+        disc.edit("user-data", "\nbootcmd:\n", "\nbootcmd:\n  - [\"cp\", \"-r\", \"/mnt\", \"/srv\"]\n");
     });
     kit.is_found_by("SK0111", "before the root file system has grown");
 }

@@ -10,7 +10,7 @@ time.time = lambda: clock[0]
 
 
 def clock_settime(which, to):
-    assert which == time.CLOCK_REALTIME and to > clock[0], (which, to)
+    assert which == time.CLOCK_REALTIME, (which, to)
     clock[0] = to
 
 

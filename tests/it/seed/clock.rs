@@ -1,4 +1,4 @@
-//! The clock of a node: set forward by what is known, never back. Python runs the script, with a clock of the test's.
+//! The clock of a node: set forward by what is known, and back before k3s has started. Python runs the script, with a clock of the test's.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -83,9 +83,13 @@ impl Node {
         let mut script = script;
         for (path, name) in [
             ("/etc/rancher/k3s/registry-ca.crt", "registry-ca.crt"),
-            ("/var/lib/seedkit/clock", "clock"),
+            ("/var/lib/seedkit/clock", "state/clock"),
             ("/sys/class/rtc/rtc0/since_epoch", "rtc"),
             ("/etc/adjtime", "adjtime"),
+            ("/dev/rtc0", "no-such-device"),
+            ("/var/lib/rancher/k3s/server/cred", "cred"),
+            ("/var/lib/rancher/k3s/agent/client-kubelet.crt", "client-kubelet.crt"),
+            ("/run/seedkit/clock-is-ahead", "run/clock-is-ahead"),
         ] {
             assert_eq!(script.matches(path).count(), 1, "{path}");
             script = script.replace(path, self.path(name).to_str().unwrap());
@@ -101,15 +105,38 @@ impl Node {
 }
 
 #[test]
-fn a_clock_that_is_right_or_ahead_is_left_alone() {
+fn a_clock_that_nobody_contradicts_is_left_alone() {
     let node = Node::new().write("rtc", &BUILT.to_string());
     for now in [BUILT, BUILT + 1000 * DAY] {
         let (end, said) = node.run(now);
         assert_eq!(end, now, "{said}");
     }
-    let node = Node::new().with_registry(BUILT, "Mon, 01 Dec 2025 00:00:00 GMT");
+}
+
+#[test]
+fn a_clock_that_is_ahead_is_set_back_before_k3s_makes_its_certificates_and_only_told_of_later() {
+    let registry = || Node::new().with_registry(BUILT, "Mon, 01 Dec 2025 00:00:00 GMT");
+    let node = registry();
     let (end, said) = node.run(BUILT + 100 * DAY);
-    assert_eq!(end, BUILT + 100 * DAY, "{said}");
+    assert_eq!(end, 1_764_547_200, "{said}");
+    assert!(said.contains("s ahead of the registry"), "{said}");
+    assert!(!node.path("run/clock-is-ahead").exists());
+    for made in ["cred", "client-kubelet.crt"] {
+        let node = registry().write(made, "");
+        let (end, said) = node.run(BUILT + 100 * DAY);
+        assert_eq!(end, BUILT + 100 * DAY, "{said}");
+        let note = fs::read_to_string(node.path("run/clock-is-ahead")).unwrap();
+        assert!(note.contains("s ahead of the registry, and k3s has made"), "{note}");
+        assert!(said.contains(&note), "{said}");
+    }
+}
+
+#[test]
+fn a_node_without_a_folder_for_its_state_makes_one() {
+    let node = Node::new();
+    let (end, said) = node.run(BUILT);
+    assert_eq!(end, BUILT, "{said}");
+    assert!(node.path("state/clock").exists());
 }
 
 #[test]
@@ -132,7 +159,7 @@ fn a_clock_that_lost_its_battery_goes_on_from_what_has_passed_for_certain() {
 fn time_does_not_go_back_over_a_boot() {
     let node = Node::new();
     node.run(BUILT + DAY);
-    let last = fs::metadata(node.path("clock")).unwrap().modified().unwrap();
+    let last = fs::metadata(node.path("state/clock")).unwrap().modified().unwrap();
     let last = last.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
     let (end, said) = node.run(0);
     assert!((end as f64 - last).abs() < 2.0, "{last}: {said}");

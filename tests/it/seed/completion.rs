@@ -1,6 +1,7 @@
 //! Completion, as the node says it: markers that are true, whole, and of this seed.
 
 use fs_err as fs;
+use seedkit::digest::Digest;
 use seedkit::seed::NodeSeed;
 use seedkit::tree::FileTree;
 use serde_json::{Value, json};
@@ -16,7 +17,11 @@ case "$*" in
     "kubectl get node $(uname_of_node) -o $condition") cat /answers/server ;;
     "kubectl --kubeconfig /var/lib/rancher/k3s/agent/kubelet.kubeconfig get node $(uname_of_node) -o $condition")
         cat /answers/agent ;;
-    'ctr images ls -q') cat /answers/images ;;
+    'ctr images ls')
+        echo REF TYPE DIGEST SIZE PLATFORMS LABELS
+        while read -r name digest; do
+            printf '%s type %s 1.0 MiB linux/amd64 -\n' "$name" "${digest:-sha256:$(printf %s "$name" | sha256sum | cut -c 1-64)}"
+        done </answers/images ;;
     *) echo "not asked for: $*" >&2; exit 1 ;;
 esac
 "#;
@@ -57,13 +62,18 @@ fn seed_id(seed: &NodeSeed) -> String {
 const DONE: &str =
     "docker.io/other/image:1\nregistry.k8s.io/pause:3.10\ndocker.io/rancher/mirrored-pause:3.6\n";
 
+/// Returns the line of an image in the list of a node.
+fn line_of(name: &str) -> String {
+    format!("{name} {}", Digest::sha256(name.as_bytes()))
+}
+
 #[test]
 fn a_node_with_every_image_that_is_ready_is_done() {
     for (seed, who) in lab().into_iter().zip(["server", "server", "agent"]) {
         let machine = started(&seed);
         answer(&machine, who, "True");
         answer(&machine, "images", DONE);
-        machine.succeeds("seedkit-bootstrap");
+        machine.completes();
         let (end, marker) = machine.marker(stem(&seed)).unwrap();
         let expected = json!({
             "seed_id": seed_id(&seed),
@@ -78,19 +88,44 @@ fn a_node_with_every_image_that_is_ready_is_done() {
 }
 
 #[test]
+fn another_image_under_a_name_of_the_list_is_not_the_one_that_is_waited_for() {
+    let seed = lab().swap_remove(0);
+    let machine = started(&seed);
+    answer(&machine, "server", "True");
+    let swapped = DONE.replace(IMAGES[1], &format!("{} {}", IMAGES[1], Digest::sha256(IMAGES[0].as_bytes())));
+    answer(&machine, "images", swapped);
+    answer(&machine, "all", DONE);
+    let markers = markers_until(&machine, 400, "cp /answers/all /answers/images");
+    let expected = format!("1 of 2 images are missing, among them {}, after 120 s", line_of(IMAGES[1]));
+    assert_eq!(markers[0]["reason"], expected);
+    assert_eq!(markers[1]["images_present"], 2);
+}
+
+#[test]
+fn an_image_whose_digest_nobody_knows_is_known_by_its_name() {
+    let mut seed = lab().swap_remove(0);
+    seed.images.values_mut().for_each(|digest| *digest = None);
+    let machine = started(&seed);
+    answer(&machine, "server", "True");
+    answer(&machine, "images", DONE);
+    machine.completes();
+    assert_eq!(machine.marker("k3s-bootstrap").unwrap().0, "done");
+}
+
+#[test]
 fn a_second_run_finds_the_node_done_and_changes_nothing() {
     let seed = lab().swap_remove(0);
     let machine = started(&seed);
     answer(&machine, "server", "True");
     answer(&machine, "images", DONE);
-    machine.succeeds("seedkit-bootstrap");
+    machine.completes();
     let read = || {
         ["var/lib/k3s-bootstrap.done", "var/log/k3s-bootstrap.log"]
             .map(|path| fs::read_to_string(machine.root().join(path)).unwrap())
     };
     let before = (machine.listing(), read());
     answer(&machine, "server", "False");
-    assert!(machine.succeeds("seedkit-bootstrap").contains("is done already"));
+    assert!(machine.completes().contains("is done already"));
     assert_eq!((machine.listing(), read()), before);
 }
 
@@ -108,27 +143,73 @@ fn what_is_waited_for_is_logged_once_and_nothing_is_marked_before() {
             125) echo registry.k8s.io/pause:3.10 >>/answers/images ;;
         esac",
     );
-    machine.succeeds("seedkit-bootstrap");
+    machine.completes();
     let log = fs::read_to_string(machine.root().join("var/log/k3s-bootstrap.log")).unwrap();
     let lines: Vec<&str> =
         log.lines().filter(|line| !line.starts_with('{')).map(|line| &line[21..]).collect();
+    let missing = format!("1 of 2 images are missing, among them {}", line_of(IMAGES[1]));
     let first = format!("waiting for node k3s-server1 and 2 images of seed {}", seed_id(&seed));
     let expected = [
         first.as_str(),
         "the node is not Ready: cat: /answers/server: No such file or directory",
         "the node is not Ready: False",
-        "1 of 2 images are missing, among them registry.k8s.io/pause:3.10",
+        missing.as_str(),
         "node k3s-server1 is Ready with 2 images, after 30 s",
     ];
     assert_eq!(lines, expected);
     assert_eq!(machine.marker("k3s-bootstrap").unwrap().0, "done");
 }
 
+#[test]
+fn an_agent_that_cannot_join_says_so_with_the_reason_of_k3s() {
+    let seed = lab().swap_remove(2);
+    let machine = started(&seed);
+    answer(&machine, "images", DONE);
+    answer(&machine, "activity", "activating\n");
+    let journal = "time=\"2026-11-22T08:00:00Z\" level=error msg=\"token is not valid: 서버 \\\"x\\\"\"\n\
+                   time=\"2026-11-22T08:00:01Z\" level=info msg=\"Waiting\"\n";
+    answer(&machine, "journal", journal);
+    let change = "echo True >/answers/agent; echo active >/answers/activity";
+    let markers = markers_until(&machine, 1150, change);
+    let [failed, done] = &markers[..] else { panic!("{markers:?}") };
+    let expected = "k3s-agent.service is not active, but activating, after 900 s: \
+                    \"token is not valid: 서버 \\\"x\\\"\"";
+    assert_eq!(failed["reason"], expected);
+    assert_eq!(machine.marker("k3s-agent-bootstrap").unwrap(), ("done", done.clone()));
+}
+
+#[test]
+fn a_node_is_not_done_while_its_own_k3s_does_not_run() {
+    let seed = lab().swap_remove(2);
+    let machine = started(&seed);
+    // What answers is the k3s of the role that the node had before.
+    answer(&machine, "agent", "True");
+    answer(&machine, "images", DONE);
+    answer(&machine, "activity", "inactive\n");
+    answer(&machine, "journal", "");
+    let markers = markers_until(&machine, 1150, "echo active >/answers/activity");
+    assert_eq!(markers[0]["reason"], "k3s-agent.service is not active, but inactive, after 900 s: ");
+    assert_eq!(markers.len(), 2, "{markers:?}");
+}
+
+#[test]
+fn the_completion_unit_of_another_role_marks_nothing() {
+    let seed = lab().swap_remove(2);
+    let machine = started(&seed);
+    answer(&machine, "agent", "True");
+    answer(&machine, "images", DONE);
+    for stale in ["seedkit-bootstrap", "seedkit-bootstrap k3s-bootstrap.service"] {
+        let said = machine.fails(stale);
+        assert!(said.contains("this node is done when k3s-agent-bootstrap.service says so"), "{said}");
+        assert_eq!(machine.marker("k3s-agent-bootstrap"), None);
+    }
+}
+
 /// Runs the script until the world changes at the second `at`, and returns the lines of JSON in its log.
 fn markers_until(machine: &Machine, at: u32, change: &str) -> Vec<Value> {
     let keep = "cp /var/lib/k3s-bootstrap.failed /answers/failed 2>/dev/null || true";
     answer(machine, "then", format!("{keep}\n[ ${{now%.*}} -lt {at} ] || {{ {change}; }}"));
-    machine.succeeds("seedkit-bootstrap");
+    machine.completes();
     let log = fs::read_to_string(machine.root().join("var/log/k3s-bootstrap.log")).unwrap();
     log.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -148,7 +229,7 @@ fn an_image_that_does_not_come_is_a_failure_until_it_does() {
         "k3s_version": "v1.35.0+k3s1",
         "images_expected": 2,
         "images_present": 1,
-        "reason": "1 of 2 images are missing, among them registry.k8s.io/pause:3.10, after 120 s",
+        "reason": format!("1 of 2 images are missing, among them {}, after 120 s", line_of(IMAGES[1])),
     });
     assert_eq!(timeless(failed.clone()), expected);
     assert_eq!(machine.marker("k3s-bootstrap").unwrap(), ("done", done.clone()));
@@ -164,7 +245,7 @@ fn a_node_that_does_not_become_ready_is_a_failure_with_what_was_answered() {
     answer(&machine, "images", DONE);
     let hostile = HOSTILE.replace('\n', "\u{1b}");
     answer(&machine, "server", [hostile.as_bytes(), b"\xff\xfe end\nsecond line"].concat());
-    let markers = markers_until(&machine, 2000, "echo True >/answers/server");
+    let markers = markers_until(&machine, 1150, "echo True >/answers/server");
     let reason = markers[0]["reason"].as_str().unwrap();
     let seen: String =
         hostile.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect();
@@ -234,7 +315,7 @@ fn a_node_that_is_done_restarts_for_a_new_seed_so_that_cloud_init_reads_it() {
     let machine = started(&seed);
     answer(&machine, "server", "True");
     answer(&machine, "images", DONE);
-    machine.succeeds("seedkit-bootstrap");
+    machine.completes();
     let before = machine.listing();
     seed.timezone = "Europe/Berlin".to_owned();
     machine.insert(&built(&seed));

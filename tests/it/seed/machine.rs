@@ -35,8 +35,11 @@ done
 exit "$status"
 "#;
 
+/// How [`ENTER`] ends if a disc was not given back.
+const LEFT_MOUNTED: i32 = 99;
+
 /// Programs that would need a kernel, a network or time of their own.
-const STAND_INS: [(&str, &str); 4] = [
+const STAND_INS: [(&str, &str); 9] = [
     // `-L LABEL`: there is a disc, and its label is the second one that is asked for.
     (
         "blkid",
@@ -62,16 +65,30 @@ const STAND_INS: [(&str, &str); 4] = [
     ),
     (
         "systemctl",
-        "[ \"$1\" != is-enabled ] || exec grep -qsx \"$3\" /answers/enabled\necho \"$*\" >>/answers/systemctl",
+        "case $1 in
+            is-enabled) exec grep -qsx \"$3\" /answers/enabled ;;
+            show) cat /answers/activity 2>/dev/null || echo active ;;
+            *) echo \"$*\" >>/answers/systemctl ;;
+        esac",
     ),
+    ("journalctl", "cat /answers/journal"),
+    ("agetty", ""),
+    ("modprobe", ""),
+    ("sysctl", "echo \"sysctl $*\" >>/answers/systemctl"),
+    ("udevadm", ""),
 ];
 
 /// A node that has booted once, so that cloud-init has written its files.
-pub(super) struct Machine(tempfile::TempDir);
+pub(super) struct Machine {
+    folder: tempfile::TempDir,
+    /// The unit that says when the node is done.
+    completion_unit: &'static str,
+}
 
 impl Machine {
     pub(super) fn new(seed: &NodeSeed) -> Self {
-        let machine = Self(tempfile::tempdir().unwrap());
+        let completion_unit = seed.k3s.membership.completion_unit();
+        let machine = Self { folder: tempfile::tempdir().unwrap(), completion_unit };
         let root = machine.root();
         for folder in [
             "usr",
@@ -92,6 +109,11 @@ impl Machine {
             symlink(format!("usr/{folder}"), root.join(folder)).unwrap();
         }
         fs::write(root.join("proc/uptime"), "100.00 0\n").unwrap();
+        let card = root.join("sys/class/net/eth0");
+        fs::create_dir_all(&card).unwrap();
+        fs::write(card.join("address"), format!("{}\n", seed.node.card.mac().unwrap())).unwrap();
+        fs::create_dir_all(root.join("sys/fs/cgroup")).unwrap();
+        fs::write(root.join("sys/fs/cgroup/cgroup.controllers"), "cpu memory pids\n").unwrap();
         let mut tree = FileTree::new();
         for (name, script) in STAND_INS {
             tree.insert_file(&format!("stand-in/{name}"), 0o755, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -106,7 +128,7 @@ impl Machine {
     }
 
     pub(super) fn root(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
     }
 
     /// Puts a disc in, in place of the one before.
@@ -124,14 +146,23 @@ impl Machine {
 
     /// Runs a script of the seed's, with words after its name, and returns whether it succeeded and what it said.
     pub(super) fn run(&self, script: &str) -> (bool, String) {
+        let Output { status, stdout, stderr } = self.ended(script);
+        let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+        assert_ne!(status.code(), Some(LEFT_MOUNTED), "{said}");
+        (status.success(), said)
+    }
+
+    /// Runs a script that is killed on its way, with its disc mounted.
+    pub(super) fn is_cut_off(&self, script: &str) {
+        assert_eq!(self.ended(script).status.code(), Some(LEFT_MOUNTED));
+    }
+
+    fn ended(&self, script: &str) -> Output {
         let mut command = oracle::command("unshare");
         command.args(["-m", "sh", "-c", ENTER, "sh"]).arg(self.root());
         let mut words = script.split(' ');
         command.arg(format!("/usr/local/sbin/{}", words.next().unwrap())).args(words);
-        let Output { status, stdout, stderr } = command.output().unwrap();
-        let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
-        assert_ne!(status.code(), Some(99), "{said}");
-        (status.success(), said)
+        command.output().unwrap()
     }
 
     /// Runs a script that is to succeed, and returns what it said.
@@ -146,6 +177,29 @@ impl Machine {
         let (is_success, said) = self.run(script);
         assert!(!is_success, "{said}");
         said
+    }
+
+    /// Runs the completion unit's script as that unit does, to its end.
+    pub(super) fn completes(&self) -> String {
+        self.succeeds(&format!("seedkit-bootstrap {}", self.completion_unit))
+    }
+
+    /// Puts a script beside those of the seed.
+    pub(super) fn add_script(&self, name: &str, script: &str) {
+        let mut tree = FileTree::new();
+        tree.insert_file(&format!("local/sbin/{name}"), 0o755, script.to_owned()).unwrap();
+        write(&tree, self.root());
+    }
+
+    /// Puts a program before the system's own of that name.
+    pub(super) fn stand_in(&self, name: &str, script: &str) {
+        let mut tree = FileTree::new();
+        tree.insert_file(&format!("stand-in/{name}"), 0o755, script.to_owned()).unwrap();
+        write(&tree, self.root());
+    }
+
+    pub(super) fn remove_stand_in(&self, name: &str) {
+        fs::remove_file(self.root().join("stand-in").join(name)).unwrap();
     }
 
     pub(super) fn stage_well(&self) -> String {
@@ -172,7 +226,7 @@ impl Machine {
                 let metadata = fs::symlink_metadata(entry.path()).unwrap();
                 let path = entry.path().strip_prefix(self.root()).unwrap().to_str().unwrap().to_owned();
                 let is_marker = path.strip_prefix("var/lib/").is_some_and(|name| !name.contains('/'));
-                if is_marker || path.starts_with("var/log/") {
+                if is_marker || path.starts_with("var/log/") || path == "etc/issue.d/seedkit.issue" {
                     continue;
                 }
                 let content = match () {

@@ -5,8 +5,10 @@ mod clock;
 mod cloud_init;
 mod completion;
 mod golden;
+mod interrupted;
 mod iso;
 mod machine;
+mod placing;
 mod schema;
 mod settings;
 mod shared;
@@ -111,7 +113,7 @@ fn lab() -> Vec<NodeSeed> {
             ),
             payload_file("/opt/문서/read me 'first'.txt", 0o640, HOSTILE),
         ],
-        images: IMAGES.map(str::to_owned).into(),
+        images: IMAGES.map(|name| (name.to_owned(), Some(Digest::sha256(name.as_bytes())))).into(),
         ops: Some(OpsPackages {
             name: BUNDLE.to_owned(),
             archive: payload_file(

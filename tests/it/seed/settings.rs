@@ -72,7 +72,7 @@ fn apt_does_nothing_of_its_own_accord() {
 #[test]
 fn what_would_look_for_a_network_is_masked() {
     let user_data = super::values::parsed(&super::text(&built(&lab()[0]), "user-data"));
-    let [stop, words] = [2, 3].map(|place| {
+    let [stop, words] = [3, 4].map(|place| {
         let command = user_data["runcmd"][place].as_array().unwrap();
         command.iter().map(|word| word.as_str().unwrap()).collect::<Vec<_>>()
     });

@@ -69,11 +69,12 @@ fn only_systemd_starts_k3s_and_user_data_does_not_wait_for_it() {
         let user_data = super::values::parsed(&super::text(&built(&seed), "user-data"));
         let expected = serde_json::json!([
             ["systemctl", "daemon-reload"],
-            ["systemctl", "--no-block", "try-reload-or-restart", "ssh.service"],
-            user_data["runcmd"][2].clone(),
-            user_data["runcmd"][3].clone(),
             command(&["systemctl", "enable"]),
+            ["systemctl", "--no-block", "try-reload-or-restart", "ssh.service"],
+            user_data["runcmd"][3].clone(),
+            user_data["runcmd"][4].clone(),
             command(&["systemctl", "start", "--no-block"]),
+            ["/usr/local/sbin/seedkit-finish"],
         ]);
         assert_eq!(user_data["runcmd"], expected);
     }
@@ -101,6 +102,8 @@ fn without_ops_packages_there_is_no_unit_for_them() {
     let mut seed = lab().swap_remove(2);
     seed.ops = None;
     let tree = built(&seed);
-    assert!(!super::text(&tree, "user-data").contains("ops-packages"));
+    assert!(!written_files(&tree).iter().any(|(path, ..)| path.contains("ops-packages")));
+    let commands = &super::values::parsed(&super::text(&tree, "user-data"))["runcmd"];
+    assert!(!commands.to_string().contains("ops-packages"), "{commands}");
     assert!(!tree.iter().any(|(path, _)| path.as_str().contains("ops-packages")));
 }

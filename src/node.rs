@@ -165,7 +165,7 @@ impl FromStr for NodePath {
 /// What seedkit, k3s or the system writes itself: a file, or a folder with all in it.
 ///
 /// Every file of a seed that is not the user's is one of these; a test builds seeds and compares.
-const OWNED: [&str; 33] = [
+const OWNED: [&str; 34] = [
     "/etc/apt/apt.conf.d/99seedkit",
     "/etc/cloud",
     "/etc/group",
@@ -175,6 +175,7 @@ const OWNED: [&str; 33] = [
     "/etc/machine-id",
     "/etc/modules-load.d/k3s.conf",
     "/etc/netplan",
+    "/etc/systemd/network/70-seedkit-flannel.link",
     "/etc/passwd",
     "/etc/rancher/k3s/config.yaml",
     "/etc/rancher/k3s/registries.yaml",

@@ -7,6 +7,7 @@
 //! A build is reproducible only if its keys, tokens and certificates are inputs. All chance is therefore in
 //! functions named `generate…`, called at most once for each name; what they return is kept here.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -231,6 +232,23 @@ impl Secrets {
             }
             Err(source) => Err(failed("create", &path, source).into()),
         }
+    }
+
+    /// Returns every text of the folder that is a secret, with its name: no certificate, and no public key.
+    ///
+    /// What is no secret of seedkit's form, such as a folder or a file that others may read, is passed over.
+    pub fn all(&self) -> Result<Vec<(String, SecretText)>, SecretsError> {
+        let entries = fs::read_dir(&self.folder).map_err(|source| failed("list", &self.folder, source))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let names: BTreeSet<String> = names.filter(|name| !name.ends_with(".pub")).collect();
+        let load = |name: String| {
+            let text = self.load(&name).ok().flatten()?;
+            let is_public = ["BEGIN CERTIFICATE", "BEGIN PUBLIC KEY", "BEGIN PGP PUBLIC KEY"]
+                .iter()
+                .any(|label| text.expose().contains(label));
+            (!is_public).then_some((name, text))
+        };
+        Ok(names.into_iter().filter_map(load).collect())
     }
 
     /// Replaces a secret by one rename; for renewals, which the user asked for by name.

@@ -26,7 +26,7 @@ mod seed;
 mod tables;
 mod verdict;
 
-pub use kit::{Kit, OpenError};
+pub use kit::{Kit, KnownSecret, OpenError};
 pub use page::{BEGINNING, PAGE, page};
 pub use plan::Plan;
 pub use report::{Finding, NotApplicable, Report, Summary, Unknown};

@@ -198,6 +198,7 @@ impl Build<'_> {
             self.write(SUMS, all.to_sums().as_bytes())?;
             let now = i64::try_from(now.seconds()).unwrap_or(i64::MAX);
             let opened = Kit::open(self.folder, now, self.equipment.jobs, self.equipment.reporter)?;
+            let opened = opened.with_secrets(iso::known_secrets(spec, self.options.parts.secrets)?);
             let verify::Report { files, bytes, findings } = &opened.verified;
             if !findings.is_empty() {
                 self.evict_wrong_blobs(findings);

@@ -236,9 +236,9 @@ impl Certificates {
 
 fn authority(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<(Authority, bool), CaError> {
     let (key, key_pem) = private_key(secrets, names::AUTHORITY_KEY)?;
-    let subject = format!("{} registry CA", spec.name);
+    let (subject, names) = (format!("{} registry CA", spec.name), server_names(spec)?);
     let certificate = secrets.load_or_create::<CaError>(names::AUTHORITY, || {
-        let made = Authority::generate_self_signed(key, &subject, now, spec.registry.ca_days);
+        let made = Authority::generate_self_signed(key, &subject, &names, now, spec.registry.ca_days);
         Ok(made.map_err(CaError::Pki)?.pem().to_owned().into())
     })?;
     let key = PrivateKey::from_pem(&key_pem)

@@ -18,17 +18,27 @@ pub struct InSecrets {
 /// Returns everything on this machine that the spec takes something from, and where it is run.
 pub(super) fn of(spec: &Spec) -> impl Iterator<Item = (String, PathBuf)> {
     let own = [("the spec", spec.folder.clone()), ("the current folder", PathBuf::from("."))];
-    let files = files::of_spec(spec).into_iter().filter_map(|file| match &file.source.place {
-        Place::Path(path) => Some((file.role.to_string(), path.clone())),
-        Place::Url(_) => None,
-    });
-    own.map(|(what, path)| (what.to_owned(), path)).into_iter().chain(read(spec)).chain(files)
+    own.map(|(what, path)| (what.to_owned(), path)).into_iter().chain(read(spec)).chain(copied(spec))
 }
 
-/// Refuses to read keys and tokens as lists, archives and packages: what is said of them goes into logs.
+/// Returns the files that go to nodes as they are.
+fn copied(spec: &Spec) -> impl Iterator<Item = (String, PathBuf)> {
+    files::of_spec(spec).into_iter().filter_map(|file| match &file.source.place {
+        Place::Path(path) => Some((file.role.to_string(), path.clone())),
+        Place::Url(_) => None,
+    })
+}
+
+/// Refuses to read keys and tokens as lists, archives and packages: what is said of them goes into logs. Nor are they
+/// copied to nodes, or rendered: what a node needs of them is put there by seedkit itself.
 pub fn outside_secrets(spec: &Spec, secrets: &Path) -> Result<(), InSecrets> {
     let secrets = resolved(secrets);
-    match read(spec).find(|(_, path)| resolved(path).starts_with(&secrets)) {
+    let templates = spec.templates.iter().map(|path| ("the folder of templates".to_owned(), path.clone()));
+    match read(spec)
+        .chain(copied(spec))
+        .chain(templates)
+        .find(|(_, path)| resolved(path).starts_with(&secrets))
+    {
         Some((what, path)) => Err(InSecrets { what, path }),
         None => Ok(()),
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::archive::iso9660::{self, IsoError as ArchiveError};
 use crate::artifact::Artifact;
+use crate::check::KnownSecret;
 use crate::digest::Hasher;
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
@@ -50,7 +51,7 @@ pub enum IsoError {
     #[error("cannot use the secrets")]
     Secrets(#[from] SecretsError),
     /// A password cannot be made.
-    #[error("cannot make a password for a node")]
+    #[error("cannot make a password")]
     Random(#[source] getrandom::Error),
     /// k3s' own tarball has a name that no node can have.
     #[error("k3s' image tarball cannot be placed on a node")]
@@ -233,6 +234,11 @@ pub fn plan<'a>(
         discs.push(PlannedDisc { file_name, label: SHARED_LABEL, tree, made_from });
     }
     Ok(discs)
+}
+
+/// Returns all secrets, as the checks of a finished kit look for them.
+pub fn known_secrets(spec: &Spec, secrets: &Secrets) -> Result<Vec<KnownSecret>, IsoError> {
+    setup::known(spec, secrets)
 }
 
 /// Returns the `registries.yaml` that the seeds hold, for nodes that were set up by other means.

@@ -8,6 +8,7 @@ use rcgen::{
 };
 use time::{Date, Duration, OffsetDateTime};
 
+use super::constraints;
 use super::key::PrivateKey;
 use super::name::SubjectName;
 use super::view::{CertificateView, InvalidCertificate};
@@ -77,6 +78,16 @@ pub enum PkiError {
         /// Whose certificate it is.
         subject: String,
     },
+    /// Clients would refuse such a certificate.
+    #[error("the authority `{subject}` vouches for {permitted} alone, not for `{name}`")]
+    NotPermitted {
+        /// Whose authority it is.
+        subject: String,
+        /// The address or name that was asked for.
+        name: String,
+        /// What it may vouch for.
+        permitted: String,
+    },
     /// The operating system has no random numbers.
     #[error("cannot get random numbers for a serial number")]
     Random(#[source] getrandom::Error),
@@ -94,17 +105,19 @@ pub enum PkiError {
 impl Authority {
     /// Makes an authority that signs itself and servers, but no authorities; it lasts `lifetime_days` from `epoch`.
     ///
+    /// It vouches for `names` and its own machine alone: who gets hold of its key can stand in for no other server.
     /// To be called once for each lab: the certificate is kept in the secrets and is an input afterwards.
     pub fn generate_self_signed(
         key: PrivateKey,
         subject: &str,
+        names: &[SubjectName],
         epoch: Epoch,
         lifetime_days: u32,
     ) -> Result<Self, PkiError> {
         let mut parameters = generate_authority_parameters(subject, epoch, lifetime_days)?;
         parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        parameters.key_usages =
-            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        parameters.name_constraints = Some(constraints::limited_to(&with_local_names(names)));
         let pem = parameters.self_signed(key.signing_key()).map_err(PkiError::Write)?.pem();
         Self::from_pem(&pem, key)
     }
@@ -151,6 +164,11 @@ impl Authority {
         lifetime_days: u32,
     ) -> Result<ServerCertificate, PkiError> {
         let names = with_local_names(names);
+        let permitted = self.view.permitted();
+        if let Some(name) = names.iter().find(|name| !permitted.permits(name)) {
+            let (name, permitted) = (name.to_string(), permitted.to_string());
+            return Err(PkiError::NotPermitted { subject: self.view.subject().to_owned(), name, permitted });
+        }
         let common_name = names.first().map(SubjectName::to_string);
         let common_name = common_name.filter(|name| name.len() <= LONGEST_COMMON_NAME);
         let mut parameters =
@@ -273,7 +291,8 @@ mod tests {
     }
 
     fn authority(days: u32) -> Authority {
-        Authority::generate_self_signed(key(), "lab registry CA", epoch(), days).unwrap()
+        let names = names(&["192.168.6.1", "registry.lan", "*.mirror.lan"]);
+        Authority::generate_self_signed(key(), "lab registry CA", &names, epoch(), days).unwrap()
     }
 
     fn names(texts: &[&str]) -> Vec<SubjectName> {
@@ -305,6 +324,35 @@ mod tests {
     }
 
     #[test]
+    fn an_authority_signs_for_its_own_names_alone() {
+        let authority = authority(10);
+        let signs = |name: &str| {
+            let made = authority.generate_server_certificate(&key(), &names(&[name]), epoch(), 10);
+            assert_eq!(made.is_ok(), authority.view().permitted().permits(&name.parse().unwrap()));
+            made.err().map(|error| error.to_string())
+        };
+        for own in [
+            "192.168.6.1",
+            "127.0.0.1",
+            "::1",
+            "registry.lan",
+            "a.registry.lan",
+            "a.mirror.lan",
+            "*.mirror.lan",
+        ] {
+            assert_eq!(signs(own), None, "{own}");
+        }
+        for foreign in ["192.168.6.2", "::2", "harbor.example", "notregistry.lan", "lan"] {
+            let expected = format!(
+                "the authority `CN=lab registry CA` vouches for 192.168.6.1, 127.0.0.1, ::1, registry.lan, \
+                 mirror.lan, localhost alone, not for `{foreign}`"
+            );
+            assert_eq!(signs(foreign), Some(expected));
+        }
+        assert!(authority.view().is_authority() && !authority.view().is_for_servers());
+    }
+
+    #[test]
     fn serial_numbers_have_sixteen_octets_and_differ() {
         let authority = authority(10);
         let serials = [(); 20].map(|()| server(&authority, 10).unwrap().view().serial().to_owned());
@@ -332,11 +380,11 @@ mod tests {
     #[test]
     fn names_and_lifetimes_that_no_certificate_has_are_refused() {
         for subject in ["", "a\nb", &"x".repeat(65)] {
-            let error = Authority::generate_self_signed(key(), subject, epoch(), 1).unwrap_err();
+            let error = Authority::generate_self_signed(key(), subject, &[], epoch(), 1).unwrap_err();
             assert!(matches!(error, PkiError::Subject { .. }), "{subject}");
         }
         for days in [0, LONGEST_LIFETIME_DAYS + 1] {
-            let error = Authority::generate_self_signed(key(), "lab", epoch(), days).unwrap_err();
+            let error = Authority::generate_self_signed(key(), "lab", &[], epoch(), days).unwrap_err();
             assert!(matches!(error, PkiError::Lifetime { .. }), "{days}");
         }
         assert_eq!(authority(LONGEST_LIFETIME_DAYS).view().days_left(1_763_683_200), 36_500);
@@ -344,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_long_host_name_is_no_common_name() {
-        let long = format!("{}.{}.lan", "a".repeat(60), "b".repeat(60));
+        let long = format!("{}.{}.registry.lan", "a".repeat(60), "b".repeat(60));
         let certificate =
             authority(10).generate_server_certificate(&key(), &names(&[&long]), epoch(), 10).unwrap();
         assert_eq!(certificate.view().subject(), "CN=registry");

@@ -10,24 +10,24 @@
 //! inputs of every build afterwards. Make the key first and keep it, then the certificate: each is one
 //! secret, and whoever finds a key without its certificate completes the pair.
 //!
-//! *No name constraints* on the registry's authority. Go and OpenSSL enforce them, for IP addresses too, so the authority could be bound
-//! to the registry's names. But a certificate renewed for a new address would then fail on every node until
-//! all of them are seeded anew, and a critical extension that a client does not know makes it refuse the
-//! whole chain. What the authority may vouch for is limited where it is trusted: containerd reads it as the
-//! `ca_file` of this one registry, it signs no further authorities (path length 0), and its key never leaves
-//! the secrets.
+//! *Name constraints* bind the registry's authority to the registry's names and to loopback: OpenSSL, Go (containerd, skopeo)
+//! and rustls heed them, for addresses too, so that whoever has its key stands in for no other server, wherever the
+//! authority is trusted. The price: a registry at a new name needs a new authority, and every node a new seed, since
+//! a certificate for that name would be refused. Authorities of users, and those made before, are as they are.
 //!
 //! *Back-dated by 30 days.* A VM without a network starts with whatever its clock says; a certificate that
 //! is "not yet valid" would stop its first pull.
 
 mod authority;
 mod chain;
+mod constraints;
 mod key;
 mod name;
 mod rsa_key;
 mod view;
 
 pub use authority::{Authority, LONGEST_LIFETIME_DAYS, PkiError, ServerCertificate};
+pub use constraints::Permitted;
 pub use key::{InvalidKey, PrivateKey};
 pub use name::{DnsName, InvalidName, SubjectName};
 pub use rsa_key::{InvalidRsaKey, RsaKey};

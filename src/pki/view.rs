@@ -10,6 +10,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Name};
 
+use super::constraints::Permitted;
 use super::name::SubjectName;
 use crate::digest::Digest;
 
@@ -30,6 +31,7 @@ pub struct CertificateView {
     not_after: i64,
     is_authority: bool,
     is_for_servers: bool,
+    permitted: Permitted,
     public_key: Vec<u8>,
 }
 
@@ -121,9 +123,16 @@ impl CertificateView {
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
             // RFC 5280, section 4.2.1.3: an authority without a key usage may sign certificates.
-            is_authority: certificate.is_ca() && usage.is_none_or(|usage| usage.value.key_cert_sign()),
+            is_authority: certificate.is_ca()
+                && usage.as_ref().is_none_or(|usage| usage.value.key_cert_sign()),
             // RFC 5280, section 4.2.1.12: a certificate without an extended key usage serves every purpose.
-            is_for_servers: extended.is_none_or(|usage| usage.value.any || usage.value.server_auth),
+            // With a key usage it must be one by which a server proves that it has the key, or agrees on another.
+            is_for_servers: extended.is_none_or(|usage| usage.value.any || usage.value.server_auth)
+                && usage.as_ref().is_none_or(|usage| {
+                    let usage = usage.value;
+                    usage.digital_signature() || usage.key_encipherment() || usage.key_agreement()
+                }),
+            permitted: Permitted::of(&certificate),
             public_key: certificate.public_key().raw.to_vec(),
             der,
         })
@@ -182,6 +191,11 @@ impl CertificateView {
     /// Returns whether a TLS server may present it.
     pub fn is_for_servers(&self) -> bool {
         self.is_for_servers
+    }
+
+    /// Returns the names that it may vouch for, if it is an authority.
+    pub fn permitted(&self) -> &Permitted {
+        &self.permitted
     }
 
     /// Returns its public key as a DER `SubjectPublicKeyInfo`, to be compared with that of a private key.
@@ -276,7 +290,8 @@ mod tests {
 
     fn authority(subject: &str) -> Authority {
         let epoch = u64::try_from(EPOCH).unwrap().try_into().unwrap();
-        Authority::generate_self_signed(PrivateKey::generate_p256().unwrap(), subject, epoch, 10).unwrap()
+        Authority::generate_self_signed(PrivateKey::generate_p256().unwrap(), subject, &[], epoch, 10)
+            .unwrap()
     }
 
     #[test]

@@ -218,6 +218,9 @@ pub struct RegistryAuth {
     pub username: String,
     /// The password.
     pub password: SecretText,
+    /// What nobody can guess, and stands beside the password wherever a file's digest is public: without it, who reads
+    /// the digest tries passwords until one fits.
+    pub salt: SecretText,
 }
 
 /// A bundle of Debian packages with its installer.

@@ -69,8 +69,11 @@ const UNITS: &str = "/etc/systemd/system";
 /// Files of the payload that are rendered: template, destination and mode.
 const PLACED: [(&str, &str, u32); 2] = [
     ("node/config.yaml.tera", "/etc/rancher/k3s/config.yaml", 0o600),
-    ("node/registries.yaml.tera", "/etc/rancher/k3s/registries.yaml", 0o600),
+    (REGISTRIES, "/etc/rancher/k3s/registries.yaml", 0o600),
 ];
+
+/// The template of the file that may hold the registry's password.
+const REGISTRIES: &str = "node/registries.yaml.tera";
 
 /// Says why a seed cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -290,7 +293,10 @@ impl Renderer<'_> {
             own_file("/etc/rancher/node/password", 0o600, format!("{}\n", k3s.node_password.expose_line())),
         ];
         for (template, destination, mode) in PLACED {
-            files.push(own_file(destination, mode, self.render(template)?));
+            let text = self.render(template)?;
+            let salt = registry.auth.as_ref().filter(|_| template == REGISTRIES).map(|auth| &auth.salt);
+            let salt = salt.map(|salt| format!("# {}\n", salt.expose_line())).unwrap_or_default();
+            files.push(own_file(destination, mode, salt + &text));
         }
         files.extend(payload.iter().chain(ops.iter().map(|ops| &ops.archive)).cloned());
         let secret =

@@ -48,7 +48,11 @@ fn seed() -> NodeSeed {
             address: "192.168.6.1:5000".parse().unwrap(),
             mirrors: vec![Mirror { host: "docker.io".to_owned(), rewrite: Vec::new() }],
             ca_pem: "-----BEGIN CERTIFICATE-----\n".to_owned(),
-            auth: Some(RegistryAuth { username: "puller".to_owned(), password: secret("registry-secret") }),
+            auth: Some(RegistryAuth {
+                username: "puller".to_owned(),
+                password: secret("registry-secret"),
+                salt: secret("a salt"),
+            }),
             disable_default_endpoint: true,
         },
         payload: vec![payload_file("/usr/local/bin/k3s", 0o755, "#!/bin/sh\n")],

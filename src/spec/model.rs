@@ -225,6 +225,8 @@ pub enum PasswordFrom {
     Environment(String),
     /// In a file of the secrets folder: a plain name.
     Secret(String),
+    /// The same, and made if it is not there.
+    Generated(String),
 }
 
 /// The images to take along.

@@ -3,6 +3,8 @@
 //! The documentation of these types is what editors show to the user of `seedkit.yaml`. Every field is optional to
 //! serde, so that a missing key does not hide what else is wrong; what must be there is marked `required`.
 
+mod password;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::node::Flavour;
+pub(super) use password::RawPasswordFrom;
 
 /// What an air-gapped k3s cluster is made of.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -166,17 +169,6 @@ pub(super) struct RawAuth {
     /// Where the password is; it never stands in this file.
     #[schemars(required)]
     pub(super) password_from: Option<RawPasswordFrom>,
-}
-
-/// Where a password is: exactly one of `env` and `secret`.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "PasswordFrom")]
-pub(super) struct RawPasswordFrom {
-    /// The name of an environment variable.
-    pub(super) env: Option<String>,
-    /// The name of a file in the secrets folder; one line end at its end is not part of the password.
-    pub(super) secret: Option<String>,
 }
 
 /// How long certificates are valid.

@@ -4,6 +4,8 @@ use base64::Engine as _;
 use serde::Serialize as _;
 use tera::{Error, ErrorKind, Kwargs, State, Tera, Value};
 
+use super::growth::bounded;
+
 /// The filters that an expression has to end in.
 pub(super) const QUOTING: [&str; 5] = ["base64", "json", "shell", "systemd", "word"];
 
@@ -11,17 +13,17 @@ pub(super) const QUOTING: [&str; 5] = ["base64", "json", "shell", "systemd", "wo
 pub(super) fn register(tera: &mut Tera) {
     tera.register_filter("base64", |value: &Value, _: Kwargs, _: &State| {
         let encoded = base64::engine::general_purpose::STANDARD.encode(scalar(value)?);
-        Ok::<_, Error>(Value::safe_string(&encoded))
+        Ok::<_, Error>(Value::safe_string(&bounded(encoded)?))
     });
     tera.register_filter("json", |value: &Value, _: Kwargs, _: &State| {
-        Ok::<_, Error>(Value::safe_string(&json(defined(value)?)?))
+        Ok::<_, Error>(Value::safe_string(&bounded(json(defined(value)?)?)?))
     });
     tera.register_filter("shell", |value: &Value, _: Kwargs, _: &State| {
-        shell(&scalar(value)?).map(|word| Value::safe_string(&word))
+        shell(&scalar(value)?).and_then(bounded).map(|word| Value::safe_string(&word))
     });
     tera.register_filter("systemd", |value: &Value, arguments: Kwargs, _: &State| {
         let is_command = arguments.get::<bool>("exec")?.unwrap_or(false);
-        systemd(&scalar(value)?, is_command).map(|word| Value::safe_string(&word))
+        systemd(&scalar(value)?, is_command).and_then(bounded).map(|word| Value::safe_string(&word))
     });
     tera.register_filter("word", |value: &Value, _: Kwargs, _: &State| {
         word(&scalar(value)?).map(|word| Value::safe_string(&word))

@@ -19,6 +19,7 @@
 //! when a template is loaded, and named with its place. Tera's `indent` may come before the last filter.
 
 mod filters;
+mod growth;
 mod overrides;
 mod scan;
 
@@ -93,12 +94,14 @@ impl Templates {
     pub fn new(sources: BTreeMap<String, String>) -> Result<Self, TemplateError> {
         for (name, source) in &sources {
             scan::check_source(name, source)?;
+            growth::check(name, source)?;
         }
         let mut tera = tera::Tera::new();
         // Every name ends in nothing: all templates are escaped, that is, refuse what is not quoted.
         tera.autoescape_on([""]);
         tera.set_escape_fn(refuse_unquoted);
         filters::register(&mut tera);
+        growth::register(&mut tera);
         tera.add_raw_templates(sources.iter().map(|(name, source)| (name.as_str(), source.as_str())))
             .map_err(|error| translate(&sources, "templates", &error))?;
         Ok(Self { tera, sources })

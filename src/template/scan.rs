@@ -17,14 +17,14 @@ pub(super) const UNQUOTED: &str =
 
 /// A stretch of a source, with the line it starts on.
 #[derive(Debug, PartialEq, Eq)]
-struct Piece<'a> {
-    kind: Kind,
-    line: usize,
-    text: &'a str,
+pub(super) struct Piece<'a> {
+    pub(super) kind: Kind,
+    pub(super) line: usize,
+    pub(super) text: &'a str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// Written as it is.
     Literal,
     /// `{{ … }}`
@@ -36,7 +36,7 @@ enum Kind {
 }
 
 /// Splits `source`; an unclosed piece reaches to the end, which Tera's own parser then refuses.
-fn pieces(source: &str) -> Vec<Piece<'_>> {
+pub(super) fn pieces(source: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut position = 0;
     while position < source.len() {
@@ -148,7 +148,7 @@ fn ends_in_quoting_filter(expression: &str) -> bool {
 }
 
 /// Replaces what stands in strings by spaces, so that words in them are no words.
-fn blank_strings(expression: &str) -> String {
+pub(super) fn blank_strings(expression: &str) -> String {
     let mut quote = None;
     let blank = |character| match quote {
         Some(open) => {
@@ -202,7 +202,7 @@ pub(super) fn check_conditions(template: &str, source: &str, values: &Value) -> 
 }
 
 /// Returns the names that a `for` or `set` tag gives a value.
-fn names_set(tag: &str) -> Vec<String> {
+pub(super) fn names_set(tag: &str) -> Vec<String> {
     let words: Vec<_> = tag.split([' ', ',', '\n', '=']).filter(|word| !word.is_empty()).collect();
     match words.split_first() {
         Some((&"for", names)) => {
@@ -214,8 +214,8 @@ fn names_set(tag: &str) -> Vec<String> {
 }
 
 /// A dotted path in an expression.
-struct Path {
-    text: String,
+pub(super) struct Path {
+    pub(super) text: String,
     /// Whether `is defined`, `is undefined`, `is not defined` or a default follows.
     is_asked: bool,
 }
@@ -233,7 +233,7 @@ pub(super) fn path_at(source: &str, position: usize) -> String {
 }
 
 /// Returns the dotted paths of a tag that name variables.
-fn paths(tag: &str) -> Vec<Path> {
+pub(super) fn paths(tag: &str) -> Vec<Path> {
     const KEYWORDS: [&str; 12] =
         ["if", "elif", "and", "or", "not", "in", "is", "true", "false", "none", "defined", "undefined"];
     let blank = blank_strings(tag);

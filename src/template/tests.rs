@@ -249,3 +249,32 @@ mod overrides {
         assert_eq!((source.template.as_str(), source.line), ("node/hosts.tera", Some(2)));
     }
 }
+
+#[test]
+fn values_without_end_are_refused_before_they_fill_the_memory() {
+    let long = "a".repeat(1000);
+    for (source, reason) in [
+        (
+            "{% set x = 'a' %}{% for i in range(end=30) %}{% set_global x = x ~ x %}{% endfor %}",
+            "without end",
+        ),
+        (
+            "{% set_global x = '\"' %}{% for i in range(end=40) %}{% set_global x = x | json %}{% endfor %}",
+            "exceeds",
+        ),
+        (
+            &format!("{{{{ '{long}'{} | json }}}}", format!(" | replace(from='a', to='{long}')").repeat(4)),
+            "exceeds",
+        ),
+        (
+            &format!(
+                "{{{{ '{long}'{} | json }}}}",
+                format!(" | split(pat='') | join(sep='{long}')").repeat(4)
+            ),
+            "exceeds",
+        ),
+    ] {
+        let error = render(source, json!({})).unwrap_err();
+        assert!(error.reason.contains(reason), "{error}");
+    }
+}

@@ -49,3 +49,23 @@ fn a_certificate_that_ends_soon_is_a_warning() {
     let days = ["20", "19"].map(|days| format!("warning: the registry's certificates end in {days} days"));
     assert!(days.iter().any(|text| run.stderr.contains(text)), "{}", run.stderr);
 }
+
+#[test]
+fn a_new_name_of_the_registry_needs_a_new_authority_and_renew_says_so() {
+    let sandbox = Sandbox::lab();
+    sandbox.seedkit(&["ca", "-f", SPEC]).succeeds();
+    sandbox.edit(SPEC, "sans: [registry.lab.example]", "sans: [registry.lab.example, mirror.lab.example]");
+    let refused = sandbox.seedkit(&BUILD);
+    assert!(refused.fails(2).contains("hint: run `seedkit ca renew`"), "{}", refused.stderr);
+    let renewed = sandbox.seedkit(&["ca", "renew", "-f", SPEC]);
+    let said = renewed.fails(2);
+    assert!(
+        said.contains("vouches for 192.168.6.1, 127.0.0.1, ::1, registry.lab.example, localhost alone"),
+        "{said}"
+    );
+    assert!(said.contains("hint: move `ca.crt` and `registry.crt` out of the secrets folder"), "{said}");
+    for name in ["ca.crt", "registry.crt"] {
+        fs_err::remove_file(sandbox.path("lab/secrets").join(name)).unwrap();
+    }
+    sandbox.seedkit(&BUILD).succeeds();
+}

@@ -166,3 +166,85 @@ fn a_crash_leaves_no_core_file() {
     let _connection = listener.accept().unwrap();
     assert_eq!(crash(child), ("0 0".to_owned(), abort, false));
 }
+
+/// Builds the lab with a registry that wants a password, and returns the digest of what nodes log in with.
+fn public_digest(sandbox: &Sandbox, from: &str) -> String {
+    let auth = format!("  auth: {{ username: puller, passwordFrom: {from} }}\n");
+    let sans = "  sans: [registry.lab.example]\n";
+    if !sandbox.read(SPEC).contains(&auth) {
+        sandbox.edit(SPEC, sans, &format!("{sans}{auth}"));
+    }
+    Run::of(sandbox.prepare(&BUILD).env("REGISTRY_PASSWORD", "hunter2")).succeeds();
+    let sums = sandbox.read("kit/SHA256SUMS");
+    let line = sums.lines().find(|line| line.ends_with("  registry/registries.yaml")).unwrap();
+    line.split(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_password_cannot_be_guessed_from_a_digest_that_everybody_reads() {
+    let from = "{ env: REGISTRY_PASSWORD }";
+    let [one, other] = [Sandbox::lab(), Sandbox::lab()];
+    let digest = public_digest(&one, from);
+    assert_ne!(digest, public_digest(&other, from), "the password is all that there is to guess");
+    assert_eq!(digest, public_digest(&one, from), "a build is the same each time");
+    let salt = one.read("lab/secrets/registry-salt");
+    assert!(one.read("kit/registry/registries.yaml").starts_with(&format!("# {salt}")));
+}
+
+#[test]
+fn a_password_is_made_once_if_the_spec_wants_that() {
+    let sandbox = Sandbox::lab();
+    let digest = public_digest(&sandbox, "{ generate: registry-password }");
+    let password = sandbox.read("lab/secrets/registry-password");
+    assert_eq!(
+        (password.trim_end().len(), mode(&sandbox.path("lab/secrets/registry-password"))),
+        (32, 0o600)
+    );
+    let line = format!("password: \"{}\"\n", password.trim_end());
+    assert!(sandbox.read("kit/registry/registries.yaml").contains(&line));
+    assert_eq!(public_digest(&sandbox, "{ generate: registry-password }"), digest);
+}
+
+#[test]
+fn a_build_finds_each_secret_that_a_seed_shows() {
+    let sandbox = Sandbox::built_lab();
+    let refused = |content: &str, mode: &str, said: &str| {
+        let spec = sandbox.read(SPEC);
+        sandbox.write("lab/shown", content);
+        let file = format!(
+            "files:\n  - source: {{ path: shown }}\n    destination: /etc/shown\n    mode: \"{mode}\"\n"
+        );
+        sandbox.edit(SPEC, "files:\n", &file);
+        sandbox.seedkit(&["lock", "-f", SPEC]).succeeds();
+        let run = sandbox.seedkit(&BUILD);
+        assert!(run.fails(1).contains(said), "{}", run.stderr);
+        sandbox.write(SPEC, spec);
+    };
+    let secret = |name: &str| sandbox.read(&format!("lab/secrets/{name}"));
+    refused(&secret("ca.key"), "0600", "it holds the secret `ca.key`, which is no node's");
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, secret("registry.key"));
+    refused(&encoded, "0600", "it holds the secret `registry.key`, which is no node's");
+    let password = format!("the password is {}", secret("node-password-k3s-worker1"));
+    refused(
+        &password,
+        "0644",
+        "it holds the secret `node-password-k3s-worker1`, and others than root may read it",
+    );
+    sandbox.seedkit(&["lock", "-f", SPEC]).succeeds();
+    sandbox.seedkit(&BUILD).succeeds();
+}
+
+#[test]
+fn nothing_is_taken_from_the_secrets_folder() {
+    let sandbox = Sandbox::built_lab();
+    fs::create_dir(sandbox.path("elsewhere")).unwrap();
+    fs_err::os::unix::fs::symlink(sandbox.path("lab/secrets/ca.key"), sandbox.path("lab/link")).unwrap();
+    let spec = sandbox.read(SPEC);
+    for path in ["secrets/ca.key", "link", "./secrets/../secrets/ca.key"] {
+        let file = format!("files:\n  - source: {{ path: {path} }}\n    destination: /etc/shown\n");
+        sandbox.edit(SPEC, "files:\n", &file);
+        let run = sandbox.seedkit(&["lock", "-f", SPEC]);
+        assert!(run.fails(2).contains("which is in the secrets folder"), "{}", run.stderr);
+        sandbox.write(SPEC, &spec);
+    }
+}

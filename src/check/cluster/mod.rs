@@ -1,6 +1,7 @@
 //! k3s' configuration, tokens, and how nodes join.
 
 mod configuration;
+mod leaks;
 mod secrets;
 mod tokens;
 

@@ -1,5 +1,6 @@
 //! Where secrets are, and what a clock that is behind would break.
 
+use super::leaks;
 use crate::check::kit::{Kit, Node, scalar, statements};
 use crate::check::ordering::enabled;
 use crate::check::verdict::Verdict;
@@ -49,7 +50,9 @@ pub(super) fn are_in_their_place(kit: &Kit, verdict: &mut Verdict) {
                 verdict.fault(&node.seed, path, format!("its mode is {mode}: others than root may read it"));
             }
         }
-        shown(node, &[server.clone(), agent.clone()].concat(), verdict);
+        let tokens = [server.clone(), agent.clone()].concat();
+        leaks::find(kit, node, &tokens, verdict);
+        shown(node, &tokens, verdict);
     }
 }
 

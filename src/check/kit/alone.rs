@@ -58,6 +58,7 @@ impl Kit {
             archives: Default::default(),
             layout: None,
             texts: Default::default(),
+            secrets: Vec::new(),
             unreadable: Vec::new(),
         }
     }

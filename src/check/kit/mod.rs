@@ -5,6 +5,7 @@
 mod alone;
 mod disc;
 mod node;
+mod secret;
 mod shell;
 mod text;
 mod unit;
@@ -18,6 +19,7 @@ use fs_err as fs;
 
 pub(super) use disc::{Archive, DiscView};
 pub(super) use node::{Command, Node, PlacedFile, Source, Stage, entries, items, opaque, scalar};
+pub use secret::KnownSecret;
 pub(super) use shell::{Joint, Statement, statements};
 pub(super) use text::Text;
 pub(super) use unit::Unit;
@@ -69,6 +71,8 @@ pub struct Kit {
     pub(super) texts: BTreeMap<String, Text>,
     /// What could not be read: path and reason.
     pub(super) unreadable: Vec<(String, String)>,
+    /// What it was made with and must not show, if who asks knows that.
+    pub(super) secrets: Vec<KnownSecret>,
 }
 
 /// One node's disc.
@@ -147,6 +151,11 @@ impl Kit {
         Ok(Self::assemble(bill, now, (verified, digest), pieces))
     }
 
+    /// Lets the checks look for what the kit was made with; without it they know the secrets that are in the kit.
+    pub fn with_secrets(self, secrets: Vec<KnownSecret>) -> Self {
+        Self { secrets, ..self }
+    }
+
     /// Returns whether it is a part of a kit, of which nobody knows what else there is.
     pub(super) fn is_alone(&self) -> bool {
         self.alone.is_some()
@@ -181,7 +190,20 @@ impl Kit {
         let seeds: Vec<Seed> = bill.nodes.iter().map(seed).collect();
         let nodes = seeds.iter().filter_map(|seed| Node::of(seed, shared)).collect();
         let bill = Some(bill);
-        Self { alone: None, bill, now, verified, digest, seeds, nodes, archives, layout, texts, unreadable }
+        Self {
+            alone: None,
+            bill,
+            now,
+            verified,
+            digest,
+            seeds,
+            nodes,
+            archives,
+            layout,
+            texts,
+            unreadable,
+            secrets: Vec::new(),
+        }
     }
 
     /// Returns the release of k3s; nothing is known of a part of a kit.

@@ -7,6 +7,7 @@ use crate::ops::ca::CaError;
 use crate::ops::cluster::ClusterError;
 use crate::ops::iso::IsoError;
 use crate::ops::k3s::K3sError;
+use crate::pki::PkiError;
 
 impl Hint for CaError {
     fn hint(&self) -> Option<&'static str> {
@@ -14,7 +15,7 @@ impl Hint for CaError {
             Self::NotCovered { .. } | Self::Foreign(_) | Self::NotValid { .. } => {
                 Some("run `seedkit ca renew`: a new certificate for the registry under the same authority")
             }
-            Self::AuthorityNotValid { .. } => Some(
+            Self::AuthorityNotValid { .. } | Self::Pki(PkiError::NotPermitted { .. }) => Some(
                 "move `ca.crt` and `registry.crt` out of the secrets folder to have new ones made; nodes that run \
                  already need the new `ca.crt`",
             ),

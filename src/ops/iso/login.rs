@@ -1,6 +1,7 @@
 //! Who may log in to the nodes: over SSH with a key, on the console with a password, if the spec wants one.
 
 use super::IsoError;
+use crate::cluster::tokens;
 use crate::fetch::Equipment;
 use crate::password::PasswordHash;
 use crate::progress::Event;
@@ -74,19 +75,29 @@ fn console_password(
     }
 }
 
+/// Makes a text of 128 random bits that nobody guesses.
+pub(super) fn generate_password() -> Result<SecretText, IsoError> {
+    tokens::generate_node_password().map_err(IsoError::Random)
+}
+
 /// Returns a password, if it is there, and where it was looked for.
 pub(super) fn password(
     from: &PasswordFrom,
     secrets: &Secrets,
     equipment: &Equipment<'_>,
 ) -> Result<(Option<SecretText>, String), IsoError> {
+    let file = |name: &str| format!("the secrets folder's file `{name}`");
     Ok(match from {
         PasswordFrom::Environment(name) => {
             ((equipment.variable)(name).map(SecretText::from), format!("the environment variable `{name}`"))
         }
         PasswordFrom::Secret(name) => {
             let line = secrets.load(name)?.map(|text| text.expose_line().to_owned().into());
-            (line, format!("the secrets folder's file `{name}`"))
+            (line, file(name))
+        }
+        PasswordFrom::Generated(name) => {
+            let secret = secrets.load_or_create(name, generate_password)?;
+            (Some(secret.text.expose_line().to_owned().into()), file(name))
         }
     })
 }

@@ -2,17 +2,20 @@
 
 use super::payload::Payload;
 use super::{IsoError, Material, login};
+use crate::check::KnownSecret;
 use crate::cluster::authorities::{AuthorityFile, ClusterAuthorities, PRIVATE_FOLDERS};
 use crate::cluster::mirrors::{self, Mirror, Mirrors, PlacedImage};
-use crate::cluster::tokens;
 use crate::fetch::Equipment;
 use crate::node::NodePath;
+use crate::ops::ca::names;
 use crate::ops::cluster::{self, ClusterError, Tokens};
 use crate::progress::Event;
 use crate::secrets::Secrets;
 use crate::seed::{self, K3s, Membership, NodeSeed};
 use crate::spec::{Node, Role, Spec};
 
+/// What makes the digest of the registry's configuration, which everybody may read, tell nothing of its password.
+const SALT: &str = "registry-salt";
 /// The first minor release whose every patch knows `disable-default-registry-endpoint` (k3s changelog, January 2024).
 const KNOWS_DISABLE_DEFAULT_ENDPOINT: (u32, u32) = (1, 30);
 
@@ -60,9 +63,7 @@ impl<'a> ClusterSecrets<'a> {
             Role::Agent => &spec.k3s.agent_config,
         };
         let password_name = format!("node-password-{}", node.name);
-        let node_password = self.folder.load_or_create::<IsoError>(&password_name, || {
-            tokens::generate_node_password().map_err(IsoError::Random)
-        })?;
+        let node_password = self.folder.load_or_create(&password_name, login::generate_password)?;
         Ok(NodeSeed {
             cluster: spec.name.to_string(),
             flavour: spec.seed.flavour,
@@ -171,5 +172,18 @@ fn registry_auth(
     let Some(auth) = &spec.registry.auth else { return Ok(None) };
     let (password, place) = login::password(&auth.password, secrets, equipment)?;
     let password = password.ok_or(IsoError::NoPassword { place })?;
-    Ok(Some(seed::RegistryAuth { username: auth.username.clone(), password }))
+    let salt = secrets.load_or_create(SALT, login::generate_password)?.text;
+    Ok(Some(seed::RegistryAuth { username: auth.username.clone(), password, salt }))
+}
+
+/// Returns all secrets, as the checks of a finished kit look for them.
+pub(super) fn known(spec: &Spec, secrets: &Secrets) -> Result<Vec<KnownSecret>, IsoError> {
+    let signing = spec.packages.as_ref().and_then(|packages| packages.sign.as_ref());
+    let mut of_no_node = vec![names::AUTHORITY_KEY, names::SERVER_KEY, login::SSH_KEY];
+    of_no_node.extend(signing.map(|signing| signing.secret.as_str()));
+    let known = secrets.all()?.into_iter().map(|(name, text)| {
+        let is_for_no_node = of_no_node.contains(&name.as_str());
+        KnownSecret { name, text, is_for_no_node }
+    });
+    Ok(known.collect())
 }

@@ -98,9 +98,10 @@ fn auth(raw: RawAuth, path: &Path, report: &mut Report<'_>) -> Option<Auth> {
 }
 
 pub(super) fn password(raw: RawPasswordFrom, path: &Path, report: &mut Report<'_>) -> Option<PasswordFrom> {
-    let RawPasswordFrom { env, secret } = raw;
-    match (env, secret) {
-        (Some(name), None) => {
+    let RawPasswordFrom { env, secret, generate } = raw;
+    let mut secret_name = |name, key| super::secret_name(name, &path.key(key), report);
+    match (env, secret, generate) {
+        (Some(name), None, None) => {
             let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             if !is_name {
@@ -113,13 +114,14 @@ pub(super) fn password(raw: RawPasswordFrom, path: &Path, report: &mut Report<'_
             }
             Some(PasswordFrom::Environment(name))
         }
-        (None, Some(name)) => super::secret_name(name, &path.key("secret"), report).map(PasswordFrom::Secret),
-        (None, None) if report.is_refused(path) => None,
-        (None, None) | (Some(_), Some(_)) => {
+        (None, Some(name), None) => secret_name(name, "secret").map(PasswordFrom::Secret),
+        (None, None, Some(name)) => secret_name(name, "generate").map(PasswordFrom::Generated),
+        (None, None, None) if report.is_refused(path) => None,
+        (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
             report.error_with_hint(
                 path,
-                "exactly one of env and secret is needed",
-                "write {env: NAME} or {secret: FILE}",
+                "exactly one of env, secret and generate is needed",
+                "write {env: NAME}, {secret: FILE} or {generate: FILE}",
             );
             None
         }

@@ -54,8 +54,8 @@ fn secrets_are_in_the_seeds_and_the_registrys_folder_and_nowhere_else() {
     let secrets = secrets(&sandbox.path("lab/secrets"));
     assert_eq!(
         secrets.len(),
-        1 + 2 + 3 + 2 * 3 + 5,
-        "password, tokens, node passwords, two EC keys, an SSH key"
+        1 + 1 + 2 + 3 + 2 * 3 + 5,
+        "password, its salt, tokens, node passwords, two EC keys, an SSH key"
     );
     for Run { stdout, stderr, .. } in outputs {
         assert_silent(&secrets, "stdout", stdout.as_bytes());

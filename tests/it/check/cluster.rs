@@ -131,6 +131,19 @@ fn sk0504_the_servers_token_in_a_workers_seed() {
 }
 
 #[test]
+fn sk0504_a_token_in_a_file_that_everybody_may_read() {
+    use base64::Engine as _;
+    let kit = BrokenKit::lab();
+    let token = std::cell::RefCell::new(String::new());
+    kit.seed(SERVER, |disc| {
+        *token.borrow_mut() = value(&disc.read(&format!("payload/root{CONFIG}")), "token");
+        let encoded = base64::engine::general_purpose::STANDARD.encode(format!("join {}", token.borrow()));
+        disc.place("/etc/join.txt", "0644", encoded.as_bytes());
+    });
+    kit.is_found_by("SK0504", "it holds a token of the cluster, and others than root may read it");
+}
+
+#[test]
 fn sk0504_a_token_on_a_command_line() {
     let kit = BrokenKit::lab();
     kit.seed(NODE, |disc| {

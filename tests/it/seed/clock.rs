@@ -52,7 +52,7 @@ impl Node {
     fn with_registry(mut self, valid_from: i64, date: &str) -> Self {
         let epoch = (valid_from + 30 * DAY).to_string().parse().unwrap();
         let key = || PrivateKey::generate_p256().unwrap();
-        let authority = Authority::generate_self_signed(key(), "lab", epoch, 365).unwrap();
+        let authority = Authority::generate_self_signed(key(), "lab", &[], epoch, 365).unwrap();
         let server_key = key();
         let server = authority.generate_server_certificate(&server_key, &[], epoch, 335).unwrap();
         for (name, text) in [

@@ -101,7 +101,11 @@ fn lab() -> Vec<NodeSeed> {
             address: "192.168.6.1:5000".parse().unwrap(),
             mirrors: ["docker.io", "registry.k8s.io"].map(mirror).to_vec(),
             ca_pem: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned(),
-            auth: Some(RegistryAuth { username: "puller".to_owned(), password: "secret".to_owned().into() }),
+            auth: Some(RegistryAuth {
+                username: "puller".to_owned(),
+                password: "secret".to_owned().into(),
+                salt: "a salt".to_owned().into(),
+            }),
             disable_default_endpoint: true,
         },
         payload: vec![

@@ -128,6 +128,27 @@ fn every_spec_in_the_documents_is_valid() {
     assert_eq!(specs, 4);
 }
 
+/// Returns what a table of mistakes says of a spec alone, without what it is preceded or followed by: the finding.
+fn documented_findings(document: &Document) -> Vec<&str> {
+    let rows = document.prose.split(|line| !line.starts_with('|'));
+    let tables = rows.filter(|rows| rows.first().is_some_and(|head| head.contains("| what seedkit says |")));
+    let rows = tables.flat_map(|rows| &rows[2..]).filter(|row| !row.contains("(from `seedkit "));
+    let messages = rows.map(|row| row.trim_end_matches('|').rsplit(" | ").next().unwrap().trim());
+    messages.map(|text| text.trim_start_matches("warning: ").split("; ").next().unwrap()).collect()
+}
+
+#[test]
+fn what_the_documents_say_of_a_mistake_is_what_a_spec_with_it_is_told() {
+    let specs = fs::read_dir(path("fixtures/specs")).unwrap().map(|entry| entry.unwrap().path());
+    let golden = specs.filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    let told: String = golden.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let document = Document::read(SPEC);
+    let documented = documented_findings(&document);
+    assert!(documented.len() > 60, "{}", documented.len());
+    let invented: Vec<&&str> = documented.iter().filter(|finding| !told.contains(**finding)).collect();
+    assert!(invented.is_empty(), "no spec of fixtures/specs is told this: {invented:#?}");
+}
+
 /// Returns the keys at the beginning of lines, each with all that belongs to it.
 fn sections(text: &str) -> Vec<(&str, String)> {
     let mut sections: Vec<(&str, String)> = Vec::new();

@@ -137,25 +137,13 @@ pub struct Artifact {
 #[derive(Debug, thiserror::Error)]
 pub enum BillError {
     /// It cannot be read.
-    #[error("`{}` is no kit", .kit.display())]
-    Read {
-        /// The folder.
-        kit: PathBuf,
-        /// What the file system said; it names the file.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("`{0}` is no kit")]
+    Read(PathBuf, #[source] std::io::Error),
     /// It is malformed.
-    #[error("cannot understand `{}`", .path.display())]
-    Malformed {
-        /// The bill.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
+    #[error("cannot understand `{0}`")]
+    Malformed(PathBuf, #[source] serde_json::Error),
     /// Another seedkit wrote it.
-    #[error("`{}` has version {found}; this seedkit knows version {VERSION}", .path.display())]
+    #[error("`{path}` has version {found}; this seedkit knows version {VERSION}")]
     Version {
         /// The bill.
         path: PathBuf,
@@ -184,8 +172,8 @@ pub fn read(kit: &Path) -> Result<Bill, BillError> {
     let mut bytes = Vec::new();
     open_regular(&path)
         .and_then(|file| file.take(LIMIT).read_to_end(&mut bytes))
-        .map_err(|source| BillError::Read { kit: kit.to_owned(), source })?;
-    let malformed = |source| BillError::Malformed { path: path.clone(), source };
+        .map_err(|source| BillError::Read(kit.to_owned(), source))?;
+    let malformed = |source| BillError::Malformed(path.clone(), source);
     let VersionOnly { version } = serde_json::from_slice(&bytes).map_err(malformed)?;
     if version != VERSION {
         return Err(BillError::Version { path, found: version });

@@ -65,14 +65,11 @@ pub struct Secret {
 pub enum SecretsError {
     /// The name could leave the folder, or is not one that seedkit writes.
     #[error(
-        "`{name}` is not the name of a secret: expected letters, digits, `.`, `_`, `-`, not starting with `.`"
+        "`{0}` is not the name of a secret: expected letters, digits, `.`, `_`, `-`, not starting with `.`"
     )]
-    Name {
-        /// What was asked for, shortened.
-        name: String,
-    },
+    Name(String),
     /// Somebody else on the machine may read or write it.
-    #[error("`{path}` is open to other users (mode {mode:04o}): type `chmod {wanted:04o} '{path}'`", path = path.display())]
+    #[error("`{path}` is open to other users (mode {mode:04o}): type `chmod {wanted:04o} '{path}'`")]
     OpenToOthers {
         /// The folder or file.
         path: PathBuf,
@@ -83,46 +80,27 @@ pub enum SecretsError {
     },
     /// The file system has no permissions, as a Windows drive under WSL has none.
     #[error(
-        "`{folder}` is open to every user, and its file system ignores chmod, as a Windows drive under WSL does: \
-         keep the secrets in a folder of the Linux file system, such as one in your home",
-        folder = folder.display()
+        "`{0}` is open to every user, and its file system ignores chmod, as a Windows drive under WSL does: \
+         keep the secrets in a folder of the Linux file system, such as one in your home"
     )]
-    PermissionsHaveNoEffect {
-        /// The secrets folder.
-        folder: PathBuf,
-    },
+    PermissionsHaveNoEffect(PathBuf),
     /// A folder, device or pipe stands where a secret should be.
-    #[error("`{path}` is not a regular file", path = path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("`{0}` is not a regular file")]
+    NotAFile(PathBuf),
     /// More than any secret needs.
-    #[error("`{path}` is too large for a secret: at most {LARGEST_SECRET} bytes", path = path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("`{0}` is too large for a secret: at most {LARGEST_SECRET} bytes")]
+    TooLarge(PathBuf),
     /// An empty file, which an interrupted editor leaves behind.
-    #[error("`{path}` is empty: remove it to have a new secret made", path = path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("`{0}` is empty: remove it to have a new secret made")]
+    Empty(PathBuf),
     /// Not a text.
-    #[error("`{path}` is not UTF-8 text", path = path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("`{0}` is not UTF-8 text")]
+    NotText(PathBuf),
     /// The secret was there a moment ago.
-    #[error("`{path}` disappeared while it was being created", path = path.display())]
-    Disappeared {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("`{0}` disappeared while it was being created")]
+    Disappeared(PathBuf),
     /// The operating system refused.
-    #[error("cannot {doing} `{path}`", path = path.display())]
+    #[error("cannot {doing} `{path}`")]
     Io {
         /// What was being done.
         doing: &'static str,
@@ -195,7 +173,7 @@ impl Secrets {
             || name.starts_with('.')
             || !name.bytes().all(is_plain)
         {
-            return Err(SecretsError::Name { name: name.chars().take(LONGEST_NAME).collect() });
+            return Err(SecretsError::Name(name.chars().take(LONGEST_NAME).collect()));
         }
         Ok(self.folder.join(name))
     }
@@ -227,7 +205,7 @@ impl Secrets {
         match create_new(&path, text.0.as_bytes(), 0o600) {
             Ok(()) => Ok(Secret { text, is_new: true }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let text = self.load(name)?.ok_or(SecretsError::Disappeared { path })?;
+                let text = self.load(name)?.ok_or(SecretsError::Disappeared(path))?;
                 Ok(Secret { text, is_new: false })
             }
             Err(source) => Err(failed("create", &path, source).into()),
@@ -275,7 +253,7 @@ pub fn load_file(path: &Path) -> Result<Option<SecretText>, SecretsError> {
     };
     let metadata = file.metadata().map_err(|source| failed("examine", path, source))?;
     if !metadata.is_file() {
-        return Err(SecretsError::NotAFile { path: path.to_owned() });
+        return Err(SecretsError::NotAFile(path.to_owned()));
     }
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & OPEN_TO_OTHERS != 0 {
@@ -284,11 +262,11 @@ pub fn load_file(path: &Path) -> Result<Option<SecretText>, SecretsError> {
     let mut bytes = Vec::new();
     file.take(LARGEST_SECRET + 1).read_to_end(&mut bytes).map_err(|source| failed("read", path, source))?;
     match bytes.len() as u64 {
-        0 => return Err(SecretsError::Empty { path: path.to_owned() }),
-        length if length > LARGEST_SECRET => return Err(SecretsError::TooLarge { path: path.to_owned() }),
+        0 => return Err(SecretsError::Empty(path.to_owned())),
+        length if length > LARGEST_SECRET => return Err(SecretsError::TooLarge(path.to_owned())),
         _ => {}
     }
-    let text = String::from_utf8(bytes).map_err(|_| SecretsError::NotText { path: path.to_owned() })?;
+    let text = String::from_utf8(bytes).map_err(|_| SecretsError::NotText(path.to_owned()))?;
     Ok(Some(SecretText(text)))
 }
 
@@ -305,7 +283,7 @@ fn mode_of_newborn_file(folder: &Path) -> io::Result<u32> {
 fn refusal(folder: &Path, mode: u32, newborn_mode: u32) -> SecretsError {
     let folder = folder.to_owned();
     if newborn_mode & OPEN_TO_OTHERS != 0 {
-        SecretsError::PermissionsHaveNoEffect { folder }
+        SecretsError::PermissionsHaveNoEffect(folder)
     } else {
         SecretsError::OpenToOthers { path: folder, mode, wanted: 0o700 }
     }
@@ -411,7 +389,7 @@ mod tests {
         let (_parent, secrets) = sandbox();
         for name in ["", ".", "..", "../token", "/etc/passwd", "a/b", ".hidden", "a\0", "ä", &"x".repeat(101)]
         {
-            assert!(matches!(secrets.load(name), Err(SecretsError::Name { .. })), "{name}");
+            assert!(matches!(secrets.load(name), Err(SecretsError::Name(..))), "{name}");
         }
     }
 
@@ -426,11 +404,11 @@ mod tests {
         fs::create_dir(secrets.path("folder").unwrap()).unwrap();
         let pipe = secrets.path("pipe").unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        assert!(matches!(secrets.load("empty"), Err(SecretsError::Empty { .. })));
-        assert!(matches!(secrets.load("huge"), Err(SecretsError::TooLarge { .. })));
-        assert!(matches!(secrets.load("binary"), Err(SecretsError::NotText { .. })));
-        assert!(matches!(secrets.load("folder"), Err(SecretsError::NotAFile { .. })));
-        assert!(matches!(secrets.load("pipe"), Err(SecretsError::NotAFile { .. })));
+        assert!(matches!(secrets.load("empty"), Err(SecretsError::Empty(..))));
+        assert!(matches!(secrets.load("huge"), Err(SecretsError::TooLarge(..))));
+        assert!(matches!(secrets.load("binary"), Err(SecretsError::NotText(..))));
+        assert!(matches!(secrets.load("folder"), Err(SecretsError::NotAFile(..))));
+        assert!(matches!(secrets.load("pipe"), Err(SecretsError::NotAFile(..))));
     }
 
     #[test]

@@ -69,17 +69,11 @@ pub enum InvalidAuthorizedKey {
     #[error("an SSH public key is one line: this text holds a line end or another control character")]
     NotOneLine,
     /// Longer than what `sshd` reads.
-    #[error("an SSH public key has at most {LONGEST_LINE} characters, this one has {length}")]
-    TooLong {
-        /// The number of bytes.
-        length: usize,
-    },
+    #[error("an SSH public key has at most {LONGEST_LINE} characters, this one has {0}")]
+    TooLong(usize),
     /// No known type, with or without options before it.
-    #[error("`{start}` is not an SSH public key: expected a type such as `ssh-ed25519`, then base64")]
-    Type {
-        /// The beginning of the line.
-        start: String,
-    },
+    #[error("`{0}` is not an SSH public key: expected a type such as `ssh-ed25519`, then base64")]
+    Type(String),
     /// The base64 part is missing or damaged, as by a copy that stopped too early.
     #[error("the `{key_type}` key is damaged: {reason}")]
     Damaged {
@@ -149,14 +143,14 @@ impl FromStr for AuthorizedKey {
         }
         let line = text.trim();
         if line.len() > LONGEST_LINE {
-            return Err(InvalidAuthorizedKey::TooLong { length: line.len() });
+            return Err(InvalidAuthorizedKey::TooLong(line.len()));
         }
         if line.chars().any(|character| character.is_control() && character != '\t') {
             return Err(InvalidAuthorizedKey::NotOneLine);
         }
         let key = if key_type(line).is_some() { line } else { after_options(line) };
         let Some((name, fields)) = key_type(key) else {
-            return Err(InvalidAuthorizedKey::Type { start: line.chars().take(30).collect() });
+            return Err(InvalidAuthorizedKey::Type(line.chars().take(30).collect()));
         };
         let damaged = |reason| InvalidAuthorizedKey::Damaged { key_type: name, reason };
         let encoded = key

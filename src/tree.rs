@@ -181,11 +181,8 @@ pub enum TreeError {
     #[error(transparent)]
     Path(#[from] InvalidTreePath),
     /// Two entries claim one path.
-    #[error("`{path}` is in the tree twice")]
-    Duplicate {
-        /// The path.
-        path: TreePath,
-    },
+    #[error("`{0}` is in the tree twice")]
+    Duplicate(TreePath),
     /// A file or link stands where a folder is needed.
     #[error("`{parent}` is not a folder, yet `{path}` lies in it")]
     ParentIsNoFolder {
@@ -221,7 +218,7 @@ impl FileTree {
         }
         match (self.entries.get(&path), &entry) {
             (None, _) | (Some(Entry::Directory { .. }), Entry::Directory { .. }) => {}
-            (Some(_), _) => return Err(TreeError::Duplicate { path }),
+            (Some(_), _) => return Err(TreeError::Duplicate(path)),
         }
         self.entries.insert(path, entry);
         Ok(())
@@ -282,7 +279,7 @@ mod tests {
     fn nothing_is_replaced_and_nothing_lies_in_a_file() {
         let mut tree = FileTree::new();
         tree.insert_file("a", 0o644, "x").unwrap();
-        assert!(matches!(tree.insert_file("a", 0o644, "y"), Err(TreeError::Duplicate { .. })));
+        assert!(matches!(tree.insert_file("a", 0o644, "y"), Err(TreeError::Duplicate(..))));
         assert!(matches!(tree.insert_file("a/b", 0o644, "y"), Err(TreeError::ParentIsNoFolder { .. })));
     }
 }

@@ -27,23 +27,14 @@ pub enum ArError {
     #[error("it is not an ar archive")]
     Magic,
     /// A header is malformed.
-    #[error("the header of member {number} is malformed")]
-    Header {
-        /// The member's number, from 1.
-        number: usize,
-    },
+    #[error("the header of member {0} is malformed")]
+    Header(usize),
     /// A name does not fit, or is a path.
-    #[error("`{name}` cannot be the name of an ar archive's member")]
-    Name {
-        /// The name.
-        name: String,
-    },
+    #[error("`{0}` cannot be the name of an ar archive's member")]
+    Name(String),
     /// A member is larger than its header can say.
-    #[error("the ar archive's member `{name}` is larger than 9999999999 bytes")]
-    TooLarge {
-        /// The member.
-        name: String,
-    },
+    #[error("the ar archive's member `{0}` is larger than 9999999999 bytes")]
+    TooLarge(String),
     /// Reading failed, or the archive ends too early.
     #[error("cannot read the ar archive")]
     Read(#[source] io::Error),
@@ -69,11 +60,11 @@ impl<W: Write> ArWriter<W> {
     /// Adds a member.
     pub fn member(&mut self, name: &str, mode: u32, content: &[u8]) -> Result<(), ArError> {
         if !is_name(name) {
-            return Err(ArError::Name { name: name.to_owned() });
+            return Err(ArError::Name(name.to_owned()));
         }
         let size = content.len() as u64;
         if size > SIZE_LIMIT {
-            return Err(ArError::TooLarge { name: name.to_owned() });
+            return Err(ArError::TooLarge(name.to_owned()));
         }
         let time = self.epoch.seconds();
         // The mode of a regular file, as ar itself writes it.
@@ -137,7 +128,7 @@ impl<R: Read> ArReader<R> {
             return Ok(None);
         }
         self.number += 1;
-        let malformed = ArError::Header { number: self.number };
+        let malformed = ArError::Header(self.number);
         let Some(member) = parse_header(&header) else { return Err(malformed) };
         self.left = member.size;
         self.has_padding = !member.size.is_multiple_of(2);

@@ -24,11 +24,8 @@ pub enum ContentError {
         actual: u64,
     },
     /// It goes on after the announced size.
-    #[error("it was to have {expected} bytes, but there are more")]
-    Longer {
-        /// The announced size.
-        expected: u64,
-    },
+    #[error("it was to have {0} bytes, but there are more")]
+    Longer(u64),
 }
 
 /// Writes the bytes of `content` to `output`: exactly as many as planned, or an error.
@@ -55,7 +52,7 @@ pub(super) fn copy_exactly(
     }
     match io::copy(&mut reader.take(1), &mut io::sink()).map_err(ContentError::Copy)? {
         0 => Ok(()),
-        _ => Err(ContentError::Longer { expected: size }),
+        _ => Err(ContentError::Longer(size)),
     }
 }
 

@@ -37,13 +37,8 @@ pub enum TarError {
         mode: u32,
     },
     /// Its bytes did not get in.
-    #[error("cannot write `{path}` into the tar archive")]
-    Content {
-        /// The member.
-        path: TreePath,
-        /// What happened.
-        source: ContentError,
-    },
+    #[error("cannot write `{0}` into the tar archive")]
+    Content(TreePath, #[source] ContentError),
     /// The rest did not get in.
     #[error("cannot write the tar archive")]
     Write(#[source] io::Error),
@@ -117,7 +112,7 @@ impl<W: Write> TarWriter<W> {
         size: u64,
         copied: Result<(), ContentError>,
     ) -> Result<(), TarError> {
-        copied.map_err(|source| TarError::Content { path: path.clone(), source })?;
+        copied.map_err(|source| TarError::Content(path.clone(), source))?;
         content::pad(size, BLOCK, &mut self.output).map_err(TarError::Write)
     }
 }

@@ -124,7 +124,7 @@ impl<R: Read> Untar<R> {
             let Some(header) = self.header()? else {
                 return self.drain().map(|()| None);
             };
-            let size = header.entry_size().map_err(|_| TarFault::Header { offset: self.offset - BLOCK })?;
+            let size = header.entry_size().map_err(|_| TarFault::Header(self.offset - BLOCK))?;
             match header.entry_type().as_byte() {
                 b'L' => {
                     let path = until_nul(self.extension(size)?);
@@ -134,7 +134,7 @@ impl<R: Read> Untar<R> {
                 b'K' => extensions.target = Some(until_nul(self.extension(size)?)),
                 b'x' if !self.is_package => {
                     let records = self.extension(size)?;
-                    let malformed = TarFault::Extension { offset: self.offset };
+                    let malformed = TarFault::Extension(self.offset);
                     extensions.read_pax(&records).ok_or(malformed)?;
                 }
                 b'g' if !self.is_package => drop(self.extension(size)?),
@@ -156,8 +156,8 @@ impl<R: Read> Untar<R> {
     pub fn fault(&self, source: io::Error) -> TarFault {
         let place = self.place.clone();
         match source.kind() == io::ErrorKind::UnexpectedEof {
-            true => TarFault::Truncated { place },
-            false => TarFault::Read { place, source },
+            true => TarFault::Truncated(place),
+            false => TarFault::Read(place, source),
         }
     }
 
@@ -196,7 +196,7 @@ impl<R: Read> Untar<R> {
         self.paths_length += path.as_str().len() + target.len();
         let is_new = self.paths.insert(path.clone());
         if !is_new && kind != MemberKind::Folder {
-            return Err(TarFault::Duplicate { path: path.to_string() });
+            return Err(TarFault::Duplicate(path.to_string()));
         }
         if self.paths.len() > MOST_MEMBERS || self.paths_length > MOST_PATHS {
             return Err(TarFault::TooMany);
@@ -207,7 +207,7 @@ impl<R: Read> Untar<R> {
     /// Returns a path without `./` before and a slash after it, if it stays within the archive; `None` for its top.
     fn path_within(&self, stated: &[u8]) -> Result<Option<TreePath>, TarFault> {
         let text = String::from_utf8_lossy(stated);
-        let fault = || TarFault::Path { path: escaped(stated) };
+        let fault = || TarFault::Path(escaped(stated));
         if stated.is_empty()
             || stated.len() > LONGEST_PATH
             || (matches!(text, Cow::Owned(_)) && !self.is_package)
@@ -238,14 +238,14 @@ impl<R: Read> Untar<R> {
         let actual = sum(&bytes[..148]) + 8 * u32::from(b' ') + sum(&bytes[156..]);
         match header.cksum() {
             Ok(stated) if stated == actual => Ok(Some(header)),
-            Ok(_) | Err(_) => Err(TarFault::Header { offset }),
+            Ok(_) | Err(_) => Err(TarFault::Header(offset)),
         }
     }
 
     /// Reads the content of a header that says something about the next one.
     fn extension(&mut self, size: u64) -> Result<Vec<u8>, TarFault> {
         if size > LARGEST_EXTENSION {
-            return Err(TarFault::Extension { offset: self.offset });
+            return Err(TarFault::Extension(self.offset));
         }
         let mut content = vec![0; usize::try_from(size).expect("it has at most a mebibyte")];
         self.read_exact(&mut content)?;
@@ -271,7 +271,7 @@ impl<R: Read> Untar<R> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.read_input(&mut buffer[filled..]) {
-                Ok(0) => return Err(TarFault::Truncated { place: self.place.clone() }),
+                Ok(0) => return Err(TarFault::Truncated(self.place.clone())),
                 Ok(read) => filled += read,
                 Err(error) => return Err(self.fault(error)),
             }

@@ -38,7 +38,7 @@ pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<CheckError>() {
         Some(CheckError::Stale(_)) => 1,
         Some(CheckError::Wanted(_)) => 2,
-        None if matches!(error.downcast_ref(), Some(BuildError::Unfit { .. })) => 1,
+        None if matches!(error.downcast_ref(), Some(BuildError::Unfit(..))) => 1,
         None => 2,
     }
 }
@@ -69,7 +69,7 @@ fn items(error: &anyhow::Error) -> Vec<String> {
         if let Some(CheckError::Stale(drift)) = cause.downcast_ref() {
             items.extend(drift.iter().map(ToString::to_string));
         }
-        if let Some(BuildError::Unfit { findings }) = cause.downcast_ref() {
+        if let Some(BuildError::Unfit(findings)) = cause.downcast_ref() {
             items.extend(findings.iter().map(ToString::to_string));
         }
         let boxed = || cause.downcast_ref::<Box<LockError>>().map(|error| &**error);

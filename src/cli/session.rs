@@ -34,7 +34,7 @@ pub(super) struct Session {
 
 /// Says that there is no lock where one must be.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no `{}`", .path.display())]
+#[error("there is no `{path}`")]
 pub(super) struct NoLock {
     /// Where it would be.
     pub(super) path: PathBuf,

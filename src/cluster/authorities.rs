@@ -154,14 +154,8 @@ pub enum UnusableAuthorities {
         now: Epoch,
     },
     /// k3s would not read the key.
-    #[error("the key of the cluster's `{which}` cannot be written for k3s")]
-    Key {
-        /// The authority.
-        which: ClusterAuthority,
-        /// Why.
-        #[source]
-        source: InvalidKey,
-    },
+    #[error("the key of the cluster's `{0}` cannot be written for k3s")]
+    Key(ClusterAuthority, #[source] InvalidKey),
 }
 
 /// All authorities of a cluster, and the key of its service accounts, checked to fit each other.
@@ -245,7 +239,7 @@ impl ClusterAuthorities {
         for which in ClusterAuthority::ALL {
             let Some(path) = which.placed() else { continue };
             let key = self.get(which).key().to_sec1_pem();
-            let key = key.map_err(|source| UnusableAuthorities::Key { which, source })?;
+            let key = key.map_err(|source| UnusableAuthorities::Key(which, source))?;
             files.push(file(&format!("{path}.crt"), 0o644, format!("{}\n{above}", pem(which))));
             files.push(file(&format!("{path}.key"), 0o600, key.expose().to_owned()));
         }

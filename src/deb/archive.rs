@@ -54,19 +54,11 @@ pub enum InvalidPackage {
         expected: &'static str,
     },
     /// Its format is another one.
-    #[error("the package has format `{version}`, not 2.0")]
-    Format {
-        /// What it says.
-        version: String,
-    },
+    #[error("the package has format `{0}`, not 2.0")]
+    Format(String),
     /// A member cannot be unpacked.
-    #[error("cannot unpack `{member}` of the package")]
-    Unpack {
-        /// The member.
-        member: String,
-        /// What happened.
-        source: io::Error,
-    },
+    #[error("cannot unpack `{0}` of the package")]
+    Unpack(String, #[source] io::Error),
     /// A member unpacks to more than it may.
     #[error("`{member}` of the package unpacks to more than {limit} bytes")]
     TooLarge {
@@ -153,7 +145,7 @@ fn read_format(ar: &mut ArReader<impl Read>) -> Result<(), InvalidPackage> {
     let version = String::from_utf8_lossy(&version);
     match version.starts_with("2.") {
         true => Ok(()),
-        false => Err(InvalidPackage::Format { version: excerpt(version.trim_end()) }),
+        false => Err(InvalidPackage::Format(excerpt(version.trim_end()))),
     }
 }
 

@@ -27,13 +27,8 @@ pub enum InvalidManifest {
         text: String,
     },
     /// A version is malformed.
-    #[error("line {line} of the manifest has no valid version")]
-    Version {
-        /// The number of the line.
-        line: usize,
-        /// What is wrong with the version.
-        source: InvalidVersion,
-    },
+    #[error("line {0} of the manifest has no valid version")]
+    Version(usize, #[source] InvalidVersion),
 }
 
 /// Reads dpkg's status file (`/var/lib/dpkg/status`) and returns the packages that are installed.
@@ -83,8 +78,7 @@ pub fn parse_manifest<'text>(
             return Err(malformed());
         }
         if qualifier == architecture {
-            let version =
-                Version::parse(version).map_err(|source| InvalidManifest::Version { line, source })?;
+            let version = Version::parse(version).map_err(|source| InvalidManifest::Version(line, source))?;
             entries.push(ManifestEntry { name, version });
         }
     }

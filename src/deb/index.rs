@@ -101,11 +101,8 @@ pub enum InvalidIndex {
     #[error("the list of packages is malformed")]
     Stanza(#[from] InvalidStanza),
     /// A stanza has no package's name.
-    #[error("`{name}` is not the name of a package")]
-    Name {
-        /// What stands where the name belongs.
-        name: String,
-    },
+    #[error("`{0}` is not the name of a package")]
+    Name(String),
     /// A field is missing.
     #[error("package `{package}` has no field {field}")]
     Missing {
@@ -125,13 +122,8 @@ pub enum InvalidIndex {
         value: String,
     },
     /// The version is malformed.
-    #[error("package `{package}` has no valid version")]
-    Version {
-        /// The package.
-        package: String,
-        /// What is wrong with it.
-        source: InvalidVersion,
-    },
+    #[error("package `{0}` has no valid version")]
+    Version(String, #[source] InvalidVersion),
     /// A relation is malformed.
     #[error("package `{package}`: the field {field} is malformed")]
     Relation {
@@ -164,7 +156,7 @@ impl<'text> PackageStanza<'text> {
     ) -> Result<Self, InvalidIndex> {
         let name = package_name(&stanza)?;
         let version = Version::parse(required(&stanza, name, "Version")?)
-            .map_err(|source| InvalidIndex::Version { package: name.to_owned(), source })?;
+            .map_err(|source| InvalidIndex::Version(name.to_owned(), source))?;
         let architecture = required(&stanza, name, "Architecture")?;
         if !is_architecture(architecture) {
             return Err(invalid(name, "Architecture", architecture));
@@ -268,7 +260,7 @@ fn package_name<'text>(stanza: &Stanza<'text>) -> Result<&'text str, InvalidInde
     let name = stanza.get("Package").unwrap_or_default();
     match is_package(name) {
         true => Ok(name),
-        false => Err(InvalidIndex::Name { name: excerpt(name) }),
+        false => Err(InvalidIndex::Name(excerpt(name))),
     }
 }
 

@@ -103,13 +103,8 @@ pub enum InvalidRelation {
         reason: &'static str,
     },
     /// The version of one of them is malformed.
-    #[error("`{text}` is not a relation")]
-    Version {
-        /// The relation.
-        text: String,
-        /// What is wrong with its version.
-        source: InvalidVersion,
-    },
+    #[error("`{0}` is not a relation")]
+    Version(String, #[source] InvalidVersion),
 }
 
 impl<'text> OrGroup<'text> {

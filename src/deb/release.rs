@@ -56,11 +56,8 @@ pub enum InvalidRelease {
     #[error("the release is malformed")]
     Stanza(#[from] InvalidStanza),
     /// A field is missing.
-    #[error("the release has no field {field}")]
-    Missing {
-        /// The field.
-        field: &'static str,
-    },
+    #[error("the release has no field {0}")]
+    Missing(&'static str),
     /// A date is malformed.
     #[error("the release's {field} is not a date in UTC: `{value}`")]
     Date {
@@ -70,17 +67,11 @@ pub enum InvalidRelease {
         value: String,
     },
     /// A line of the list of files is malformed.
-    #[error("the release lists `{line}`, which is not `sha256 size path`")]
-    File {
-        /// The line.
-        line: String,
-    },
+    #[error("the release lists `{0}`, which is not `sha256 size path`")]
+    File(String),
     /// A file is listed twice, in two ways.
-    #[error("the release lists `{path}` twice, with different content")]
-    Ambiguous {
-        /// The file.
-        path: String,
-    },
+    #[error("the release lists `{0}` twice, with different content")]
+    Ambiguous(String),
 }
 
 impl Release {
@@ -99,13 +90,13 @@ impl Release {
             origin: text("Origin"),
             suite: text("Suite"),
             codename: text("Codename"),
-            date: date("Date")?.ok_or(InvalidRelease::Missing { field: "Date" })?,
+            date: date("Date")?.ok_or(InvalidRelease::Missing("Date"))?,
             valid_until: date("Valid-Until")?,
             architectures,
             components: words("Components"),
             has_index_of_all: has_all && !is_in_each,
             has_by_hash: stanza.get("Acquire-By-Hash") == Some("yes"),
-            files: parse_files(stanza.get("SHA256").ok_or(InvalidRelease::Missing { field: "SHA256" })?)?,
+            files: parse_files(stanza.get("SHA256").ok_or(InvalidRelease::Missing("SHA256"))?)?,
         })
     }
 
@@ -125,7 +116,7 @@ impl Release {
     pub fn packages(&self, component: &str, architecture: &str) -> Result<IndexFile, MissingIndex> {
         let path = |component: &str| format!("{component}/binary-{architecture}/Packages");
         let last = component.rsplit('/').next().unwrap_or(component);
-        let unlisted = || MissingIndex::Unlisted { path: path(component).escape_debug().to_string() };
+        let unlisted = || MissingIndex::Unlisted(path(component).escape_debug().to_string());
         if !is_architecture(architecture) {
             return Err(unlisted());
         }
@@ -138,10 +129,10 @@ impl Release {
 fn parse_files(list: &str) -> Result<BTreeMap<String, Listed>, InvalidRelease> {
     let mut files = BTreeMap::new();
     for line in list.lines().map(str::trim_ascii).filter(|line| !line.is_empty()) {
-        let (path, listed) = parse_file(line).ok_or_else(|| InvalidRelease::File { line: excerpt(line) })?;
+        let (path, listed) = parse_file(line).ok_or_else(|| InvalidRelease::File(excerpt(line)))?;
         let earlier = files.insert(path.to_owned(), listed.clone());
         if earlier.is_some_and(|earlier| earlier != listed) {
-            return Err(InvalidRelease::Ambiguous { path: path.to_owned() });
+            return Err(InvalidRelease::Ambiguous(path.to_owned()));
         }
     }
     Ok(files)
@@ -274,7 +265,7 @@ mod tests {
     fn an_index_of_unknown_or_enormous_size_is_refused() {
         let unknown = Release::parse(&release(&[line(b"x", "main/binary-amd64/Packages.xz")])).unwrap();
         let error = unknown.packages("main", "amd64").unwrap_err();
-        assert!(matches!(error, MissingIndex::UnknownContent { .. }), "{error}");
+        assert!(matches!(error, MissingIndex::UnknownContent(..)), "{error}");
         let digest = Digest::sha256(b"");
         let huge = format!(" {} 99999999999 main/binary-amd64/Packages\n", digest.hex());
         let huge = Release::parse(&release(&[huge])).unwrap().packages("main", "amd64").unwrap_err();

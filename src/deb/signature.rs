@@ -85,23 +85,14 @@ pub enum InvalidSignedText {
     #[error("the file does not begin with a PGP signed message")]
     Begin,
     /// Something that no signature covers stands before the text.
-    #[error("line {line} is no header of a signed message")]
-    Header {
-        /// Its number.
-        line: usize,
-    },
+    #[error("line {0} is no header of a signed message")]
+    Header(usize),
     /// A line of the text looks like one of armor.
-    #[error("line {line} begins with a hyphen that is not escaped")]
-    Unescaped {
-        /// Its number.
-        line: usize,
-    },
+    #[error("line {0} begins with a hyphen that is not escaped")]
+    Unescaped(usize),
     /// Programs disagree on what such a line says.
-    #[error("line {line} has a carriage return in it")]
-    CarriageReturn {
-        /// Its number.
-        line: usize,
-    },
+    #[error("line {0} has a carriage return in it")]
+    CarriageReturn(usize),
     /// The text or its signature is cut off.
     #[error("the signed message ends too early")]
     End,
@@ -141,11 +132,8 @@ pub enum Fault {
     #[error("it is another kind of signature than one of a text")]
     OtherKind,
     /// Its hash function is broken.
-    #[error("its hash function {name} is too weak")]
-    WeakHash {
-        /// The hash function.
-        name: String,
-    },
+    #[error("its hash function {0} is too weak")]
+    WeakHash(String),
     /// The key is too short or of a broken kind.
     #[error("the key is too weak")]
     WeakKey,
@@ -153,23 +141,14 @@ pub enum Fault {
     #[error("it is older than its key")]
     OlderThanKey,
     /// The clock is wrong, or the signature is.
-    #[error("it, or its key, was made only at {at}")]
-    FromTheFuture {
-        /// When.
-        at: Instant,
-    },
+    #[error("it, or its key, was made only at {0}")]
+    FromTheFuture(Instant),
     /// The signature says that it has expired.
-    #[error("it expired at {at}")]
-    SignatureExpired {
-        /// When.
-        at: Instant,
-    },
+    #[error("it expired at {0}")]
+    SignatureExpired(Instant),
     /// The key, or its certificate, has expired.
-    #[error("the key expired at {at}")]
-    KeyExpired {
-        /// When.
-        at: Instant,
-    },
+    #[error("the key expired at {0}")]
+    KeyExpired(Instant),
     /// The key, or its certificate, was revoked.
     #[error("the key is revoked")]
     Revoked,

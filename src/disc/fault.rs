@@ -48,17 +48,11 @@ pub enum DiscFault {
         name: String,
     },
     /// A reader would have to choose between two.
-    #[error("it has `{path}` twice")]
-    Duplicate {
-        /// The path.
-        path: String,
-    },
+    #[error("it has `{0}` twice")]
+    Duplicate(String),
     /// The way down has no end.
-    #[error("the folder `{path}` is one that is above or beside it too")]
-    Loop {
-        /// The path.
-        path: String,
-    },
+    #[error("the folder `{0}` is one that is above or beside it too")]
+    Loop(String),
     /// Deeper than any honest disc.
     #[error("it has folders in folders, more than {DEEPEST} deep")]
     TooDeep,

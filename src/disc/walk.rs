@@ -83,7 +83,7 @@ impl Walk<'_> {
     fn folder(&mut self, folder: &Open) -> Result<(), DiscFault> {
         let Open { path, root, depth } = folder;
         if !self.folders.insert(root.offset) {
-            return Err(DiscFault::Loop { path: path.clone() });
+            return Err(DiscFault::Loop(path.clone()));
         }
         if *depth > DEEPEST {
             return Err(DiscFault::TooDeep);
@@ -191,7 +191,7 @@ impl Walk<'_> {
         }
         let mode = fields.mode.map(|mode| mode & 0o7777);
         if self.entries.insert(path.clone(), (mode, kind)).is_some() {
-            return Err(DiscFault::Duplicate { path });
+            return Err(DiscFault::Duplicate(path));
         }
         match self.entries.len() > MOST_ENTRIES {
             true => Err(DiscFault::TooMany),

@@ -27,7 +27,7 @@ const LIST_LIMIT: u64 = 4 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It is on this machine and cannot be read.
-    #[error("cannot read {role} from `{}`", .path.display())]
+    #[error("cannot read {role} from `{path}`")]
     Read {
         /// What it is for.
         role: FileRole,
@@ -38,14 +38,8 @@ pub enum FileError {
         source: std::io::Error,
     },
     /// It cannot be downloaded.
-    #[error("cannot download {role}")]
-    Download {
-        /// What it is for.
-        role: FileRole,
-        /// Why.
-        #[source]
-        source: SourceError,
-    },
+    #[error("cannot download {0}")]
+    Download(FileRole, #[source] SourceError),
     /// Its content is not what it should be, or cannot be kept.
     #[error("cannot store {role} from `{place}`")]
     Store {
@@ -275,7 +269,7 @@ fn store(
     }
     let store_error = |source| FileError::Store { role: role.clone(), place: place.to_string(), source };
     let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
-    let download_error = |source| FileError::Download { role: role.clone(), source };
+    let download_error = |source| FileError::Download(role.clone(), source);
     match (place, expected) {
         (Place::Path(path), _) => {
             let read_error = |source| FileError::Read { role: role.clone(), path: path.clone(), source };

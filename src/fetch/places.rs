@@ -89,7 +89,7 @@ pub fn complete(
         };
         let completed = equipment.store.complete_staged(&Wanted::described(wanted), open, &advance);
         match &completed {
-            Err(CompleteError::Store(error @ (StoreError::Mismatch(_) | StoreError::Read { .. })))
+            Err(CompleteError::Store(error @ (StoreError::Mismatch(_) | StoreError::Read(..))))
                 if places.pass_over(error) => {}
             Ok(_) | Err(_) => return completed,
         }

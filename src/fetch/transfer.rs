@@ -34,32 +34,14 @@ pub struct Image {
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     /// Its manifests cannot be read.
-    #[error("cannot read image `{reference}`")]
-    Graph {
-        /// The image.
-        reference: Reference,
-        /// Why.
-        #[source]
-        source: GraphError,
-    },
+    #[error("cannot read image `{0}`")]
+    Graph(Reference, #[source] GraphError),
     /// One of its blobs cannot be asked for.
-    #[error("cannot fetch a blob of `{reference}`")]
-    Source {
-        /// The image.
-        reference: Reference,
-        /// Why.
-        #[source]
-        source: SourceError,
-    },
+    #[error("cannot fetch a blob of `{0}`")]
+    Source(Reference, #[source] SourceError),
     /// One of its blobs cannot be stored, or is not what it should be.
-    #[error("cannot store a blob of `{reference}`")]
-    Store {
-        /// The image.
-        reference: Reference,
-        /// Why.
-        #[source]
-        source: StoreError,
-    },
+    #[error("cannot store a blob of `{0}`")]
+    Store(Reference, #[source] StoreError),
     /// Some images cannot be had; all others are in the store.
     #[error("not all images can be fetched")]
     Several(#[source] Failures),
@@ -68,8 +50,8 @@ pub enum TransferError {
 impl TransferError {
     fn of(reference: Reference, error: CompleteError<SourceError>) -> Self {
         match error {
-            CompleteError::Open(source) => Self::Source { reference, source },
-            CompleteError::Store(source) => Self::Store { reference, source },
+            CompleteError::Open(source) => Self::Source(reference, source),
+            CompleteError::Store(source) => Self::Store(reference, source),
         }
     }
 }
@@ -256,7 +238,7 @@ impl Work<'_> {
             }
             Err(source) => {
                 let reference = reference.clone();
-                state.errors.push((image, None, TransferError::Graph { reference, source }));
+                state.errors.push((image, None, TransferError::Graph(reference, source)));
             }
         });
     }

@@ -45,7 +45,7 @@ pub struct Certificate {
 pub(super) fn read(text: &str, now: i64) -> Result<Certificates, InvalidCertificate> {
     let views = CertificateView::bundle_from_pem(text)?;
     if views.is_empty() {
-        return Err(InvalidCertificate::Count { found: 0 });
+        return Err(InvalidCertificate::Count(0));
     }
     Ok(Certificates { certificates: views.iter().map(|view| describe(view, now)).collect() })
 }

@@ -72,7 +72,7 @@ impl Candidate {
 
     /// Opens what is at `path` and finds out what it is.
     pub(super) fn open(path: &Path) -> Result<Self, InspectError> {
-        let read_error = |source| InspectError::Read { path: path.to_owned(), source };
+        let read_error = |source| InspectError::Read(path.to_owned(), source);
         let unknown = |what: &str| InspectError::Unknown { path: path.to_owned(), what: what.to_owned() };
         let metadata = fs::metadata(path).map_err(read_error)?;
         if metadata.is_dir() {

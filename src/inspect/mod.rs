@@ -71,15 +71,10 @@ pub enum Inspected {
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// It cannot be opened or read.
-    #[error("cannot read `{}`", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the file system said.
-        source: io::Error,
-    },
+    #[error("cannot read `{0}`")]
+    Read(PathBuf, #[source] io::Error),
     /// It is something else.
-    #[error("`{}` is {what}, which cannot be looked into", .path.display())]
+    #[error("`{path}` is {what}, which cannot be looked into")]
     Unknown {
         /// The file.
         path: PathBuf,
@@ -87,37 +82,17 @@ pub enum InspectError {
         what: String,
     },
     /// It is an archive that is damaged, or not an honest one.
-    #[error("`{}` is damaged, or no honest archive", .path.display())]
-    Archive {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: TarFault,
-    },
+    #[error("`{0}` is damaged, or no honest archive")]
+    Archive(PathBuf, #[source] TarFault),
     /// It is a disc that is damaged, or not an honest one.
-    #[error("`{}` is a damaged disc, or no honest one", .path.display())]
-    Disc {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: DiscFault,
-    },
+    #[error("`{0}` is a damaged disc, or no honest one")]
+    Disc(PathBuf, #[source] DiscFault),
     /// Its certificates cannot be read, or it holds something that is to be kept secret.
-    #[error("`{}` is no file of certificates", .path.display())]
-    Certificates {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: InvalidCertificate,
-    },
+    #[error("`{0}` is no file of certificates")]
+    Certificates(PathBuf, #[source] InvalidCertificate),
     /// It is a lock that cannot be used.
-    #[error("`{}` is no lock that can be used", .path.display())]
-    Lock {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: LockfileError,
-    },
+    #[error("`{0}` is no lock that can be used")]
+    Lock(PathBuf, #[source] LockfileError),
     /// It is a kit whose bill of materials cannot be used.
     #[error(transparent)]
     Bill(#[from] BillError),
@@ -157,18 +132,18 @@ pub fn path(path: &Path, options: &Options<'_>) -> Result<Inspection, InspectErr
         Candidate::Archive { file, length, compression } => {
             reporter.report(Event::Planned { bytes: length, items: 0 });
             let input = Decoder::new(compression, Reported { inner: file, reporter });
-            let input = input.map_err(|source| InspectError::Read { path: owned(), source })?;
+            let input = input.map_err(|source| InspectError::Read(owned(), source))?;
             archive::read(path, (length, compression), input)?
         }
         Candidate::Disc(file) => {
-            let opened = Disc::open(file).map_err(|source| InspectError::Disc { path: owned(), source })?;
+            let opened = Disc::open(file).map_err(|source| InspectError::Disc(owned(), source))?;
             let read = disc::read(&opened, reporter);
-            let (disc, findings) = read.map_err(|source| InspectError::Read { path: owned(), source })?;
+            let (disc, findings) = read.map_err(|source| InspectError::Read(owned(), source))?;
             (Inspected::Disc(disc), findings)
         }
         Candidate::Layout => {
             let read = images::read_folder(path, reporter);
-            let read = read.map_err(|error| InspectError::Read { path: error.path, source: error.source })?;
+            let read = read.map_err(|error| InspectError::Read(error.path, error.source))?;
             let unknown =
                 || InspectError::Unknown { path: owned(), what: "a layout without index.json".to_owned() };
             let (images, findings) = read.ok_or_else(unknown)?;
@@ -176,11 +151,11 @@ pub fn path(path: &Path, options: &Options<'_>) -> Result<Inspection, InspectErr
         }
         Candidate::Certificates(text) => {
             let read = certificate::read(&text, now);
-            let read = read.map_err(|source| InspectError::Certificates { path: owned(), source })?;
+            let read = read.map_err(|source| InspectError::Certificates(owned(), source))?;
             (Inspected::Certificates(read), Vec::new())
         }
         Candidate::Lock(text) => {
-            let read = lock::read(&text).map_err(|source| InspectError::Lock { path: owned(), source })?;
+            let read = lock::read(&text).map_err(|source| InspectError::Lock(owned(), source))?;
             (Inspected::Lock(read), Vec::new())
         }
         Candidate::Kit => {
@@ -193,7 +168,7 @@ pub fn path(path: &Path, options: &Options<'_>) -> Result<Inspection, InspectErr
 
 /// Looks into an archive of `length` bytes as it streams by; `path` names it in errors.
 pub fn archive(path: &Path, length: u64, mut input: impl BufRead) -> Result<Inspection, InspectError> {
-    let read_error = |source| InspectError::Read { path: path.to_owned(), source };
+    let read_error = |source| InspectError::Read(path.to_owned(), source);
     let compression = Compression::detect(input.fill_buf().map_err(read_error)?);
     let input = Decoder::new(compression, input).map_err(read_error)?;
     let (artifact, findings) = archive::read(path, (length, compression), input)?;

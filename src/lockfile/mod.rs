@@ -230,17 +230,11 @@ pub enum LockfileError {
     #[error("the lock is malformed: {0}")]
     Malformed(String),
     /// A version of the format that this seedkit does not know.
-    #[error("the lock has format version {found}; this seedkit reads version {VERSION}")]
-    Version {
-        /// The version found.
-        found: u32,
-    },
+    #[error("the lock has format version {0}; this seedkit reads version {VERSION}")]
+    Version(u32),
     /// Something is locked twice.
-    #[error("the lock has `{name}` twice")]
-    Duplicate {
-        /// The image, file, package or index.
-        name: String,
-    },
+    #[error("the lock has `{0}` twice")]
+    Duplicate(String),
 }
 
 impl Lockfile {

@@ -54,7 +54,7 @@ impl FromStr for Lockfile {
         let versioned: Versioned = toml::from_str(text).map_err(malformed)?;
         match versioned.version {
             Some(VERSION) => {}
-            Some(found) => return Err(LockfileError::Version { found }),
+            Some(found) => return Err(LockfileError::Version(found)),
             None => return Err(LockfileError::Malformed("it does not state its `version`".to_owned())),
         }
         toml::from_str::<Document>(text).map_err(malformed)?.into_lockfile()
@@ -92,7 +92,7 @@ impl Document {
             .or_else(|| image.map(|pair| pair[0].reference.to_string()))
             .or_else(|| packages.as_ref().and_then(LockedPackages::duplicate));
         match twice {
-            Some(name) => Err(LockfileError::Duplicate { name }),
+            Some(name) => Err(LockfileError::Duplicate(name)),
             None => Ok(Lockfile { epoch, platforms, signatures, image_size, files, images, packages }),
         }
     }

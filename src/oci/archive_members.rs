@@ -49,14 +49,14 @@ impl Read for MemberReader {
 
 /// Finds the files of the archive `file`, whose name is `path`.
 pub(super) fn find(path: &Path, file: &File) -> Result<Members, SourceFilesError> {
-    let read_error = |source| SourceFilesError::Read { path: path.to_owned(), source };
+    let read_error = |source| SourceFilesError::Read(path.to_owned(), source);
     let length = file.metadata().map_err(read_error)?.len();
     if let Some(what) = other_format(file).map_err(read_error)? {
         return Err(SourceFilesError::NotTar { path: path.to_owned(), what });
     }
     let mut index = Index { path, length, members: Members::new(), links: BTreeMap::new() };
     let mut archive = Untar::seeking(file);
-    let fault = |source| SourceFilesError::Archive { path: path.to_owned(), source };
+    let fault = |source| SourceFilesError::Archive(path.to_owned(), source);
     while let Some(member) = archive.next_member().map_err(fault)? {
         index.add(member)?;
     }

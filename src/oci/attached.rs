@@ -98,7 +98,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Takes what is attached to one manifest; returns the manifests of that.
     fn below(&mut self, subject: &Digest) -> Result<Vec<Digest>, GraphError> {
-        let fail = |source| GraphError::Attachments { reference: self.reference.clone(), source };
+        let fail = |source| GraphError::Attachments(self.reference.clone(), source);
         let mut attachments = Vec::new();
         for tag in tags_of(subject) {
             if let Some(descriptor) = self.source.tagged(self.reference, &tag).map_err(fail)? {
@@ -119,7 +119,7 @@ impl Search<'_> {
         let reference = attachment.reference(self.reference);
         if self.found.len() >= ATTACHED_LIMIT {
             let reference = self.reference.clone();
-            return Err(GraphError::TooLarge { reference, source: Excess::Attached });
+            return Err(GraphError::TooLarge(reference, Excess::Attached));
         }
         let graph = graph::read(self.source, &reference, &attachment.descriptor, &[])?;
         let root = graph.root();

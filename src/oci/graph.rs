@@ -52,14 +52,8 @@ pub enum GraphError {
     #[error(transparent)]
     Source(SourceError),
     /// A manifest is not one.
-    #[error("`{reference}` cannot be read")]
-    Manifest {
-        /// The image.
-        reference: Reference,
-        /// What is wrong with it.
-        #[source]
-        source: ManifestError,
-    },
+    #[error("`{0}` cannot be read")]
+    Manifest(Reference, #[source] ManifestError),
     /// A wanted platform does not exist.
     #[error("`{reference}` has no image for {wanted}; it has {available}")]
     NoSuchPlatform {
@@ -83,14 +77,8 @@ pub enum GraphError {
         second: u64,
     },
     /// Nobody knows what is attached to it.
-    #[error("cannot find out what is attached to `{reference}`")]
-    Attachments {
-        /// The image.
-        reference: Reference,
-        /// Why.
-        #[source]
-        source: SourceError,
-    },
+    #[error("cannot find out what is attached to `{0}`")]
+    Attachments(Reference, #[source] SourceError),
     /// What is listed as attached to a manifest does not say so itself.
     #[error("`{reference}` is listed as attached to {subject}, and does not say so itself")]
     NotAttached {
@@ -100,14 +88,8 @@ pub enum GraphError {
         subject: Digest,
     },
     /// There is more than any honest image has.
-    #[error("`{reference}` is larger than images are")]
-    TooLarge {
-        /// The image.
-        reference: Reference,
-        /// What there is too much of.
-        #[source]
-        source: Excess,
-    },
+    #[error("`{0}` is larger than images are")]
+    TooLarge(Reference, #[source] Excess),
 }
 
 /// What an image has too much of.
@@ -219,7 +201,7 @@ impl Walk<'_> {
         }
         let bytes = self.source.manifest(reference, descriptor).map_err(GraphError::Source)?;
         let manifest = Manifest::parse(&bytes, Some(&descriptor.media_type))
-            .map_err(|source| GraphError::Manifest { reference: reference.clone(), source })?;
+            .map_err(|source| GraphError::Manifest(reference.clone(), source))?;
         if manifest.kind == Kind::Index {
             manifest.children.iter().try_for_each(|child| self.collect(&child.descriptor, depth + 1))?;
         }
@@ -324,7 +306,7 @@ fn check_limit(
 }
 
 fn too_large(reference: &Reference, source: Excess) -> GraphError {
-    GraphError::TooLarge { reference: reference.clone(), source }
+    GraphError::TooLarge(reference.clone(), source)
 }
 
 /// Picks one image for each wanted platform; the first of several, as container runtimes do.

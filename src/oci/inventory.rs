@@ -25,31 +25,16 @@ const MANIFEST_COUNT_LIMIT: usize = 200_000;
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
     /// The folder or a document of it cannot be read.
-    #[error("cannot read `{}`", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot read `{0}`")]
+    Read(PathBuf, #[source] std::io::Error),
     /// Something else is where a file of the layout should be.
-    #[error("`{}` is not a regular file in regular folders", .path.display())]
-    NotRegular {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("`{0}` is not a regular file in regular folders")]
+    NotRegular(PathBuf),
     /// `index.json` is not one.
-    #[error("`{}` is no index of images", .path.display())]
-    Index {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
+    #[error("`{0}` is no index of images")]
+    Index(PathBuf, #[source] serde_json::Error),
     /// It is larger than any honest one.
-    #[error("`{}` is larger than the {limit} bytes that are accepted", .path.display())]
+    #[error("`{path}` is larger than the {limit} bytes that are accepted")]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -57,35 +42,17 @@ pub enum LayoutError {
         limit: u64,
     },
     /// A manifest is damaged.
-    #[error("the manifest `{}` is damaged", .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// How it differs from its name.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("the manifest `{0}` is damaged")]
+    Damaged(PathBuf, #[source] std::io::Error),
     /// A manifest is not one.
-    #[error("`{}` is no manifest", .path.display())]
-    Manifest {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: ManifestError,
-    },
+    #[error("`{0}` is no manifest")]
+    Manifest(PathBuf, #[source] ManifestError),
     /// There are more manifests than any honest layout has.
-    #[error("`{}` has more than {MANIFEST_COUNT_LIMIT} manifests", .folder.display())]
-    TooMany {
-        /// The layout.
-        folder: PathBuf,
-    },
+    #[error("`{0}` has more than {MANIFEST_COUNT_LIMIT} manifests")]
+    TooMany(PathBuf),
     /// Nothing in the layout has a name.
-    #[error("`{}` has no image with a name", .folder.display())]
-    Empty {
-        /// The layout.
-        folder: PathBuf,
-    },
+    #[error("`{0}` has no image with a name")]
+    Empty(PathBuf),
 }
 
 /// One manifest of a layout.
@@ -153,9 +120,9 @@ impl Inventory {
     pub fn open(folder: &Path) -> Result<Self, LayoutError> {
         let path = folder.join("index.json");
         let bytes = read(folder, "index.json", INDEX_LIMIT)?
-            .map_err(|source| LayoutError::Read { path: path.clone(), source: source.into() })?;
+            .map_err(|source| LayoutError::Read(path.clone(), source.into()))?;
         let index: LayoutIndex =
-            serde_json::from_slice(&bytes).map_err(|source| LayoutError::Index { path, source })?;
+            serde_json::from_slice(&bytes).map_err(|source| LayoutError::Index(path, source))?;
         let (roots, manifests, blobs, damaged) = Default::default();
         let mut inventory = Self { folder: folder.to_owned(), roots, manifests, blobs, damaged };
         for entry in &index.manifests {
@@ -165,19 +132,19 @@ impl Inventory {
         }
         match inventory.roots.iter().any(|(_, names)| !names.is_empty()) {
             true => Ok(inventory),
-            false => Err(LayoutError::Empty { folder: folder.to_owned() }),
+            false => Err(LayoutError::Empty(folder.to_owned())),
         }
     }
 
     /// Opens a content.
     pub fn file(&self, digest: &Digest) -> Result<File, LayoutError> {
-        let fail = |source: Errno| LayoutError::Read { path: self.path(digest), source: source.into() };
+        let fail = |source: Errno| LayoutError::Read(self.path(digest), source.into());
         regular(&self.folder, &blob_path(digest))?.map_err(fail)
     }
 
     /// Reads a manifest that is there once more.
     pub fn manifest_bytes(&self, digest: &Digest) -> Result<Vec<u8>, LayoutError> {
-        let fail = |source: Errno| LayoutError::Read { path: self.path(digest), source: source.into() };
+        let fail = |source: Errno| LayoutError::Read(self.path(digest), source.into());
         read(&self.folder, &blob_path(digest), MANIFEST_LIMIT)?.map_err(fail)
     }
 
@@ -245,16 +212,16 @@ impl Inventory {
             Ok(bytes) => bytes,
             // Of indexes that somebody else wrote, children may have been left out.
             Err(Errno::NOENT) if !must_exist => return Ok(Vec::new()),
-            Err(error) => return Err(LayoutError::Read { path, source: error.into() }),
+            Err(error) => return Err(LayoutError::Read(path, error.into())),
         };
         let mut verified = VerifyReader::new(bytes.as_slice(), *digest, descriptor.size);
         if let Err(source) = std::io::copy(&mut verified, &mut std::io::sink()) {
-            return Err(LayoutError::Damaged { path, source });
+            return Err(LayoutError::Damaged(path, source));
         }
         let manifest = Manifest::parse(&bytes, Some(&descriptor.media_type))
-            .map_err(|source| LayoutError::Manifest { path, source })?;
+            .map_err(|source| LayoutError::Manifest(path, source))?;
         if self.manifests.len() >= MANIFEST_COUNT_LIMIT {
-            return Err(LayoutError::TooMany { folder: self.folder.clone() });
+            return Err(LayoutError::TooMany(self.folder.clone()));
         }
         let held = held(descriptor, manifest, &bytes);
         for blob in &held.blobs {
@@ -273,8 +240,7 @@ impl Inventory {
         }
         let path = self.path(digest);
         let Ok(file) = regular(&self.folder, &blob_path(digest))? else { return Ok(()) };
-        let length =
-            file.metadata().map_err(|source| LayoutError::Read { path: path.clone(), source })?.len();
+        let length = file.metadata().map_err(|source| LayoutError::Read(path.clone(), source))?.len();
         if length == *size {
             self.blobs.insert(*digest, *size);
         } else {
@@ -312,7 +278,7 @@ fn regular(folder: &Path, name: &str) -> Result<Result<File, Errno>, LayoutError
     match open_below(folder, name) {
         Ok(Some(file)) => Ok(Ok(file)),
         Ok(None) | Err(Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => {
-            Err(LayoutError::NotRegular { path: folder.join(name) })
+            Err(LayoutError::NotRegular(folder.join(name)))
         }
         Err(error) => Ok(Err(error)),
     }
@@ -326,7 +292,7 @@ fn read(folder: &Path, name: &str, limit: u64) -> Result<Result<Vec<u8>, Errno>,
     let mut bytes = Vec::new();
     file.take(limit + 1)
         .read_to_end(&mut bytes)
-        .map_err(|source| LayoutError::Read { path: folder.join(name), source })?;
+        .map_err(|source| LayoutError::Read(folder.join(name), source))?;
     match bytes.len() as u64 > limit {
         true => Err(LayoutError::TooLarge { path: folder.join(name), limit }),
         false => Ok(Ok(bytes)),

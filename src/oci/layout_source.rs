@@ -25,10 +25,8 @@ impl From<SourceFilesError> for SourceError {
     fn from(error: SourceFilesError) -> Self {
         let message = error.to_string();
         match error {
-            SourceFilesError::Read { source, .. } => {
-                Self::new(SourceErrorKind::Local, message).caused_by(source)
-            }
-            SourceFilesError::Archive { source, .. } => {
+            SourceFilesError::Read(_, source) => Self::new(SourceErrorKind::Local, message).caused_by(source),
+            SourceFilesError::Archive(_, source) => {
                 Self::new(SourceErrorKind::Local, message).caused_by(source)
             }
             SourceFilesError::Missing { .. }
@@ -159,7 +157,7 @@ impl LayoutSource {
     }
 
     fn read_error(&self, name: &str, source: std::io::Error) -> SourceFilesError {
-        SourceFilesError::Read { path: self.files.path().join(name), source }
+        SourceFilesError::Read(self.files.path().join(name), source)
     }
 
     fn find(&self, reference: &Reference) -> Option<&Descriptor> {

@@ -34,16 +34,10 @@ pub(super) enum SourceFiles {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SourceFilesError {
     /// The folder, archive or a file in it cannot be read.
-    #[error("cannot read `{}`", .path.display())]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("cannot read `{0}`")]
+    Read(PathBuf, #[source] io::Error),
     /// The archive is compressed, or no archive.
-    #[error("`{}` is {what}, not an uncompressed tar archive", .path.display())]
+    #[error("`{path}` is {what}, not an uncompressed tar archive")]
     NotTar {
         /// The file.
         path: PathBuf,
@@ -51,16 +45,10 @@ pub(super) enum SourceFilesError {
         what: &'static str,
     },
     /// It is damaged, or somebody made it to harm.
-    #[error("`{}` is damaged, or no honest archive", .path.display())]
-    Archive {
-        /// The archive.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: TarFault,
-    },
+    #[error("`{0}` is damaged, or no honest archive")]
+    Archive(PathBuf, #[source] TarFault),
     /// A member that an honest archive does not have.
-    #[error("`{}` has the member `{member}`, which {problem}", .path.display())]
+    #[error("`{path}` has the member `{member}`, which {problem}")]
     Member {
         /// The archive.
         path: PathBuf,
@@ -70,7 +58,7 @@ pub(super) enum SourceFilesError {
         problem: String,
     },
     /// A file that should be there is not.
-    #[error("`{}` has no file `{name}`", .path.display())]
+    #[error("`{path}` has no file `{name}`")]
     Missing {
         /// The folder or archive.
         path: PathBuf,
@@ -78,7 +66,7 @@ pub(super) enum SourceFilesError {
         name: String,
     },
     /// Something else is where a file should be, or in a folder's place on the way to it.
-    #[error("`{name}` in `{}` is not a regular file in regular folders", .path.display())]
+    #[error("`{name}` in `{path}` is not a regular file in regular folders")]
     NotRegular {
         /// The folder.
         path: PathBuf,
@@ -86,7 +74,7 @@ pub(super) enum SourceFilesError {
         name: String,
     },
     /// A document is larger than any honest one.
-    #[error("`{name}` in `{}` has more than the {limit} bytes that are accepted", .path.display())]
+    #[error("`{name}` in `{path}` has more than the {limit} bytes that are accepted")]
     TooLarge {
         /// The folder or archive.
         path: PathBuf,
@@ -100,7 +88,7 @@ pub(super) enum SourceFilesError {
 impl SourceFiles {
     /// Looks through the tar archive at `path` without reading its contents.
     pub(super) fn archive(path: &Path) -> Result<Self, SourceFilesError> {
-        let read_error = |source| SourceFilesError::Read { path: path.to_owned(), source };
+        let read_error = |source| SourceFilesError::Read(path.to_owned(), source);
         // Not blocking: a FIFO without a writer would wait for one for ever.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| read_error(error.into()))?;
@@ -131,13 +119,13 @@ impl SourceFiles {
             Self::Folder(folder) => match open_below(folder, &name) {
                 Ok(Some(mut file)) => match file.seek(SeekFrom::Start(from)) {
                     Ok(_) => Ok(Box::new(file)),
-                    Err(source) => Err(SourceFilesError::Read { path: folder.join(name), source }),
+                    Err(source) => Err(SourceFilesError::Read(folder.join(name), source)),
                 },
                 Ok(None) | Err(Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => {
                     Err(SourceFilesError::NotRegular { path, name })
                 }
                 Err(Errno::NOENT) => Err(SourceFilesError::Missing { path, name }),
-                Err(error) => Err(SourceFilesError::Read { path: folder.join(name), source: error.into() }),
+                Err(error) => Err(SourceFilesError::Read(folder.join(name), error.into())),
             },
             Self::Archive { file, members, .. } => match members.get(&name) {
                 Some(place) => Ok(Box::new(place.read_from(file, from))),
@@ -153,7 +141,7 @@ impl SourceFiles {
         self.open(name)?
             .take(limit + 1)
             .read_to_end(&mut bytes)
-            .map_err(|source| SourceFilesError::Read { path: self.path().join(name), source })?;
+            .map_err(|source| SourceFilesError::Read(self.path().join(name), source))?;
         if bytes.len() as u64 > limit {
             let (path, name) = (self.path().to_owned(), name.to_owned());
             return Err(SourceFilesError::TooLarge { path, name, limit });

@@ -60,7 +60,7 @@ pub struct Outcome {
 pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, BuildError> {
     let Options { parts: made_from, output, deliver: target } = options;
     let parts::Options { spec, locked, secrets, .. } = *made_from;
-    let write_error = |source| BuildError::Write { kit: output.to_path_buf(), source };
+    let write_error = |source| BuildError::Write(output.to_path_buf(), source);
     let mut others = vec![("the secrets", secrets.folder()), ("the store", equipment.store.root())];
     others.extend(target.map(|target| ("the folder that seeds are delivered to", target)));
     output::check(output, output::Kind::Kit, spec, &others)?;
@@ -202,7 +202,7 @@ impl Build<'_> {
             let verify::Report { files, bytes, findings } = &opened.verified;
             if !findings.is_empty() {
                 self.evict_wrong_blobs(findings);
-                return Err(BuildError::Unsound { findings: findings.clone() });
+                return Err(BuildError::Unsound(findings.clone()));
             }
             let summary = format!("{files} files, {}", Bytes(*bytes));
             Ok(((all, opened), summary))
@@ -214,7 +214,7 @@ impl Build<'_> {
         self.step("check", || {
             let report = check::kit(kit);
             if report.has_errors() {
-                return Err(BuildError::Unfit { findings: report.errors().cloned().collect() });
+                return Err(BuildError::Unfit(report.errors().cloned().collect()));
             }
             for finding in report.findings.iter().filter(|finding| finding.severity != check::Severity::Note)
             {
@@ -248,7 +248,7 @@ impl Build<'_> {
     }
 
     fn write_error(&self, source: std::io::Error) -> BuildError {
-        BuildError::Write { kit: self.options.output.to_owned(), source }
+        BuildError::Write(self.options.output.to_owned(), source)
     }
 }
 

@@ -34,23 +34,11 @@ pub enum CaError {
     #[error("cannot use the secrets")]
     Secrets(#[from] SecretsError),
     /// A private key is unusable.
-    #[error("the private key `{name}` in the secrets folder cannot be used")]
-    Key {
-        /// Its name.
-        name: &'static str,
-        /// Why.
-        #[source]
-        source: InvalidKey,
-    },
+    #[error("the private key `{0}` in the secrets folder cannot be used")]
+    Key(&'static str, #[source] InvalidKey),
     /// A certificate is unusable.
-    #[error("the certificate `{name}` in the secrets folder cannot be used")]
-    Certificate {
-        /// Its name.
-        name: &'static str,
-        /// Why.
-        #[source]
-        source: InvalidCertificate,
-    },
+    #[error("the certificate `{0}` in the secrets folder cannot be used")]
+    Certificate(&'static str, #[source] InvalidCertificate),
     /// A name of the registry cannot stand in a certificate.
     #[error("the registry's name cannot stand in its certificate")]
     Name(#[source] InvalidName),
@@ -69,23 +57,14 @@ pub enum CaError {
     #[error("the registry's certificate {0}")]
     Foreign(&'static str),
     /// The registry's certificate expired, or is not valid yet because a clock is wrong.
-    #[error("the registry's certificate is not valid at {now}")]
-    NotValid {
-        /// The time that it was asked for.
-        now: Epoch,
-    },
+    #[error("the registry's certificate is not valid at {0}")]
+    NotValid(Epoch),
     /// The authority's certificate expired, or is not valid yet because a clock is wrong.
-    #[error("the certificate of the registry's authority is not valid at {now}")]
-    AuthorityNotValid {
-        /// The time that it was asked for.
-        now: Epoch,
-    },
+    #[error("the certificate of the registry's authority is not valid at {0}")]
+    AuthorityNotValid(Epoch),
     /// Nothing was made yet.
-    #[error("there is no `{name}` in the secrets folder")]
-    Missing {
-        /// The certificate.
-        name: &'static str,
-    },
+    #[error("there is no `{0}` in the secrets folder")]
+    Missing(&'static str),
     /// The cluster's own authorities cannot be used.
     #[error("cannot use the authorities of the cluster")]
     Cluster(#[from] ClusterError),
@@ -172,7 +151,7 @@ pub struct Shown {
 /// Returns what the certificates in the secrets folder say.
 pub fn show(spec: &Spec, secrets: &Secrets) -> Result<Shown, CaError> {
     let view = |name| {
-        let pem = secrets.load(name)?.ok_or(CaError::Missing { name })?;
+        let pem = secrets.load(name)?.ok_or(CaError::Missing(name))?;
         view_of(name, pem.expose())
     };
     let cluster = match spec.k3s.cluster_ca {
@@ -183,7 +162,7 @@ pub fn show(spec: &Spec, secrets: &Secrets) -> Result<Shown, CaError> {
 }
 
 fn view_of(name: &'static str, pem: &str) -> Result<CertificateView, CaError> {
-    CertificateView::from_pem(pem).map_err(|source| CaError::Certificate { name, source })
+    CertificateView::from_pem(pem).map_err(|source| CaError::Certificate(name, source))
 }
 
 /// Makes a new certificate for the registry under the same authority and with the same key.
@@ -225,10 +204,10 @@ impl Certificates {
         }
         let seconds = now.date_time().unix_timestamp();
         if !self.authority.view().is_valid_at(seconds) {
-            return Err(CaError::AuthorityNotValid { now });
+            return Err(CaError::AuthorityNotValid(now));
         }
         if !view.is_valid_at(seconds) {
-            return Err(CaError::NotValid { now });
+            return Err(CaError::NotValid(now));
         }
         Ok(())
     }
@@ -241,14 +220,13 @@ fn authority(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<(Authority, b
         let made = Authority::generate_self_signed(key, &subject, &names, now, spec.registry.ca_days);
         Ok(made.map_err(CaError::Pki)?.pem().to_owned().into())
     })?;
-    let key = PrivateKey::from_pem(&key_pem)
-        .map_err(|source| CaError::Key { name: names::AUTHORITY_KEY, source })?;
+    let key = PrivateKey::from_pem(&key_pem).map_err(|source| CaError::Key(names::AUTHORITY_KEY, source))?;
     let authority = Authority::from_pem(certificate.text.expose(), key).map_err(CaError::Pki)?;
     Ok((authority, certificate.is_new))
 }
 
 fn private_key(secrets: &Secrets, name: &'static str) -> Result<(PrivateKey, SecretText), CaError> {
-    let key_error = |source| CaError::Key { name, source };
+    let key_error = |source| CaError::Key(name, source);
     let secret = secrets
         .load_or_create::<CaError>(name, || Ok(PrivateKey::generate_p256().map_err(key_error)?.to_pem()))?;
     Ok((PrivateKey::from_pem(&secret.text).map_err(key_error)?, secret.text))

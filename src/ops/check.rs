@@ -46,11 +46,8 @@ pub enum CheckError {
     #[error("{0}")]
     Page(#[from] PageError),
     /// There is no page of a part.
-    #[error("`{}` is a part of a kit, and `--html` is for whole kits: leave it out", .path.display())]
-    Part {
-        /// The part.
-        path: PathBuf,
-    },
+    #[error("`{0}` is a part of a kit, and `--html` is for whole kits: leave it out")]
+    Part(PathBuf),
 }
 
 /// Checks a kit, and writes what it says as a page if there is a place for one.
@@ -61,7 +58,7 @@ pub fn run(options: &Options<'_>) -> Result<Outcome, CheckError> {
         let kit = Kit::open(path, now, jobs, reporter)?;
         let report = check::kit(&kit);
         if let Some(target) = &target {
-            let part = || CheckError::Part { path: path.to_owned() };
+            let part = || CheckError::Part(path.to_owned());
             target.write(&check::page(&kit, &report).ok_or_else(part)?)?;
         }
         let summary = report.summary.to_string();

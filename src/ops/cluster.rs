@@ -34,56 +34,29 @@ pub enum ClusterError {
         present: String,
     },
     /// A private key is unusable.
-    #[error("the private key `{name}` in the secrets folder cannot be used")]
-    Key {
-        /// Its name.
-        name: String,
-        /// Why.
-        #[source]
-        source: InvalidKey,
-    },
+    #[error("the private key `{0}` in the secrets folder cannot be used")]
+    Key(String, #[source] InvalidKey),
     /// The key of the service accounts is unusable.
     #[error("the private key `{SERVICE_KEY}` in the secrets folder cannot be used")]
     ServiceKey(#[source] InvalidRsaKey),
     /// An authority cannot be made, or does not belong to its key.
-    #[error("cannot use the cluster's authority `{name}`")]
-    Authority {
-        /// The name of its certificate.
-        name: String,
-        /// Why.
-        #[source]
-        source: PkiError,
-    },
+    #[error("cannot use the cluster's authority `{0}`")]
+    Authority(String, #[source] PkiError),
     /// A certificate is unusable.
-    #[error("the certificate `{name}` in the secrets folder cannot be used")]
-    Certificate {
-        /// Its name.
-        name: String,
-        /// Why.
-        #[source]
-        source: InvalidCertificate,
-    },
+    #[error("the certificate `{0}` in the secrets folder cannot be used")]
+    Certificate(String, #[source] InvalidCertificate),
     /// The authorities are not those of one cluster.
     #[error("cannot use the cluster's authorities")]
     Unusable(#[from] UnusableAuthorities),
     /// One key for the registry and for the cluster.
-    #[error("the registry's authority `ca.crt` and the cluster's `{which}` have one key")]
-    SharedWithRegistry {
-        /// The cluster's authority.
-        which: ClusterAuthority,
-    },
+    #[error("the registry's authority `ca.crt` and the cluster's `{0}` have one key")]
+    SharedWithRegistry(ClusterAuthority),
     /// A token cannot be made.
     #[error("cannot make a token for the cluster")]
     Random(#[source] getrandom::Error),
     /// A token in the secrets folder is not one that nodes can use.
-    #[error("the token `{name}` in the secrets folder cannot be used")]
-    Token {
-        /// Its name.
-        name: &'static str,
-        /// Why.
-        #[source]
-        source: InvalidToken,
-    },
+    #[error("the token `{0}` in the secrets folder cannot be used")]
+    Token(&'static str, #[source] InvalidToken),
 }
 
 /// What nodes join with.
@@ -136,7 +109,7 @@ pub fn check_registry_authority(
     let is_shared =
         |which: &ClusterAuthority| authorities.get(*which).view().public_key() == registry.public_key();
     match ClusterAuthority::ALL.into_iter().find(is_shared) {
-        Some(which) => Err(ClusterError::SharedWithRegistry { which }),
+        Some(which) => Err(ClusterError::SharedWithRegistry(which)),
         None => Ok(()),
     }
 }
@@ -149,7 +122,7 @@ pub fn show_authorities(secrets: &Secrets) -> Result<Vec<CertificateView>, Clust
         let name = certificate_name(which);
         let Some(pem) = secrets.load(&name)? else { continue };
         let view = CertificateView::from_pem(pem.expose());
-        views.push(view.map_err(|source| ClusterError::Certificate { name, source })?);
+        views.push(view.map_err(|source| ClusterError::Certificate(name, source))?);
     }
     Ok(views)
 }
@@ -164,7 +137,7 @@ pub fn load_or_create_tokens(
         let secret = secrets.load_or_create::<ClusterError>(name, || {
             tokens::generate_token().map_err(ClusterError::Random)
         })?;
-        let token_error = |source| ClusterError::Token { name, source };
+        let token_error = |source| ClusterError::Token(name, source);
         let token = Token::from_secret(&secret.text, user).map_err(token_error)?;
         let text = token.for_nodes(hash.as_deref()).map_err(token_error)?;
         Ok::<_, ClusterError>((text, token.password().clone()))
@@ -213,13 +186,13 @@ fn authority(
     now: Epoch,
 ) -> Result<(Authority, bool), ClusterError> {
     let name = key_name(which);
-    let key_error = |source| ClusterError::Key { name: name.clone(), source };
+    let key_error = |source| ClusterError::Key(name.clone(), source);
     let key = secrets.load_or_create::<ClusterError>(&name, || {
         Ok(PrivateKey::generate_p256().map_err(key_error)?.to_pem())
     })?;
     let read_key = || PrivateKey::from_pem(&key.text).map_err(key_error);
     let name = certificate_name(which);
-    let authority_error = |source| ClusterError::Authority { name: name.clone(), source };
+    let authority_error = |source| ClusterError::Authority(name.clone(), source);
     let certificate = secrets.load_or_create::<ClusterError>(&name, || {
         let made = which.generate(read_key()?, issuer, now).map_err(authority_error)?;
         Ok(made.pem().to_owned().into())

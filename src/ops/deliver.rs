@@ -16,7 +16,7 @@ const PIECE: u64 = 8 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum DeliverError {
     /// Reading or writing failed.
-    #[error("cannot copy `{}` to `{}`", .seed.display(), .target.display())]
+    #[error("cannot copy `{seed}` to `{target}`")]
     Copy {
         /// The seed.
         seed: PathBuf,
@@ -27,11 +27,8 @@ pub enum DeliverError {
         source: std::io::Error,
     },
     /// The copy reads back as something else.
-    #[error("`{}` reads back with other content than was written", .target.display())]
-    ReadsBackWrong {
-        /// The copy.
-        target: PathBuf,
-    },
+    #[error("`{0}` reads back with other content than was written")]
+    ReadsBackWrong(PathBuf),
 }
 
 /// Copies the seeds of a kit, and nothing else, into `target`, and reads back what it wrote.
@@ -66,7 +63,7 @@ fn deliver_one(seed: &Path, folder: &Path, reporter: &dyn Reporter) -> Result<Pa
     // What was just written is in memory still; the disk is to answer.
     crate::fs::forget_cached(temporary.as_file());
     if digest_of(temporary.path()).map_err(fail)? != written {
-        return Err(DeliverError::ReadsBackWrong { target });
+        return Err(DeliverError::ReadsBackWrong(target));
     }
     temporary.persist(&target).map_err(|error| fail(error.error))?;
     reporter.report(Event::ItemFinished { name: target.display().to_string() });

@@ -16,20 +16,11 @@ const FILES: [(&str, &str); 3] = [
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// A file is there already; nothing was written.
-    #[error("`{}` exists already; nothing was written", .path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("`{0}` exists already; nothing was written")]
+    Exists(PathBuf),
     /// The file system refused.
-    #[error("cannot write `{}`", .path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("cannot write `{0}`")]
+    Write(PathBuf, #[source] io::Error),
 }
 
 /// The files that were written.
@@ -43,9 +34,9 @@ pub struct Outcome {
 pub fn run(folder: &Path) -> Result<Outcome, InitError> {
     let paths: Vec<PathBuf> = FILES.iter().map(|(name, _)| folder.join(name)).collect();
     if let Some(path) = paths.iter().find(|path| path.exists()) {
-        return Err(InitError::Exists { path: path.clone() });
+        return Err(InitError::Exists(path.clone()));
     }
-    let fail = |path: &Path, source| InitError::Write { path: path.to_owned(), source };
+    let fail = |path: &Path, source| InitError::Write(path.to_owned(), source);
     crate::fs::create_folder(folder, 0o755).map_err(|source| fail(folder, source))?;
     for (path, (_, text)) in paths.iter().zip(FILES) {
         crate::fs::create_new(path, text.as_bytes(), 0o644).map_err(|source| fail(path, source))?;

@@ -9,7 +9,7 @@ use crate::spec::{Checksum, Origin, PackageBaseline, Place, RepositoryAddress, S
 
 /// Says that something which is no secret would be read from the secrets folder.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} cannot be `{}`, which is in the secrets folder", .path.display())]
+#[error("{what} cannot be `{path}`, which is in the secrets folder")]
 pub struct InSecrets {
     what: String,
     path: PathBuf,

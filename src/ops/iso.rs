@@ -63,26 +63,14 @@ pub enum IsoError {
     #[error("the SSH key `{SSH_KEY}` in the secrets folder cannot be used")]
     Ssh(#[source] KeyPairError),
     /// The registry's password is not where the spec says.
-    #[error("the registry's password is not in {place}")]
-    NoPassword {
-        /// A variable or file.
-        place: String,
-    },
+    #[error("the registry's password is not in {0}")]
+    NoPassword(String),
     /// There is neither the console's password nor its hash.
-    #[error("the console's password is not in {place}, and its hash is not in the secrets folder")]
-    NoConsolePassword {
-        /// A variable or file.
-        place: String,
-    },
+    #[error("the console's password is not in {0}, and its hash is not in the secrets folder")]
+    NoConsolePassword(String),
     /// Nobody could log in with it.
-    #[error("the console's password in {place} cannot be used")]
-    ConsolePassword {
-        /// A variable or file.
-        place: String,
-        /// Why not.
-        #[source]
-        source: InvalidPassword,
-    },
+    #[error("the console's password in {0} cannot be used")]
+    ConsolePassword(String, #[source] InvalidPassword),
     /// The hash in the secrets folder cannot be used.
     #[error("the secret `{CONSOLE_HASH}` cannot be used")]
     ConsoleHash(#[source] InvalidPassword),
@@ -96,23 +84,11 @@ pub enum IsoError {
     #[error("cannot put the disc of all nodes together")]
     Shared(#[source] TreeError),
     /// The ISO cannot hold its files, or their content changed meanwhile.
-    #[error("cannot write the disc `{disc}`")]
-    Archive {
-        /// Its file name.
-        disc: String,
-        /// Why.
-        #[source]
-        source: ArchiveError,
-    },
+    #[error("cannot write the disc `{0}`")]
+    Archive(String, #[source] ArchiveError),
     /// The file system refused.
-    #[error("cannot write the disc `{}`", .path.display())]
-    Write {
-        /// The ISO.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot write the disc `{0}`")]
+    Write(PathBuf, #[source] std::io::Error),
 }
 
 /// Which seeds are made, from what, and where they go.
@@ -147,7 +123,7 @@ pub struct WrittenSeed {
 pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, IsoError> {
     let Options { parts: made_from, nodes, output } = options;
     let parts::Options { spec, locked, secrets, .. } = *made_from;
-    let fail = |source| IsoError::Write { path: output.to_path_buf(), source };
+    let fail = |source| IsoError::Write(output.to_path_buf(), source);
     create_folder(output, 0o755).and_then(|()| hide_from_git(output, kit::SEED_PATTERNS)).map_err(fail)?;
     // What is packed is needed only until it is in the seeds.
     let scratch = Staging::beside(&output.join("payload")).map_err(fail)?;
@@ -261,7 +237,7 @@ pub fn write(
         .map(|disc| {
             let volume_id = disc.label.parse().expect("the labels are valid volume ids");
             iso9660::plan(&disc.tree, &iso9660::Options { volume_id, epoch })
-                .map_err(|source| IsoError::Archive { disc: disc.file_name.clone(), source })
+                .map_err(|source| IsoError::Archive(disc.file_name.clone(), source))
         })
         .collect::<Result<_, _>>()?;
     let bytes = plans.iter().map(iso9660::Plan::size).sum();
@@ -284,11 +260,10 @@ fn write_one(
     equipment: &Equipment<'_>,
 ) -> Result<Artifact, IsoError> {
     let path = folder.join(file_name);
-    let write_error = |source| IsoError::Write { path: path.clone(), source };
+    let write_error = |source| IsoError::Write(path.clone(), source);
     let mut temporary = named_temporary(folder).map_err(write_error)?;
     // The plain file, so that the kernel copies the payload.
-    plan.write(temporary.as_file_mut())
-        .map_err(|source| IsoError::Archive { disc: file_name.to_owned(), source })?;
+    plan.write(temporary.as_file_mut()).map_err(|source| IsoError::Archive(file_name.to_owned(), source))?;
     crate::fs::make_readable_by_owner(temporary.as_file()).map_err(write_error)?;
     temporary.as_file().sync_data().map_err(write_error)?;
     let mut written = fs_err::File::open(temporary.path()).map_err(write_error)?.into_parts().0;

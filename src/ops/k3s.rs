@@ -19,7 +19,7 @@ use crate::spec::{Role, Spec};
 #[derive(Debug, thiserror::Error)]
 pub enum K3sError {
     /// The store refuses.
-    #[error("cannot read the k3s executable for {platform} from `{}`", .path.display())]
+    #[error("cannot read the k3s executable for {platform} from `{path}`")]
     Read {
         /// The platform.
         platform: Platform,

@@ -32,23 +32,14 @@ pub use images::ImageFailure;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// An image list cannot be read.
-    #[error("cannot read the image list `{}`", .path.display())]
-    ReadList {
-        /// The list.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    #[error("cannot read the image list `{0}`")]
+    ReadList(PathBuf, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// Image lists say something that means nothing: all that is wrong with all of them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Lists(Vec<ImageListError>),
     /// seedkit does not know what images the release needs.
-    #[error("there is no built-in image list for k3s `{version}`")]
-    UnknownRelease {
-        /// The release.
-        version: String,
-    },
+    #[error("there is no built-in image list for k3s `{0}`")]
+    UnknownRelease(String),
     /// Two images would have one name in a container runtime.
     #[error("`{first}` and `{second}` would both be `{name}` on the nodes")]
     SameName {
@@ -256,7 +247,7 @@ fn read_lists(
     for file in &spec.images.lists {
         let name = file.path.strip_prefix(&spec.folder).unwrap_or(&file.path).display().to_string();
         let text = files::read_list(&file.path)
-            .map_err(|source| LockError::ReadList { path: file.path.clone(), source: source.into() })?;
+            .map_err(|source| LockError::ReadList(file.path.clone(), source.into()))?;
         errors.extend(list.add_text(&name, &text, &file.groups).err());
     }
     for reference in &spec.images.inline {
@@ -285,13 +276,13 @@ fn k3s_list(
 ) -> Result<(String, String), LockError> {
     let version = spec.k3s.version.as_str();
     let Some(source) = &spec.k3s.images else {
-        let text = imagelist::builtin_k3s(version)
-            .ok_or_else(|| LockError::UnknownRelease { version: version.to_owned() })?;
+        let text =
+            imagelist::builtin_k3s(version).ok_or_else(|| LockError::UnknownRelease(version.to_owned()))?;
         return Ok((format!("built-in list of k3s {version}"), text.to_owned()));
     };
     let file = SpecFile { role: FileRole::K3sImages, source };
     let name = file.source_text(&spec.folder);
-    let text = read(&file).map_err(|source| LockError::ReadList { path: name.clone().into(), source })?;
+    let text = read(&file).map_err(|source| LockError::ReadList(name.clone().into(), source))?;
     Ok((name, text))
 }
 

@@ -33,20 +33,11 @@ pub enum MirrorError {
     #[error("cannot fetch the images")]
     Pulls(#[from] NoPullsLeft),
     /// A locked image's platforms are not what the lock says: the source changed under one digest, or lies.
-    #[error("`{reference}` has other images for its platforms than the lock says")]
-    PlatformsDiffer {
-        /// The image.
-        reference: Reference,
-    },
+    #[error("`{0}` has other images for its platforms than the lock says")]
+    PlatformsDiffer(Reference),
     /// The layout cannot be written.
-    #[error("cannot write the layout `{}`", .folder.display())]
-    Layout {
-        /// The layout's folder.
-        folder: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot write the layout `{0}`")]
+    Layout(PathBuf, #[source] std::io::Error),
 }
 
 /// What is mirrored, and where it goes.
@@ -91,7 +82,7 @@ pub struct Outcome {
 pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, MirrorError> {
     let Options { spec, locked, sources, output } = *options;
     output::check(output, output::Kind::Layout, spec, &[("the store", equipment.store.root())])?;
-    let fail = |source| MirrorError::Layout { folder: output.to_owned(), source };
+    let fail = |source| MirrorError::Layout(output.to_owned(), source);
     let staging = Staging::beside(output).map_err(fail)?;
     let mirrored = images(locked, sources, Some(staging.path()), equipment)?;
     staging.publish().map_err(fail)?;
@@ -161,7 +152,7 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
     let mut pairs = Vec::with_capacity(images.len());
     for (image, graph) in lockfile.images.iter().zip(done.graphs) {
         if graph.platforms != image.platforms {
-            return Err(MirrorError::PlatformsDiffer { reference: image.reference.clone() });
+            return Err(MirrorError::PlatformsDiffer(image.reference.clone()));
         }
         pairs.push((image.clone(), graph));
     }
@@ -216,7 +207,7 @@ fn attached(lockfile: &Lockfile) -> Vec<Image> {
 
 /// Writes the images as an OCI layout into `folder`, by giving the store's files a second name.
 fn write_layout(mirrored: &Mirrored, folder: &Path, equipment: &Equipment<'_>) -> Result<(), MirrorError> {
-    let fail = |source| MirrorError::Layout { folder: folder.to_owned(), source };
+    let fail = |source| MirrorError::Layout(folder.to_owned(), source);
     let writer = LayoutWriter::create(folder).map_err(fail)?;
     let graphs = mirrored.images.iter().map(|(_, graph)| graph);
     for graph in graphs.chain(mirrored.attached.iter().map(|(_, graph)| graph)) {

@@ -45,7 +45,7 @@ pub enum Irreplaceable {
         kind: Kind,
     },
     /// Something that must outlive it is in it.
-    #[error("`{}` holds {what}; it is left alone", .path.display())]
+    #[error("`{path}` holds {what}; it is left alone")]
     Holds {
         /// The folder.
         path: PathBuf,

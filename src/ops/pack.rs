@@ -45,16 +45,10 @@ pub enum PackError {
     #[error("the spec asks for no `packages`")]
     NoPackages,
     /// The folder cannot be made.
-    #[error("cannot make the folder `{}`", .folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot make the folder `{0}`")]
+    Folder(PathBuf, #[source] std::io::Error),
     /// The file system refused.
-    #[error("cannot write the tarball for {platform} into `{}`", .folder.display())]
+    #[error("cannot write the tarball for {platform} into `{folder}`")]
     Write {
         /// The platform.
         platform: Platform,
@@ -65,23 +59,11 @@ pub enum PackError {
         source: std::io::Error,
     },
     /// The images do not fit into one tarball.
-    #[error("cannot put the images for {platform} into one tarball")]
-    Plan {
-        /// The platform.
-        platform: Platform,
-        /// Why.
-        #[source]
-        source: ImportError,
-    },
+    #[error("cannot put the images for {0} into one tarball")]
+    Plan(Platform, #[source] ImportError),
     /// A member could not be packed.
-    #[error("cannot pack the images for {platform}")]
-    Pack {
-        /// The platform.
-        platform: Platform,
-        /// Why.
-        #[source]
-        source: TarError,
-    },
+    #[error("cannot pack the images for {0}")]
+    Pack(Platform, #[source] TarError),
 }
 
 /// A finished tarball.
@@ -177,7 +159,7 @@ pub fn packages(options: &packages::Options<'_>, equipment: &Equipment<'_>) -> R
 }
 
 fn make_folder(folder: &Path) -> Result<(), PackError> {
-    create_folder(folder, 0o755).map_err(|source| PackError::Folder { folder: folder.to_owned(), source })
+    create_folder(folder, 0o755).map_err(|source| PackError::Folder(folder.to_owned(), source))
 }
 
 /// Packs the images of each platform into `folder`; warns of those that stay out.
@@ -225,8 +207,8 @@ fn images(mirrored: &Mirrored, target: &Target<'_>, equipment: &Equipment<'_>) -
         .iter()
         .map(|(image, graph)| ImportImage { reference: &image.reference, graph })
         .collect();
-    let archive = ImportArchive::plan(&images, platform)
-        .map_err(|source| PackError::Plan { platform: platform.clone(), source })?;
+    let archive =
+        ImportArchive::plan(&images, platform).map_err(|source| PackError::Plan(platform.clone(), source))?;
     equipment.reporter.report(Event::Planned { bytes: archive.blob_bytes(), items: 0 });
     let write_error =
         |source| PackError::Write { platform: platform.clone(), folder: folder.to_owned(), source };
@@ -237,7 +219,7 @@ fn images(mirrored: &Mirrored, target: &Target<'_>, equipment: &Equipment<'_>) -
     let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
     let output = archive
         .write(epoch, file, advance, output)
-        .map_err(|source| PackError::Pack { platform: platform.clone(), source })?;
+        .map_err(|source| PackError::Pack(platform.clone(), source))?;
     let (temporary, digest, size) = output.finish().map_err(write_error)?.finish();
     let file_name =
         format!("airgap-images-{}-{}.tar{}", platform.dashed(), digest.short(), compression.suffix());

@@ -17,26 +17,14 @@ pub struct Target {
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
     /// It would be one file more in the kit.
-    #[error("`{}` is in the kit, which would no longer be what it lists", .path.display())]
-    Inside {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("`{0}` is in the kit, which would no longer be what it lists")]
+    Inside(PathBuf),
     /// Something else stands there.
-    #[error("`{}` exists and is no report of seedkit; it is left alone", .path.display())]
-    Other {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("`{0}` exists and is no report of seedkit; it is left alone")]
+    Other(PathBuf),
     /// The file system refuses.
-    #[error("cannot write the report to `{}`", .path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("cannot write the report to `{0}`")]
+    Write(PathBuf, #[source] io::Error),
 }
 
 impl Target {
@@ -45,14 +33,14 @@ impl Target {
     pub fn new(kit: &Path, path: &Path) -> Result<Self, PageError> {
         let owned = || path.to_owned();
         if resolved(path).starts_with(resolved(kit)) {
-            return Err(PageError::Inside { path: owned() });
+            return Err(PageError::Inside(owned()));
         }
         let mut beginning = Vec::new();
         let most = BEGINNING.len() as u64;
         match open_regular(path).and_then(|file| file.take(most).read_to_end(&mut beginning)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Ok(_) if beginning.is_empty() || beginning == BEGINNING.as_bytes() => {}
-            Ok(_) | Err(_) => return Err(PageError::Other { path: owned() }),
+            Ok(_) | Err(_) => return Err(PageError::Other(owned())),
         }
         Ok(Self { path: owned() })
     }
@@ -60,7 +48,7 @@ impl Target {
     /// Writes the page, whole or not at all.
     pub fn write(&self, page: &str) -> Result<(), PageError> {
         write_atomic(&self.path, page.as_bytes(), 0o644)
-            .map_err(|source| PageError::Write { path: self.path.clone(), source })
+            .map_err(|source| PageError::Write(self.path.clone(), source))
     }
 }
 
@@ -79,10 +67,10 @@ mod tests {
         Target::new(&kit, &path).unwrap().write("").unwrap();
         Target::new(&kit, &path).unwrap();
         fs::write(&path, "apiVersion: seedkit/v1\n").unwrap();
-        assert!(matches!(Target::new(&kit, &path), Err(PageError::Other { .. })));
-        assert!(matches!(Target::new(&kit, folder.path()), Err(PageError::Other { .. })));
+        assert!(matches!(Target::new(&kit, &path), Err(PageError::Other(..))));
+        assert!(matches!(Target::new(&kit, folder.path()), Err(PageError::Other(..))));
         let nowhere = Target::new(&kit, &folder.path().join("no/page.html")).unwrap();
-        assert!(matches!(nowhere.write(&page), Err(PageError::Write { .. })));
+        assert!(matches!(nowhere.write(&page), Err(PageError::Write(..))));
     }
 
     #[test]
@@ -92,7 +80,7 @@ mod tests {
         fs::create_dir(&kit).unwrap();
         fs_err::os::unix::fs::symlink(&kit, folder.path().join("link")).unwrap();
         for path in ["kit/report.html", "link/seeds/page.html"] {
-            assert!(matches!(Target::new(&kit, &folder.path().join(path)), Err(PageError::Inside { .. })));
+            assert!(matches!(Target::new(&kit, &folder.path().join(path)), Err(PageError::Inside(..))));
         }
     }
 }

@@ -33,14 +33,8 @@ pub enum PreflightError {
         needed: u64,
     },
     /// The free space cannot be found out.
-    #[error("cannot find out how much space is free for `{}`", .path.display())]
-    Unknown {
-        /// The folder.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot find out how much space is free for `{0}`")]
+    Unknown(PathBuf, #[source] std::io::Error),
 }
 
 /// What a build may need at most, in bytes.
@@ -71,8 +65,8 @@ pub fn check(
         needs.entry(device_of(path)?).or_insert((path, 0)).1 += bytes;
     }
     for (path, needed) in needs.into_values() {
-        let free = crate::fs::free_bytes(path)
-            .map_err(|source| PreflightError::Unknown { path: path.to_owned(), source })?;
+        let free =
+            crate::fs::free_bytes(path).map_err(|source| PreflightError::Unknown(path.to_owned(), source))?;
         if free < needed {
             return Err(PreflightError::NoSpace { path: path.to_owned(), free, needed });
         }
@@ -116,7 +110,7 @@ fn needed(spec: &Spec, locked: &Locked, equipment: &Equipment<'_>) -> Needs {
 }
 
 fn device_of(path: &Path) -> Result<u64, PreflightError> {
-    let unknown = |source| PreflightError::Unknown { path: path.to_owned(), source };
+    let unknown = |source| PreflightError::Unknown(path.to_owned(), source);
     let existing = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("."));
     Ok(fs::metadata(existing).map_err(unknown)?.dev())
 }

@@ -58,35 +58,17 @@ pub enum ServeError {
     #[error(transparent)]
     Bill(#[from] BillError),
     /// Its images cannot be served.
-    #[error("cannot serve the images of `{}`", .kit.display())]
-    Layout {
-        /// The kit.
-        kit: PathBuf,
-        /// Why.
-        #[source]
-        source: LayoutError,
-    },
+    #[error("cannot serve the images of `{0}`")]
+    Layout(PathBuf, #[source] LayoutError),
     /// Its certificate cannot be used.
-    #[error("cannot serve `{}` over TLS", .kit.display())]
-    Tls {
-        /// The kit.
-        kit: PathBuf,
-        /// Why.
-        #[source]
-        source: TlsError,
-    },
+    #[error("cannot serve `{0}` over TLS")]
+    Tls(PathBuf, #[source] TlsError),
     /// The file of passwords cannot be used.
     #[error(transparent)]
     Passwords(#[from] PasswordsError),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the operating system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
     /// The operating system gives no threads.
     #[error("cannot serve")]
     Run(#[source] std::io::Error),
@@ -110,8 +92,8 @@ pub fn prepare(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Prepare
     let Options { kit, listen, passwords, limits, now } = *options;
     let Bill { registry, images, .. } = bill::read(kit)?;
     let own_names: Vec<OwnName> = images.iter().filter_map(own_name).collect();
-    let inventory = Inventory::open(&kit.join(IMAGES))
-        .map_err(|source| ServeError::Layout { kit: kit.to_owned(), source })?;
+    let inventory =
+        Inventory::open(&kit.join(IMAGES)).map_err(|source| ServeError::Layout(kit.to_owned(), source))?;
     let catalog = Catalog::of(&inventory, &own_names);
     for path in &inventory.damaged {
         let path = path.display();
@@ -127,7 +109,7 @@ pub fn prepare(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Prepare
     let limits = with_files(limits, reporter);
     let address = listen.unwrap_or_else(|| default_address(&registry));
     let site = Site { inventory: Arc::new(inventory), catalog, passwords };
-    let fail = |source| ServeError::Listen { address, source };
+    let fail = |source| ServeError::Listen(address, source);
     let server = Server::bind(address, identity, site, limits).map_err(fail)?;
     let address = server.address().map_err(fail)?;
     Ok(Prepared { server, address, registry })
@@ -185,8 +167,8 @@ fn identity(
     reporter: &dyn Reporter,
 ) -> Result<Identity, ServeError> {
     let [certificate, key] = [names::SERVER, names::SERVER_KEY].map(|name| kit.join(REGISTRY).join(name));
-    let identity = Identity::load(&certificate, &key)
-        .map_err(|source| ServeError::Tls { kit: kit.to_owned(), source })?;
+    let identity =
+        Identity::load(&certificate, &key).map_err(|source| ServeError::Tls(kit.to_owned(), source))?;
     if identity.is_key_open_to_others {
         let key = key.display();
         warn(reporter, format!("`{key}` is open to other users of this machine: type `chmod 600 '{key}'`"));
@@ -264,10 +246,8 @@ pub fn unit(options: &Options<'_>, command: &[String]) -> Result<String, ServeEr
     let Options { kit, listen, passwords: _, limits, now: _ } = *options;
     let Bill { registry, .. } = bill::read(kit)?;
     let key = kit.join(REGISTRY).join(names::SERVER_KEY);
-    let owner = fs::metadata(&key).map_err(|source| ServeError::Tls {
-        kit: kit.to_owned(),
-        source: TlsError::Read { what: "key", source },
-    })?;
+    let owner = fs::metadata(&key)
+        .map_err(|source| ServeError::Tls(kit.to_owned(), TlsError::Read("key", source)))?;
     let address = listen.unwrap_or_else(|| default_address(&registry));
     let unit = Unit {
         user: owner.uid(),

@@ -106,17 +106,11 @@ pub enum BundleError {
     #[error("no package is requested")]
     NothingRequested,
     /// apt would not find it.
-    #[error("package `{name}` is requested, but not in the bundle")]
-    NotShipped {
-        /// The package.
-        name: String,
-    },
+    #[error("package `{0}` is requested, but not in the bundle")]
+    NotShipped(String),
     /// apt would choose between them.
-    #[error("package `{name}` is in the bundle twice")]
-    Duplicate {
-        /// The package.
-        name: String,
-    },
+    #[error("package `{0}` is in the bundle twice")]
+    Duplicate(String),
     /// A text is not what Debian's policy allows in its place.
     #[error("`{text}` is not a {kind}")]
     InvalidName {
@@ -134,13 +128,8 @@ pub enum BundleError {
         architecture: String,
     },
     /// The stanza cannot be published.
-    #[error("the stanza of package `{name}` cannot be used")]
-    Stanza {
-        /// The package.
-        name: String,
-        /// Why.
-        source: StanzaError,
-    },
+    #[error("the stanza of package `{0}` cannot be used")]
+    Stanza(String, #[source] StanzaError),
     /// The repository cannot be signed.
     #[error("cannot sign the bundle's repository")]
     Sign(#[from] CannotSign),
@@ -177,7 +166,7 @@ impl Bundle {
         for package in packages.values() {
             let path = names::pool_path(package);
             let stanza = stanza::published(package, &path)
-                .map_err(|source| BundleError::Stanza { name: package.name.clone(), source })?;
+                .map_err(|source| BundleError::Stanza(package.name.clone(), source))?;
             stanzas.push(stanza);
             files.add_hashed(&path, package.content.clone(), package.sha256)?;
         }
@@ -245,8 +234,7 @@ impl Bundle {
             (Entry::Directory { mode }, _) => archive.directory(&place, *mode)?,
             (Entry::File { mode, content }, None) => archive.file(&place, *mode, content)?,
             (Entry::File { mode, content }, Some(digest)) => {
-                let gone =
-                    |error| TarError::Content { path: place.clone(), source: ContentError::Open(error) };
+                let gone = |error| TarError::Content(place.clone(), ContentError::Open(error));
                 let reader = content.open().map_err(gone)?;
                 let reader = VerifyReader::new(reader, *digest, content.size());
                 archive.reader(&place, *mode, content.size(), reader)?;
@@ -294,14 +282,14 @@ fn checked<'a>(input: &BundleInput<'a>) -> Result<BTreeMap<&'a str, &'a BundledP
     let mut packages = BTreeMap::new();
     for package in input.packages {
         if packages.insert(package.name.as_str(), package).is_some() {
-            return Err(BundleError::Duplicate { name: package.name.clone() });
+            return Err(BundleError::Duplicate(package.name.clone()));
         }
     }
     if input.requested.is_empty() {
         return Err(BundleError::NothingRequested);
     }
     match input.requested.iter().find(|name| !packages.contains_key(name.as_str())) {
-        Some(name) => Err(BundleError::NotShipped { name: name.clone() }),
+        Some(name) => Err(BundleError::NotShipped(name.clone())),
         None => Ok(packages),
     }
 }

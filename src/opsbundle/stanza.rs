@@ -29,11 +29,8 @@ pub enum StanzaError {
         text: String,
     },
     /// Readers differ in which of the two they believe.
-    #[error("it has the field `{field}` twice")]
-    Duplicate {
-        /// The field.
-        field: String,
-    },
+    #[error("it has the field `{0}` twice")]
+    Duplicate(String),
     /// It is that of another package.
     #[error("its `{field}` is `{found}`, but the package's is `{expected}`")]
     Contradiction {
@@ -45,17 +42,14 @@ pub enum StanzaError {
         expected: String,
     },
     /// Nothing sensible is that large.
-    #[error("it has {size} bytes")]
-    TooLarge {
-        /// Its size.
-        size: usize,
-    },
+    #[error("it has {0} bytes")]
+    TooLarge(usize),
 }
 
 /// Returns the stanza that `Packages` has for a package which lies at `path`.
 pub(super) fn published(package: &BundledPackage, path: &str) -> Result<String, StanzaError> {
     if package.stanza.len() > LARGEST {
-        return Err(StanzaError::TooLarge { size: package.stanza.len() });
+        return Err(StanzaError::TooLarge(package.stanza.len()));
     }
     let fields = fields(&package.stanza)?;
     refuse_duplicates(&fields)?;
@@ -124,7 +118,7 @@ fn fields(stanza: &str) -> Result<Vec<Field<'_>>, StanzaError> {
 fn refuse_duplicates(fields: &[Field<'_>]) -> Result<(), StanzaError> {
     let mut seen = BTreeSet::new();
     match fields.iter().find(|field| !seen.insert(field.key.as_str())) {
-        Some(field) => Err(StanzaError::Duplicate { field: field.key.clone() }),
+        Some(field) => Err(StanzaError::Duplicate(field.key.clone())),
         None => Ok(()),
     }
 }

@@ -51,11 +51,8 @@ pub enum Unsolvable {
     #[error(transparent)]
     Contradiction(#[from] Contradiction),
     /// The packages go together, but in no order: each has to work before another one is unpacked.
-    #[error("{} pre-depend on each other in a circle", .packages.join(", "))]
-    Circle {
-        /// Their names.
-        packages: Vec<String>,
-    },
+    #[error("{} pre-depend on each other in a circle", .0.join(", "))]
+    Circle(Vec<String>),
     /// What the base is said to be does not go together.
     #[error("the packages of the base's priority do not go together")]
     Base(#[source] Box<Unsolvable>),
@@ -201,7 +198,7 @@ fn prove<'a>(
     match &violations[..] {
         [] => Ok(()),
         // The solver knows no order; what has none is no fault of it.
-        [Violation::Circle { packages }] => Err(Unsolvable::Circle { packages: packages.clone() }),
+        [Violation::Circle { packages }] => Err(Unsolvable::Circle(packages.clone())),
         [_, ..] => Err(Unsolvable::Unproven(violations)),
     }
 }

@@ -19,27 +19,14 @@ pub struct Request {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidRequest {
     /// It has no package's name.
-    #[error("`{text}` is not the name of a package")]
-    Name {
-        /// The request.
-        text: String,
-    },
+    #[error("`{0}` is not the name of a package")]
+    Name(String),
     /// The name is malformed.
-    #[error("the request `{text}` is malformed")]
-    Relation {
-        /// The request.
-        text: String,
-        /// What is wrong with it.
-        source: InvalidRelation,
-    },
+    #[error("the request `{0}` is malformed")]
+    Relation(String, #[source] InvalidRelation),
     /// The version is malformed.
-    #[error("the request `{text}` has no valid version")]
-    Version {
-        /// The request.
-        text: String,
-        /// What is wrong with its version.
-        source: InvalidVersion,
-    },
+    #[error("the request `{0}` has no valid version")]
+    Version(String, #[source] InvalidVersion),
 }
 
 /// A request that no package answers.
@@ -140,16 +127,16 @@ impl FromStr for Request {
             Some((name, version)) => (name, Some(version)),
             None => (text, None),
         };
-        let relations = relation::parse_list(name)
-            .map_err(|source| InvalidRequest::Relation { text: text.to_owned(), source })?;
+        let relations =
+            relation::parse_list(name).map_err(|source| InvalidRequest::Relation(text.to_owned(), source))?;
         // A bare name is the relation that is nothing but a name.
         if relations.len() != 1 || relations[0].name != name {
-            return Err(InvalidRequest::Name { text: text.to_owned() });
+            return Err(InvalidRequest::Name(text.to_owned()));
         }
         let parse = |version| {
             Version::parse(version)
                 .map(Version::into_owned)
-                .map_err(|source| InvalidRequest::Version { text: text.to_owned(), source })
+                .map_err(|source| InvalidRequest::Version(text.to_owned(), source))
         };
         Ok(Self { name: name.to_owned(), version: version.map(parse).transpose()? })
     }

@@ -77,13 +77,8 @@ pub enum InvalidUniverse {
         second: Origin,
     },
     /// What a package provides is malformed.
-    #[error("a package of {origin} is malformed")]
-    Package {
-        /// Where the package comes from.
-        origin: Origin,
-        /// What is wrong with the package.
-        source: InvalidIndex,
-    },
+    #[error("a package of {0} is malformed")]
+    Package(Origin, #[source] InvalidIndex),
 }
 
 impl<'text> Universe<'text> {
@@ -155,7 +150,7 @@ impl<'text> Universe<'text> {
 
     fn index_providers(&mut self) -> Result<(), InvalidUniverse> {
         for (number, offer) in self.offers.iter().enumerate() {
-            let invalid = |source| InvalidUniverse::Package { origin: self.origin(offer).clone(), source };
+            let invalid = |source| InvalidUniverse::Package(self.origin(offer).clone(), source);
             for provided in offer.package.provides().map_err(invalid)? {
                 self.providers.entry(provided.name).or_default().push((PackageId(number), provided));
             }

@@ -42,19 +42,11 @@ pub struct ServerCertificate {
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
     /// The name would not fit in a certificate.
-    #[error(
-        "`{subject}` cannot be the name of an authority: expected 1 to 64 characters, no control characters"
-    )]
-    Subject {
-        /// The name, shortened.
-        subject: String,
-    },
+    #[error("`{0}` cannot be the name of an authority: expected 1 to 64 characters, no control characters")]
+    Subject(String),
     /// Nothing lasts no days, or longer than a century.
-    #[error("a certificate cannot last {days} days: expected 1 to {LONGEST_LIFETIME_DAYS}")]
-    Lifetime {
-        /// What was asked for.
-        days: u32,
-    },
+    #[error("a certificate cannot last {0} days: expected 1 to {LONGEST_LIFETIME_DAYS}")]
+    Lifetime(u32),
     /// Clients refuse a chain as soon as its authority has expired.
     #[error("the certificate would be valid until {wanted}, its authority only until {authority}")]
     OutlivesAuthority {
@@ -67,17 +59,11 @@ pub enum PkiError {
     #[error("the authority's certificate cannot be read")]
     Certificate(#[source] InvalidCertificate),
     /// A server certificate where an authority belongs.
-    #[error("the certificate of `{subject}` is not that of an authority: it may not sign certificates")]
-    NotAnAuthority {
-        /// Whose certificate it is.
-        subject: String,
-    },
+    #[error("the certificate of `{0}` is not that of an authority: it may not sign certificates")]
+    NotAnAuthority(String),
     /// The files of two authorities are mixed.
-    #[error("the private key is not that of the authority `{subject}`")]
-    WrongKey {
-        /// Whose certificate it is.
-        subject: String,
-    },
+    #[error("the private key is not that of the authority `{0}`")]
+    WrongKey(String),
     /// Clients would refuse such a certificate.
     #[error("the authority `{subject}` vouches for {permitted} alone, not for `{name}`")]
     NotPermitted {
@@ -95,11 +81,8 @@ pub enum PkiError {
     #[error("cannot write a certificate")]
     Write(#[source] rcgen::Error),
     /// What was written cannot be verified; an authority's name of a rare form does this.
-    #[error("the certificate that was made does not verify against the authority `{subject}`")]
-    Unverifiable {
-        /// Whose authority it is.
-        subject: String,
-    },
+    #[error("the certificate that was made does not verify against the authority `{0}`")]
+    Unverifiable(String),
 }
 
 impl Authority {
@@ -129,10 +112,10 @@ impl Authority {
         let view = CertificateView::from_pem(certificate).map_err(PkiError::Certificate)?;
         let subject = || view.subject().to_owned();
         if !view.is_authority() {
-            return Err(PkiError::NotAnAuthority { subject: subject() });
+            return Err(PkiError::NotAnAuthority(subject()));
         }
         if view.public_key() != key.public_key() {
-            return Err(PkiError::WrongKey { subject: subject() });
+            return Err(PkiError::WrongKey(subject()));
         }
         Ok(Self { key, pem: certificate.to_owned(), view })
     }
@@ -200,7 +183,7 @@ impl Authority {
     fn verified(&self, pem: String) -> Result<ServerCertificate, PkiError> {
         let view = CertificateView::from_pem(&pem).map_err(PkiError::Certificate)?;
         if !view.is_signed_by(&self.view) {
-            return Err(PkiError::Unverifiable { subject: self.view.subject().to_owned() });
+            return Err(PkiError::Unverifiable(self.view.subject().to_owned()));
         }
         Ok(ServerCertificate { pem, view })
     }
@@ -247,7 +230,7 @@ pub(super) fn generate_authority_parameters(
 ) -> Result<CertificateParams, PkiError> {
     let length = subject.chars().count();
     if !(1..=LONGEST_COMMON_NAME).contains(&length) || subject.chars().any(char::is_control) {
-        return Err(PkiError::Subject { subject: subject.escape_debug().take(80).collect() });
+        return Err(PkiError::Subject(subject.escape_debug().take(80).collect()));
     }
     generate_parameters(subject, epoch, lifetime_days)
 }
@@ -259,7 +242,7 @@ fn generate_parameters(
     lifetime_days: u32,
 ) -> Result<CertificateParams, PkiError> {
     if !(1..=LONGEST_LIFETIME_DAYS).contains(&lifetime_days) {
-        return Err(PkiError::Lifetime { days: lifetime_days });
+        return Err(PkiError::Lifetime(lifetime_days));
     }
     let mut serial = [0; 16];
     getrandom::fill(&mut serial).map_err(PkiError::Random)?;
@@ -372,8 +355,8 @@ mod tests {
     fn an_authority_and_key_that_do_not_fit_are_refused() {
         let one = authority(10);
         let load = |pem: &str| Authority::from_pem(pem, key()).unwrap_err();
-        assert!(matches!(load(one.pem()), PkiError::WrongKey { .. }));
-        assert!(matches!(load(server(&one, 1).unwrap().pem()), PkiError::NotAnAuthority { .. }));
+        assert!(matches!(load(one.pem()), PkiError::WrongKey(..)));
+        assert!(matches!(load(server(&one, 1).unwrap().pem()), PkiError::NotAnAuthority(..)));
         assert!(matches!(load("garbage"), PkiError::Certificate(_)));
     }
 
@@ -381,11 +364,11 @@ mod tests {
     fn names_and_lifetimes_that_no_certificate_has_are_refused() {
         for subject in ["", "a\nb", &"x".repeat(65)] {
             let error = Authority::generate_self_signed(key(), subject, &[], epoch(), 1).unwrap_err();
-            assert!(matches!(error, PkiError::Subject { .. }), "{subject}");
+            assert!(matches!(error, PkiError::Subject(..)), "{subject}");
         }
         for days in [0, LONGEST_LIFETIME_DAYS + 1] {
             let error = Authority::generate_self_signed(key(), "lab", &[], epoch(), days).unwrap_err();
-            assert!(matches!(error, PkiError::Lifetime { .. }), "{days}");
+            assert!(matches!(error, PkiError::Lifetime(..)), "{days}");
         }
         assert_eq!(authority(LONGEST_LIFETIME_DAYS).view().days_left(1_763_683_200), 36_500);
     }

@@ -43,7 +43,7 @@ impl Authority {
         let pem = parameters.signed_by(&public_key, &issuer).map_err(PkiError::Write)?.pem();
         let authority = Self::from_pem(&pem, key)?;
         if !authority.view().is_signed_by(self.view()) {
-            return Err(PkiError::Unverifiable { subject: self.view().subject().to_owned() });
+            return Err(PkiError::Unverifiable(self.view().subject().to_owned()));
         }
         Ok(authority)
     }
@@ -98,7 +98,7 @@ mod tests {
     fn names_that_no_authority_has_are_refused() {
         for subject in ["", "a\nb", &"x".repeat(65)] {
             let error = Authority::generate_root(key(), subject, epoch(), 1).unwrap_err();
-            assert!(matches!(error, PkiError::Subject { .. }), "{subject}");
+            assert!(matches!(error, PkiError::Subject(..)), "{subject}");
         }
     }
 }

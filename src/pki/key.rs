@@ -31,11 +31,8 @@ pub enum InvalidKey {
     #[error("cannot make a private key")]
     Generate(#[source] rcgen::Error),
     /// A certificate, several keys, or no PEM at all.
-    #[error("expected one PEM block `PRIVATE KEY` and nothing else, found {found}")]
-    Blocks {
-        /// What is there instead.
-        found: String,
-    },
+    #[error("expected one PEM block `PRIVATE KEY` and nothing else, found {0}")]
+    Blocks(String),
     /// The block holds no key that can be used.
     #[error(
         "the PEM block `PRIVATE KEY` holds no usable PKCS#8 key: expected ECDSA P-256 or P-384, Ed25519 or RSA"
@@ -63,9 +60,9 @@ impl PrivateKey {
             .collect();
         match labels.as_slice() {
             ["PRIVATE KEY"] => KeyPair::from_pem(pem.expose()).map(Self).map_err(InvalidKey::Content),
-            [] => Err(InvalidKey::Blocks { found: "no PEM block".to_owned() }),
-            [label] => Err(InvalidKey::Blocks { found: format!("`{}`", label.escape_debug()) }),
-            labels => Err(InvalidKey::Blocks { found: format!("{} blocks", labels.len()) }),
+            [] => Err(InvalidKey::Blocks("no PEM block".to_owned())),
+            [label] => Err(InvalidKey::Blocks(format!("`{}`", label.escape_debug()))),
+            labels => Err(InvalidKey::Blocks(format!("{} blocks", labels.len()))),
         }
     }
 

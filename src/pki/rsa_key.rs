@@ -31,11 +31,8 @@ pub enum InvalidRsaKey {
     #[error("expected one PEM block `RSA PRIVATE KEY` and nothing else")]
     Content,
     /// Too easily broken.
-    #[error("the RSA key has {bits} bits: expected at least {BITS}")]
-    Short {
-        /// The length of its modulus.
-        bits: usize,
-    },
+    #[error("the RSA key has {0} bits: expected at least {BITS}")]
+    Short(usize),
 }
 
 impl RsaKey {
@@ -52,7 +49,7 @@ impl RsaKey {
     pub fn from_pem(pem: SecretText) -> Result<Self, InvalidRsaKey> {
         let key = RsaPrivateKey::from_pkcs1_pem(pem.expose()).map_err(|_| InvalidRsaKey::Content)?;
         match key.n().bits() {
-            bits if bits < BITS => Err(InvalidRsaKey::Short { bits }),
+            bits if bits < BITS => Err(InvalidRsaKey::Short(bits)),
             _ => Ok(Self { pem }),
         }
     }
@@ -85,7 +82,7 @@ mod tests {
     fn what_is_not_one_strong_rsa_key_is_refused() {
         let short = RsaPrivateKey::new(&mut OsRng, 1024).unwrap().to_pkcs1_pem(LineEnding::LF).unwrap();
         let read = |text: &str| RsaKey::from_pem(SecretText::from(text.to_owned())).unwrap_err();
-        assert!(matches!(read(&short), InvalidRsaKey::Short { bits: 1024 }));
+        assert!(matches!(read(&short), InvalidRsaKey::Short(1024)));
         let other = crate::pki::PrivateKey::generate_p256().unwrap().to_pem();
         for text in ["", "garbage", other.expose(), &short.replace("MII", "AII")] {
             assert!(matches!(read(text), InvalidRsaKey::Content), "{text}");

@@ -39,11 +39,8 @@ pub struct CertificateView {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidCertificate {
     /// More than any bundle of certificates needs.
-    #[error("{length} bytes are too many for certificates: at most {LARGEST_PEM}")]
-    TooLarge {
-        /// The number of bytes.
-        length: usize,
-    },
+    #[error("{0} bytes are too many for certificates: at most {LARGEST_PEM}")]
+    TooLarge(usize),
     /// The PEM is damaged.
     #[error("PEM block {number} is damaged: {reason}")]
     Pem {
@@ -61,11 +58,8 @@ pub enum InvalidCertificate {
         label: String,
     },
     /// None, or several where one belongs.
-    #[error("expected one certificate, found {found}")]
-    Count {
-        /// How many there are.
-        found: usize,
-    },
+    #[error("expected one certificate, found {0}")]
+    Count(usize),
     /// The block is no X.509 certificate.
     #[error("PEM block {number} holds no valid X.509 certificate: {reason}")]
     Content {
@@ -82,8 +76,8 @@ impl CertificateView {
         let mut views = Self::bundle_from_pem(text)?;
         match (views.pop(), views.len()) {
             (Some(view), 0) => Ok(view),
-            (Some(_), others) => Err(InvalidCertificate::Count { found: others + 1 }),
-            (None, _) => Err(InvalidCertificate::Count { found: 0 }),
+            (Some(_), others) => Err(InvalidCertificate::Count(others + 1)),
+            (None, _) => Err(InvalidCertificate::Count(0)),
         }
     }
 
@@ -93,7 +87,7 @@ impl CertificateView {
     /// If there is any other PEM block: a private key in such a file would reach every node.
     pub fn bundle_from_pem(text: &str) -> Result<Vec<Self>, InvalidCertificate> {
         if text.len() > LARGEST_PEM {
-            return Err(InvalidCertificate::TooLarge { length: text.len() });
+            return Err(InvalidCertificate::TooLarge(text.len()));
         }
         let mut views = Vec::new();
         for (block, number) in Pem::iter_from_buffer(text.as_bytes()).zip(1..) {

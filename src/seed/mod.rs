@@ -79,13 +79,8 @@ const REGISTRIES: &str = "node/registries.yaml.tera";
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
     /// A template, or what it is given, is wrong.
-    #[error("cannot render the seed of node `{node}`")]
-    Template {
-        /// The node.
-        node: DnsLabel,
-        /// Why.
-        source: TemplateError,
-    },
+    #[error("cannot render the seed of node `{0}`")]
+    Template(DnsLabel, #[source] TemplateError),
     /// A payload file cannot be placed.
     #[error("`{destination}` cannot be placed on a node: {reason}")]
     Destination {
@@ -95,13 +90,8 @@ pub enum SeedError {
         reason: &'static str,
     },
     /// A payload file cannot be read.
-    #[error("cannot read what goes to `{destination}`")]
-    Read {
-        /// Where it was to go.
-        destination: NodePath,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error("cannot read what goes to `{0}`")]
+    Read(NodePath, #[source] io::Error),
     /// A rendered file is not one that its reader accepts.
     #[error("`{file}` of node `{node}` {reason}")]
     Unacceptable {
@@ -208,7 +198,7 @@ impl Renderer<'_> {
         let text = self
             .templates
             .render(template, &self.variables)
-            .map_err(|source| SeedError::Template { node: self.seed.node.name.clone(), source })?;
+            .map_err(|source| SeedError::Template(self.seed.node.name.clone(), source))?;
         check_text(&self.seed.node.name, template.trim_end_matches(".tera"), &text)?;
         Ok(text)
     }

@@ -149,7 +149,7 @@ fn check(file: &PayloadFile) -> Result<(), SeedError> {
 /// Holds for a script with the line ends of Windows.
 fn has_unusable_interpreter(file: &PayloadFile) -> Result<bool, SeedError> {
     let mut start = Vec::new();
-    let read = |source| SeedError::Read { destination: file.destination.clone(), source };
+    let read = |source| SeedError::Read(file.destination.clone(), source);
     file.content
         .open()
         .and_then(|reader| reader.take(LONGEST_INTERPRETER).read_to_end(&mut start))

@@ -200,7 +200,7 @@ fn an_undefined_variable_names_template_line_and_node() {
     let templates = templates_with("node/hosts.tera", "# hosts\n{{ node.values.domain | word }}\n");
     let error = build(&seed(), &templates).unwrap_err();
     assert!(error.to_string().contains("`k3s-1`"), "{error}");
-    let SeedError::Template { source, .. } = error else { panic!("{error}") };
+    let SeedError::Template(_, source) = error else { panic!("{error}") };
     assert_eq!((source.line, source.variable.as_deref()), (Some(2), Some("node.values.domain")));
 }
 

@@ -31,13 +31,10 @@ pub enum PasswordsError {
     #[error("cannot use the file of passwords")]
     Read(#[from] SecretsError),
     /// It is not there.
-    #[error("there is no `{}`", .path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("there is no `{0}`")]
+    Missing(PathBuf),
     /// A line is not one of them.
-    #[error("line {line} of `{}` {problem}", .path.display())]
+    #[error("line {line} of `{path}` {problem}")]
     Line {
         /// The file.
         path: PathBuf,
@@ -47,11 +44,8 @@ pub enum PasswordsError {
         problem: &'static str,
     },
     /// It names nobody.
-    #[error("`{}` names nobody", .path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("`{0}` names nobody")]
+    Empty(PathBuf),
 }
 
 /// Who may read, and how they prove it.
@@ -82,8 +76,8 @@ impl Passwords {
     /// Reads a file that nobody but its owner may read.
     pub fn load(path: &Path) -> Result<Self, PasswordsError> {
         let text = match load_file(path) {
-            Ok(text) => text.ok_or_else(|| PasswordsError::Missing { path: path.to_owned() })?,
-            Err(SecretsError::Empty { path }) => return Err(PasswordsError::Empty { path }),
+            Ok(text) => text.ok_or_else(|| PasswordsError::Missing(path.to_owned()))?,
+            Err(SecretsError::Empty(path)) => return Err(PasswordsError::Empty(path)),
             Err(error) => return Err(error.into()),
         };
         let mut users = BTreeMap::new();
@@ -99,7 +93,7 @@ impl Passwords {
         }
         let is_hash = |password: &&Password| matches!(password, Password::Bcrypt(_));
         let decoy = users.values().find(is_hash).or_else(|| users.values().next()).cloned();
-        let decoy = decoy.ok_or_else(|| PasswordsError::Empty { path: path.to_owned() })?;
+        let decoy = decoy.ok_or_else(|| PasswordsError::Empty(path.to_owned()))?;
         Ok(Self { users, decoy, proved: Mutex::default(), hashing: Semaphore::new(HASHES_AT_ONCE) })
     }
 

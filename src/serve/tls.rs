@@ -18,16 +18,10 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read the registry's {what}")]
-    Read {
-        /// `certificate` or `key`.
-        what: &'static str,
-        /// What the file system said; it names the file.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot read the registry's {0}")]
+    Read(&'static str, #[source] std::io::Error),
     /// A file holds something else.
-    #[error("`{}` holds no {what}", .path.display())]
+    #[error("`{path}` holds no {what}")]
     Content {
         /// `certificate` or `private key`.
         what: &'static str,
@@ -35,7 +29,7 @@ pub enum TlsError {
         path: PathBuf,
     },
     /// The two do not fit, or are of a kind that is not supported.
-    #[error("`{}` and `{}` cannot be used together", .certificate.display(), .key.display())]
+    #[error("`{certificate}` and `{key}` cannot be used together")]
     Pair {
         /// The certificate's file.
         certificate: PathBuf,
@@ -81,7 +75,7 @@ impl Identity {
 }
 
 fn read(what: &'static str, path: &Path) -> Result<(Vec<u8>, u32), TlsError> {
-    let fail = |source| TlsError::Read { what, source };
+    let fail = |source| TlsError::Read(what, source);
     let file = open_regular(path).map_err(fail)?;
     let mode = file.metadata().map_err(fail)?.permissions().mode();
     let mut bytes = Vec::new();

@@ -41,14 +41,8 @@ impl Role {
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// The file cannot be read.
-    #[error("cannot read the spec `{}`", .file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    #[error("cannot read the spec `{0}`")]
+    Read(PathBuf, #[source] io::Error),
     /// The file is wrong; printed with all findings, one or two lines each.
     #[error("the spec has {}:\n{}", count_errors(.findings), Listing::of(.file, .findings))]
     Invalid {
@@ -71,7 +65,7 @@ fn count_errors(findings: &[Finding]) -> String {
 /// # Errors
 /// [`SpecError::Read`] if the file cannot be read; [`SpecError::Invalid`] with everything that is wrong with it.
 pub fn load(file: &Path) -> Result<(Spec, Vec<Finding>), SpecError> {
-    let bytes = read(file).map_err(|source| SpecError::Read { file: file.to_owned(), source })?;
+    let bytes = read(file).map_err(|source| SpecError::Read(file.to_owned(), source))?;
     parse(&bytes, crate::fs::parent(file))
         .map_err(|findings| SpecError::Invalid { file: file.to_owned(), findings })
 }

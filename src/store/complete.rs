@@ -183,16 +183,16 @@ fn buffer(length: u64) -> Vec<u8> {
 fn is_wrong(error: &StoreError) -> bool {
     match error {
         StoreError::Mismatch(Mismatch::WrongContent { .. } | Mismatch::Oversized { .. })
-        | StoreError::TooLarge { .. } => true,
+        | StoreError::TooLarge(..) => true,
         StoreError::Mismatch(Mismatch::Truncated { .. })
-        | StoreError::Read { .. }
-        | StoreError::ReadContent { .. }
-        | StoreError::Write { .. } => false,
+        | StoreError::Read(..)
+        | StoreError::ReadContent(..)
+        | StoreError::Write(..) => false,
     }
 }
 
 fn write_error(folder: &Path, source: io::Error) -> StoreError {
-    StoreError::Write { folder: folder.to_owned(), source }
+    StoreError::Write(folder.to_owned(), source)
 }
 
 /// One attempt to complete a content.
@@ -309,12 +309,12 @@ impl Attempt<'_> {
             Size::Exactly(expected) => {
                 StoreError::Mismatch(Mismatch::Oversized { digest: *self.wanted.digest, expected })
             }
-            Size::AtMost(limit) => StoreError::TooLarge { limit },
+            Size::AtMost(limit) => StoreError::TooLarge(limit),
         }
     }
 
     fn read_error(&self, source: io::Error) -> StoreError {
-        StoreError::Read { digest: *self.wanted.digest, source }
+        StoreError::Read(*self.wanted.digest, source)
     }
 
     fn write_error(&self, source: io::Error) -> StoreError {

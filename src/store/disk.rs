@@ -27,36 +27,17 @@ pub enum StoreError {
     #[error(transparent)]
     Mismatch(Mismatch),
     /// The bytes stopped coming.
-    #[error("cannot read blob {digest}")]
-    Read {
-        /// The blob.
-        digest: Digest,
-        /// What the reader said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("cannot read blob {0}")]
+    Read(Digest, #[source] io::Error),
     /// The bytes of undescribed content stopped coming.
     #[error("cannot read the content")]
-    ReadContent {
-        /// What the reader said.
-        #[source]
-        source: io::Error,
-    },
+    ReadContent(#[source] io::Error),
     /// Undescribed content does not end.
-    #[error("the content has more than the {limit} bytes that are accepted")]
-    TooLarge {
-        /// The most bytes accepted.
-        limit: u64,
-    },
+    #[error("the content has more than the {0} bytes that are accepted")]
+    TooLarge(u64),
     /// The bytes could not be kept, for example because the disk is full.
-    #[error("cannot write to the store `{}`", .folder.display())]
-    Write {
-        /// Where they were to go.
-        folder: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("cannot write to the store `{0}`")]
+    Write(PathBuf, #[source] io::Error),
 }
 
 impl DiskStore {
@@ -99,7 +80,7 @@ impl DiskStore {
     /// Returns whether the blob is there with the right content, all of which is read; a wrong one is taken out.
     pub fn check(&self, descriptor: &Descriptor) -> Result<bool, StoreError> {
         let digest = &descriptor.digest;
-        let fail = |source| StoreError::Read { digest: *digest, source };
+        let fail = |source| StoreError::Read(*digest, source);
         if !self.contains(descriptor) {
             return Ok(false);
         }
@@ -117,7 +98,7 @@ impl DiskStore {
 
     /// Reads a small blob whole and verifies it; `None` if it is not there.
     pub fn read(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, StoreError> {
-        let fail = |source| StoreError::Read { digest: descriptor.digest, source };
+        let fail = |source| StoreError::Read(descriptor.digest, source);
         if !self.contains(descriptor) {
             return Ok(None);
         }
@@ -151,7 +132,7 @@ impl DiskStore {
         let digest = &descriptor.digest;
         let mut reader = VerifyReader::new(content, *digest, descriptor.size);
         let folder = self.root.join(digest.algorithm().name());
-        let write_error = |source| StoreError::Write { folder: folder.clone(), source };
+        let write_error = |source| StoreError::Write(folder.clone(), source);
         let mut temporary = named_temporary(&folder).map_err(write_error)?;
         let read_error = |error| read_error(digest, error);
         stream(&mut reader, temporary.as_file_mut(), &mut advance)
@@ -171,15 +152,15 @@ impl DiskStore {
         mut advance: impl FnMut(u64),
     ) -> Result<(Digest, u64), StoreError> {
         let folder = self.root.join(Algorithm::Sha256.name());
-        let write_error = |source| StoreError::Write { folder: folder.clone(), source };
+        let write_error = |source| StoreError::Write(folder.clone(), source);
         let temporary = named_temporary(&folder).map_err(write_error)?;
         let mut output = HashingWriter::new(temporary);
         // One byte more than allowed tells "just at the limit" from "without end".
         stream(&mut content.take(limit.saturating_add(1)), &mut output, &mut advance)
-            .map_err(|error| error.either(|source| StoreError::ReadContent { source }, write_error))?;
+            .map_err(|error| error.either(StoreError::ReadContent, write_error))?;
         let (temporary, actual, size) = output.finish();
         if size > limit {
-            return Err(StoreError::TooLarge { limit });
+            return Err(StoreError::TooLarge(limit));
         }
         if let Some(expected) = expected.filter(|expected| **expected != actual) {
             let expected = *expected;
@@ -198,8 +179,7 @@ impl DiskStore {
     fn name(&self, staged: Staged, close: fn(&std::fs::File) -> io::Result<()>) -> Result<(), StoreError> {
         let Staged { temporary, digest } = staged;
         let target = self.path(&digest);
-        let write_error =
-            |source| StoreError::Write { folder: crate::fs::parent(&target).to_owned(), source };
+        let write_error = |source| StoreError::Write(crate::fs::parent(&target).to_owned(), source);
         let file = temporary.as_file();
         close(file).map_err(write_error)?;
         file.sync_data().map_err(write_error)?;
@@ -291,7 +271,7 @@ fn stream(
 
 fn read_error(digest: &Digest, error: io::Error) -> StoreError {
     if !error.get_ref().is_some_and(|inner| inner.is::<Mismatch>()) {
-        return StoreError::Read { digest: *digest, source: error };
+        return StoreError::Read(*digest, error);
     }
     let inner = error.into_inner().and_then(|inner| inner.downcast::<Mismatch>().ok());
     StoreError::Mismatch(*inner.expect("the line above saw a mismatch inside"))

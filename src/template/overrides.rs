@@ -15,15 +15,10 @@ const LARGEST_TEMPLATE: u64 = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum OverrideError {
     /// The folder or a file in it cannot be read.
-    #[error("cannot read the templates in `{}`", folder.display())]
-    Read {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error("cannot read the templates in `{0}`")]
+    Read(PathBuf, #[source] io::Error),
     /// A file replaces nothing.
-    #[error("`{name}` in `{}` replaces no template; there are {known}", folder.display())]
+    #[error("`{name}` in `{folder}` replaces no template; there are {known}")]
     Unknown {
         /// The file's path inside the folder.
         name: String,
@@ -33,25 +28,14 @@ pub enum OverrideError {
         known: String,
     },
     /// A file is not a regular file inside the folder.
-    #[error("template `{}` is not a regular file inside its folder", path.display())]
-    Outside {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("template `{0}` is not a regular file inside its folder")]
+    Outside(PathBuf),
     /// A file is too large.
-    #[error("template `{}` is larger than {LARGEST_TEMPLATE} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("template `{0}` is larger than {LARGEST_TEMPLATE} bytes")]
+    TooLarge(PathBuf),
     /// A file is not a template.
-    #[error("`{}` cannot replace the template", path.display())]
-    Template {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: TemplateError,
-    },
+    #[error("`{0}` cannot replace the template")]
+    Template(PathBuf, #[source] TemplateError),
 }
 
 impl Templates {
@@ -59,7 +43,7 @@ impl Templates {
     ///
     /// Every file must replace something: a misspelt name would otherwise change nothing, silently.
     pub fn with_overrides(folder: &Path) -> Result<Self, OverrideError> {
-        let unreadable = |source: io::Error| OverrideError::Read { folder: folder.to_owned(), source };
+        let unreadable = |source: io::Error| OverrideError::Read(folder.to_owned(), source);
         let root = fs::canonicalize(folder).map_err(unreadable)?;
         let mut sources = Self::builtin().sources;
         for entry in WalkDir::new(&root).min_depth(1).max_depth(8).sort_by_file_name() {
@@ -76,19 +60,19 @@ impl Templates {
             };
             *source = read(&root, entry.path(), folder)?;
         }
-        Self::new(sources).map_err(|source| OverrideError::Template { path: folder.to_owned(), source })
+        Self::new(sources).map_err(|source| OverrideError::Template(folder.to_owned(), source))
     }
 }
 
 /// Reads one file, which may be a link, though not to a place outside of `root`.
 fn read(root: &Path, path: &Path, folder: &Path) -> Result<String, OverrideError> {
-    let unreadable = |source: io::Error| OverrideError::Read { folder: folder.to_owned(), source };
+    let unreadable = |source: io::Error| OverrideError::Read(folder.to_owned(), source);
     let target = fs::canonicalize(path).map_err(unreadable)?;
     if !target.starts_with(root) || !fs::metadata(&target).map_err(unreadable)?.is_file() {
-        return Err(OverrideError::Outside { path: path.to_owned() });
+        return Err(OverrideError::Outside(path.to_owned()));
     }
     if fs::metadata(&target).map_err(unreadable)?.len() > LARGEST_TEMPLATE {
-        return Err(OverrideError::TooLarge { path: path.to_owned() });
+        return Err(OverrideError::TooLarge(path.to_owned()));
     }
     let mut text = String::new();
     // Bounded once more: a file may grow after it was looked at.

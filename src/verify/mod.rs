@@ -71,23 +71,11 @@ pub struct Report {
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The folder or its list cannot be read.
-    #[error("cannot read `{}`", .path.display())]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("cannot read `{0}`")]
+    Read(PathBuf, #[source] io::Error),
     /// The list is malformed.
-    #[error("`{}` is no list of digests", .path.display())]
-    Sums {
-        /// The list.
-        path: PathBuf,
-        /// The line.
-        #[source]
-        source: InvalidSums,
-    },
+    #[error("`{0}` is no list of digests")]
+    Sums(PathBuf, #[source] InvalidSums),
 }
 
 /// What is shown each listed file while it is hashed, by its path in the kit, from several threads; what it leaves
@@ -135,7 +123,7 @@ pub fn digest_without(folder: &Path, path: &str) -> Result<Digest, VerifyError> 
 
 fn read_sums(folder: &Path) -> Result<BTreeMap<String, Digest>, VerifyError> {
     let path = folder.join(SUMS);
-    ArtifactList::parse_sums(&read_text(folder)?).map_err(|source| VerifyError::Sums { path, source })
+    ArtifactList::parse_sums(&read_text(folder)?).map_err(|source| VerifyError::Sums(path, source))
 }
 
 fn read_text(folder: &Path) -> Result<String, VerifyError> {
@@ -143,7 +131,7 @@ fn read_text(folder: &Path) -> Result<String, VerifyError> {
     let mut text = String::new();
     fs::File::open(&path)
         .and_then(|file| file.take(SUMS_LIMIT).read_to_string(&mut text))
-        .map_err(|source| VerifyError::Read { path, source })?;
+        .map_err(|source| VerifyError::Read(path, source))?;
     Ok(text)
 }
 
@@ -151,10 +139,8 @@ fn read_text(folder: &Path) -> Result<String, VerifyError> {
 fn files_of(folder: &Path) -> Result<BTreeMap<String, u64>, VerifyError> {
     let mut files = BTreeMap::new();
     for entry in walkdir::WalkDir::new(folder) {
-        let entry = entry.map_err(|error| VerifyError::Read {
-            path: error.path().unwrap_or(folder).to_owned(),
-            source: error.into(),
-        })?;
+        let entry = entry
+            .map_err(|error| VerifyError::Read(error.path().unwrap_or(folder).to_owned(), error.into()))?;
         if entry.file_type().is_dir() {
             continue;
         }

@@ -58,7 +58,7 @@ fn push_to_a_full_disk() {
     let undescribed = store.push_undescribed(None, LARGE, zeros(large.size), |_| {}).unwrap_err();
     for error in [pushed, undescribed] {
         assert!(error.to_string().contains(folder.to_str().unwrap()), "{error}");
-        let StoreError::Write { source, .. } = error else { panic!("{error:?}") };
+        let StoreError::Write(_, source) = error else { panic!("{error:?}") };
         assert_eq!(source.kind(), io::ErrorKind::StorageFull);
     }
     let left: Vec<_> = fs::read_dir(folder.join("sha256"))

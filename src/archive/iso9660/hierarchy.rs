@@ -93,7 +93,7 @@ impl Hierarchy {
             hierarchy.insert(parent, path, entry, identifiers);
         }
         if hierarchy.directories.len() > DIRECTORY_LIMIT {
-            return Err(IsoError::TooManyDirectories { count: hierarchy.directories.len() });
+            return Err(IsoError::TooManyDirectories(hierarchy.directories.len()));
         }
         Ok(hierarchy)
     }

@@ -90,22 +90,14 @@ pub enum IsoError {
         mode: u32,
     },
     /// Directories are numbered with 16 bits.
-    #[error("an ISO image holds at most 65535 directories, not {count}")]
-    TooManyDirectories {
-        /// How many there are, with the root.
-        count: usize,
-    },
+    #[error("an ISO image holds at most 65535 directories, not {0}")]
+    TooManyDirectories(usize),
     /// Blocks are numbered with 32 bits.
     #[error("an ISO image holds less than 8 TiB")]
     VolumeTooLarge,
     /// A file did not get in.
-    #[error("cannot write `{path}` into the ISO image")]
-    Content {
-        /// The file.
-        path: TreePath,
-        /// What happened.
-        source: ContentError,
-    },
+    #[error("cannot write `{0}` into the ISO image")]
+    Content(TreePath, #[source] ContentError),
     /// The rest did not get in.
     #[error("cannot write the ISO image")]
     Write(#[source] io::Error),
@@ -152,7 +144,7 @@ impl Plan {
         self.volume.write_metadata(output).map_err(IsoError::Write)?;
         for file in &self.volume.hierarchy.files {
             content::copy(&file.content, output)
-                .map_err(|source| IsoError::Content { path: file.path.clone(), source })?;
+                .map_err(|source| IsoError::Content(file.path.clone(), source))?;
             content::pad(file.content.size(), BLOCK, output).map_err(IsoError::Write)?;
         }
         let end = vec![0; TRAILING_BLOCKS as usize * BLOCK];

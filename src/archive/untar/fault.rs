@@ -13,45 +13,25 @@ pub(super) const MOST_PATHS: usize = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum TarFault {
     /// The input failed: it is damaged where it is compressed, or unpacks to too much.
-    #[error("it cannot be read {}", .place.as_ref().map_or("at all".to_owned(), |place| format!("beyond `{place}`")))]
-    Read {
-        /// The last member whose header was read.
-        place: Option<String>,
-        /// What the reader said.
-        source: io::Error,
-    },
+    #[error("it cannot be read {}", .0.as_ref().map_or("at all".to_owned(), |place| format!("beyond `{place}`")))]
+    Read(Option<String>, #[source] io::Error),
     /// It ends before its end.
-    #[error("it is truncated: it ends {}", .place.as_ref().map_or("at once".to_owned(), |place| format!("in or after `{place}`")))]
-    Truncated {
-        /// The last member whose header was read.
-        place: Option<String>,
-    },
+    #[error("it is truncated: it ends {}", .0.as_ref().map_or("at once".to_owned(), |place| format!("in or after `{place}`")))]
+    Truncated(Option<String>),
     /// What should be a header is none.
-    #[error("it is no tar archive, or a damaged one: there is no valid header at byte {offset}")]
-    Header {
-        /// Where in the uncompressed archive.
-        offset: u64,
-    },
+    #[error("it is no tar archive, or a damaged one: there is no valid header at byte {0}")]
+    Header(u64),
     /// A header's extension is larger than any honest one, or malformed.
     #[error(
-        "it has a malformed long name or PAX header, or one of more than {LARGEST_EXTENSION} bytes, at byte {offset}"
+        "it has a malformed long name or PAX header, or one of more than {LARGEST_EXTENSION} bytes, at byte {0}"
     )]
-    Extension {
-        /// Where in the uncompressed archive.
-        offset: u64,
-    },
+    Extension(u64),
     /// A path leaves the archive, or steers terminals.
-    #[error("it has the member `{path}`, which is no path within an archive")]
-    Path {
-        /// The path, escaped.
-        path: String,
-    },
+    #[error("it has the member `{0}`, which is no path within an archive")]
+    Path(String),
     /// A reader would have to choose between two.
-    #[error("it has the member `{path}`, which is there twice")]
-    Duplicate {
-        /// The path.
-        path: String,
-    },
+    #[error("it has the member `{0}`, which is there twice")]
+    Duplicate(String),
     /// A device, a socket, a sparse file.
     #[error("it has the member `{path}`, which is of the unknown kind `{kind}`")]
     Kind {

@@ -22,7 +22,7 @@ pub(super) fn is_layout(folder: &Path) -> bool {
 impl Kit {
     /// Reads what is no whole kit.
     pub(super) fn alone(path: &Path, now: i64, reporter: &dyn Reporter) -> Result<Self, OpenError> {
-        let look = |source| OpenError::Look { path: path.to_owned(), source };
+        let look = |source| OpenError::Look(path.to_owned(), source);
         let other = |what| OpenError::Alone { path: path.to_owned(), what };
         let mut kit = Self::nothing(now);
         match inspect::kind(path).map_err(look)? {
@@ -33,7 +33,7 @@ impl Kit {
                         return Err(other("a bundle of ops packages"));
                     }
                     Ok(inspection) => Ok(inspection),
-                    Err(error @ InspectError::Archive { .. }) => Err(error),
+                    Err(error @ InspectError::Archive(..)) => Err(error),
                     Err(error) => return Err(look(error)),
                 };
                 kit.take_images(path, Archive::of(content));

@@ -97,16 +97,10 @@ pub enum OpenError {
     #[error("the kit cannot be verified")]
     Verify(#[from] VerifyError),
     /// It is no kit, and nothing else that can be looked into.
-    #[error("cannot check `{}`", .path.display())]
-    Look {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: InspectError,
-    },
+    #[error("cannot check `{0}`")]
+    Look(PathBuf, #[source] InspectError),
     /// It is something of which no row speaks when it is alone.
-    #[error("`{}` is {what}, and cannot be checked by itself", .path.display())]
+    #[error("`{path}` is {what}, and cannot be checked by itself")]
     Alone {
         /// The file.
         path: PathBuf,

@@ -18,7 +18,7 @@ impl Hint for NoPullsLeft {
 
 impl Hint for TransferError {
     fn hint(&self) -> Option<&'static str> {
-        matches!(self, Self::Store { source: StoreError::Mismatch(_), .. }).then_some(
+        matches!(self, Self::Store(_, StoreError::Mismatch(_))).then_some(
             "run the same command again; if it says the same, the image is damaged where it comes from",
         )
     }
@@ -32,7 +32,7 @@ impl Hint for GraphError {
             Self::NoSuchPlatform { .. } => {
                 "take the platform out of `platforms`, or choose an image that has it".to_owned()
             }
-            Self::Attachments { source, .. } => match source.hint() {
+            Self::Attachments(_, source) => match source.hint() {
                 Some(first) => format!("{first}; or {without}"),
                 None => without.to_owned(),
             },

@@ -54,18 +54,16 @@ impl Hint for ServeError {
 
     fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Bill(BillError::Read { .. }) => Some(NO_KIT),
+            Self::Bill(BillError::Read(..)) => Some(NO_KIT),
             Self::Bill(BillError::Version { .. }) => Some(OTHER_VERSION),
-            Self::Bill(BillError::Malformed { .. })
+            Self::Bill(BillError::Malformed(..))
             | Self::Layout { .. }
-            | Self::Tls { source: TlsError::Content { .. } | TlsError::Pair { .. }, .. } => Some(DAMAGED),
-            Self::Tls { source: TlsError::Read { source, .. }, .. } => {
-                match source.kind() == ErrorKind::PermissionDenied {
-                    true => Some("the kit's key is for its owner: run it as that user"),
-                    false => Some(DAMAGED),
-                }
-            }
-            Self::Listen { source, .. } => hint_of_listening(source.kind()),
+            | Self::Tls(_, TlsError::Content { .. } | TlsError::Pair { .. }) => Some(DAMAGED),
+            Self::Tls(_, TlsError::Read(_, source)) => match source.kind() == ErrorKind::PermissionDenied {
+                true => Some("the kit's key is for its owner: run it as that user"),
+                false => Some(DAMAGED),
+            },
+            Self::Listen(_, source) => hint_of_listening(source.kind()),
             Self::Passwords(_) | Self::Run(_) | Self::Unit(_) => None,
         }
     }
@@ -76,9 +74,9 @@ impl Hint for PushError {
 
     fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Bill(BillError::Read { .. }) => Some(NO_KIT),
+            Self::Bill(BillError::Read(..)) => Some(NO_KIT),
             Self::Bill(BillError::Version { .. }) => Some(OTHER_VERSION),
-            Self::Bill(BillError::Malformed { .. }) | Self::Layout { .. } | Self::NotWhole { .. } => {
+            Self::Bill(BillError::Malformed(..)) | Self::Layout { .. } | Self::NotWhole { .. } => {
                 Some(DAMAGED)
             }
             Self::Collision { .. } => Some(
@@ -86,7 +84,7 @@ impl Hint for PushError {
                  --keep-registry",
             ),
             Self::Several(_) => None,
-            Self::Client(source) | Self::Registry { source, .. } => hint_of_pushing(source),
+            Self::Client(source) | Self::Registry(_, source) => hint_of_pushing(source),
         }
     }
 }

@@ -45,11 +45,11 @@ impl Hint for ClusterError {
             Self::SharedWithRegistry { .. } => Some(
                 "let the registry have an authority of its own: move its `ca.key`, `ca.crt` and `registry.crt` away",
             ),
-            Self::Token { source: InvalidToken::UnknownAuthority, .. } => Some(
+            Self::Token(_, InvalidToken::UnknownAuthority) => Some(
                 "keep the password alone in the file: what follows the last `:`. Or have the authorities made beforehand, \
                  with `k3s.clusterCa: generate`",
             ),
-            Self::Token { source: InvalidToken::ForeignAuthority, .. } => Some(
+            Self::Token(_, InvalidToken::ForeignAuthority) => Some(
                 "keep the password alone in the file: what follows the last `:`; seedkit puts the right hash before it",
             ),
             Self::Token { .. } => {

@@ -32,7 +32,7 @@ impl TarMember {
         limit: u64,
         mut visit: impl FnMut(Member<'_>) -> io::Result<()>,
     ) -> Result<(), InvalidPackage> {
-        let unpack = |source| InvalidPackage::Unpack { member: self.name.clone(), source };
+        let unpack = |source| InvalidPackage::Unpack(self.name.clone(), source);
         let mut input = Bounded::new(self.packing.open(packed).map_err(unpack)?, limit);
         let visited = self.visit_tar(&mut input, &mut visit);
         match input.is_exceeded() {
@@ -58,14 +58,14 @@ impl TarMember {
     fn invalid(&self, fault: TarFault) -> InvalidPackage {
         let member = self.name.clone();
         match fault {
-            TarFault::Path { path } => InvalidPackage::Path { member, path },
+            TarFault::Path(path) => InvalidPackage::Path { member, path },
             TarFault::Kind { path, kind } => InvalidPackage::Kind { member, path, kind },
-            TarFault::Read { source, .. } => InvalidPackage::Unpack { member, source },
-            fault @ (TarFault::Truncated { .. }
-            | TarFault::Header { .. }
-            | TarFault::Extension { .. }
-            | TarFault::Duplicate { .. }
-            | TarFault::TooMany) => InvalidPackage::Unpack { member, source: io::Error::other(fault) },
+            TarFault::Read(_, source) => InvalidPackage::Unpack(member, source),
+            fault @ (TarFault::Truncated(..)
+            | TarFault::Header(..)
+            | TarFault::Extension(..)
+            | TarFault::Duplicate(..)
+            | TarFault::TooMany) => InvalidPackage::Unpack(member, io::Error::other(fault)),
         }
     }
 }

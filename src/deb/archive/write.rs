@@ -24,11 +24,8 @@ pub enum WritePackageError {
     #[error("the control file of the package cannot be used")]
     Index(#[from] InvalidIndex),
     /// A path is longer than dpkg reads.
-    #[error("`{path}` is longer than 99 bytes, which this writer cannot put into a package")]
-    LongPath {
-        /// The path.
-        path: String,
-    },
+    #[error("`{0}` is longer than 99 bytes, which this writer cannot put into a package")]
+    LongPath(String),
     /// One of the inner archives was not written.
     #[error("cannot write the files of the package")]
     Tar(#[from] TarError),
@@ -49,7 +46,7 @@ pub fn write<W: Write>(
 ) -> Result<W, WritePackageError> {
     PackageStanza::describe(Stanza::parse(control)?, None)?;
     if let Some((path, _)) = files.iter().find(|(path, _)| path.as_str().len() > LONGEST_PATH) {
-        return Err(WritePackageError::LongPath { path: path.to_string() });
+        return Err(WritePackageError::LongPath(path.to_string()));
     }
     let mut control_files = FileTree::new();
     control_files.insert_file("control", 0o644, control).expect("an empty tree has room for a file");

@@ -105,7 +105,7 @@ fn parse_constraint<'text>(text: &str, inside: &'text str) -> Result<Constraint<
     let (operator, version) = split_operator(inside.trim_ascii())
         .ok_or_else(|| syntax(text, "expected one of << <= = >= >> before the version"))?;
     let version =
-        Version::parse(version).map_err(|source| InvalidRelation::Version { text: excerpt(text), source })?;
+        Version::parse(version).map_err(|source| InvalidRelation::Version(excerpt(text), source))?;
     Ok(Constraint { operator, version })
 }
 
@@ -188,6 +188,6 @@ mod tests {
             let message = parse_groups(field).unwrap_err().to_string();
             assert!(message.contains(reason), "{field}: {message}");
         }
-        assert!(matches!(parse_groups("a (>= )"), Err(InvalidRelation::Version { .. })));
+        assert!(matches!(parse_groups("a (>= )"), Err(InvalidRelation::Version(..))));
     }
 }

@@ -26,17 +26,11 @@ pub struct IndexFile {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MissingIndex {
     /// It lists none, in no compression that is known.
-    #[error("the release lists no index `{path}`, compressed or not")]
-    Unlisted {
-        /// The path without the end for its compression.
-        path: String,
-    },
+    #[error("the release lists no index `{0}`, compressed or not")]
+    Unlisted(String),
     /// It does not say how large it is, which has to be known before it is unpacked.
-    #[error("the release lists `{path}`, but not what it is when unpacked")]
-    UnknownContent {
-        /// The path of the compressed index.
-        path: String,
-    },
+    #[error("the release lists `{0}`, but not what it is when unpacked")]
+    UnknownContent(String),
     /// It is larger than any.
     #[error("the index `{path}` has {size} bytes, more than 1 GiB")]
     TooLarge {
@@ -71,21 +65,11 @@ pub enum WrongIndex {
         actual: Digest,
     },
     /// It cannot be unpacked.
-    #[error("cannot unpack the index `{path}`")]
-    Unpack {
-        /// The index.
-        path: String,
-        /// What happened.
-        source: io::Error,
-    },
+    #[error("cannot unpack the index `{0}`")]
+    Unpack(String, #[source] io::Error),
     /// It is not text.
-    #[error("the index `{path}` is not UTF-8")]
-    NotText {
-        /// The index.
-        path: String,
-        /// Where.
-        source: std::string::FromUtf8Error,
-    },
+    #[error("the index `{0}` is not UTF-8")]
+    NotText(String, #[source] std::string::FromUtf8Error),
 }
 
 impl IndexFile {
@@ -96,7 +80,7 @@ impl IndexFile {
             release.file(&path).map(|listed| (packing, path, listed.clone()))
         })?;
         let Some(content) = release.file(content_path).cloned() else {
-            return Some(Err(MissingIndex::UnknownContent { path }));
+            return Some(Err(MissingIndex::UnknownContent(path)));
         };
         let size = listed.size.max(content.size);
         Some(match size > LARGEST_INDEX {
@@ -120,13 +104,13 @@ impl IndexFile {
     /// Never more is unpacked than the release lists.
     pub fn unpack(&self, bytes: &[u8]) -> Result<String, WrongIndex> {
         self.check(bytes, &self.listed)?;
-        let unpack = |source| WrongIndex::Unpack { path: self.path.clone(), source };
+        let unpack = |source| WrongIndex::Unpack(self.path.clone(), source);
         let capacity = usize::try_from(self.content.size).unwrap_or_default();
         let mut content = Vec::with_capacity(capacity);
         let reader = self.packing.open(bytes).map_err(unpack)?;
         reader.take(self.content.size + 1).read_to_end(&mut content).map_err(unpack)?;
         self.check(&content, &self.content)?;
-        String::from_utf8(content).map_err(|source| WrongIndex::NotText { path: self.path.clone(), source })
+        String::from_utf8(content).map_err(|source| WrongIndex::NotText(self.path.clone(), source))
     }
 
     /// Says of what was fetched why it is not what is listed.

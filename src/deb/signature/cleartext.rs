@@ -43,7 +43,7 @@ impl<'text> Cleartext<'text> {
             match next() {
                 Some(("", _)) => break,
                 Some((line, _)) if line.starts_with("Hash: ") => {}
-                Some((_, line)) => return Err(InvalidSignedText::Header { line }),
+                Some((_, line)) => return Err(InvalidSignedText::Header(line)),
                 None => return Err(InvalidSignedText::End),
             }
         }
@@ -55,12 +55,12 @@ impl<'text> Cleartext<'text> {
             }
             let escaped = line.strip_prefix("- ");
             if escaped.is_none() && line.starts_with('-') {
-                return Err(InvalidSignedText::Unescaped { line: number });
+                return Err(InvalidSignedText::Unescaped(number));
             }
             let line = escaped.unwrap_or(line);
             // Signatures cover a carriage return in different ways in different programs.
             if line.contains('\r') {
-                return Err(InvalidSignedText::CarriageReturn { line: number });
+                return Err(InvalidSignedText::CarriageReturn(number));
             }
             lines.push(line.trim_end_matches([' ', '\t']));
         }

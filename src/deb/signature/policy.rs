@@ -165,7 +165,7 @@ fn check_strength(signature: &Signature) -> Result<(), Fault> {
             | HashAlgorithm::Sha3_512
     );
     if !is_strong_hash {
-        return Err(Fault::WeakHash { name: hash.to_string() });
+        return Err(Fault::WeakHash(hash.to_string()));
     }
     let is_current = matches!(signature.version(), SignatureVersion::V4 | SignatureVersion::V6);
     let has_unknown_condition = signature.config().is_none_or(|config| {
@@ -182,10 +182,10 @@ fn check_strength(signature: &Signature) -> Result<(), Fault> {
 fn check_times(signature: &Signature, now: Instant) -> Result<(), Fault> {
     let made = made_at(signature).ok_or(Fault::OtherKind)?;
     if made > now {
-        return Err(Fault::FromTheFuture { at: made });
+        return Err(Fault::FromTheFuture(made));
     }
     match made.after(signature.signature_expiration_time()) {
-        Some(end) if end <= now => Err(Fault::SignatureExpired { at: end }),
+        Some(end) if end <= now => Err(Fault::SignatureExpired(end)),
         Some(_) | None => Ok(()),
     }
 }
@@ -194,10 +194,10 @@ fn check_times(signature: &Signature, now: Instant) -> Result<(), Fault> {
 fn check_expiry(key: &impl KeyDetails, binding: &Signature, now: Instant) -> Result<(), Fault> {
     let created = Instant::of(key.created_at());
     if created > now {
-        return Err(Fault::FromTheFuture { at: created });
+        return Err(Fault::FromTheFuture(created));
     }
     match created.after(binding.key_expiration_time()) {
-        Some(end) if end <= now => Err(Fault::KeyExpired { at: end }),
+        Some(end) if end <= now => Err(Fault::KeyExpired(end)),
         Some(_) | None => Ok(()),
     }
 }

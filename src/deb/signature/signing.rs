@@ -35,11 +35,8 @@ pub enum InvalidSigningKey {
     #[error("the private key is malformed")]
     Malformed(#[source] Box<pgp::errors::Error>),
     /// gpgv of Debian 12 knows no later ones, and their signatures differ each time.
-    #[error("the private key is of version {version}, not of version 4")]
-    Version {
-        /// The version.
-        version: u8,
-    },
+    #[error("the private key is of version {0}, not of version 4")]
+    Version(u8),
     /// A build asks nobody anything.
     #[error("the private key has a passphrase")]
     Locked,
@@ -49,11 +46,8 @@ pub enum InvalidSigningKey {
 #[derive(Debug, thiserror::Error)]
 pub enum CannotSign {
     /// OpenPGP counts its seconds in 32 bits.
-    #[error("{at} is later than a signature can say")]
-    TooLate {
-        /// The time.
-        at: Epoch,
-    },
+    #[error("{0} is later than a signature can say")]
+    TooLate(Epoch),
     /// The calculation failed.
     #[error("the key cannot be used")]
     Key(#[source] Box<pgp::errors::Error>),
@@ -83,7 +77,7 @@ impl SigningKey {
         drop(keys);
         let version = secret.primary_key.version();
         if version != KeyVersion::V4 {
-            return Err(InvalidSigningKey::Version { version: version.into() });
+            return Err(InvalidSigningKey::Version(version.into()));
         }
         let certificate = Keyring { certificates: vec![secret.to_public_key()] };
         let key = Self { secret, certificate };
@@ -128,7 +122,7 @@ impl SigningKey {
 
     /// Signs with one of the keys, and verifies it: a key that may only encrypt is here too.
     fn sign_with(&self, signer: &dyn Signer, text: &str, at: Epoch) -> Result<String, CannotSign> {
-        let seconds = u32::try_from(at.seconds()).map_err(|_| CannotSign::TooLate { at })?;
+        let seconds = u32::try_from(at.seconds()).map_err(|_| CannotSign::TooLate(at))?;
         let signed = clear_sign(signer, text, Timestamp::from_secs(seconds))
             .map_err(|error| CannotSign::Key(Box::new(error)))?;
         let verified = verify(signed.as_bytes(), &self.certificate, at).map_err(CannotSign::Worthless)?;

@@ -137,7 +137,7 @@ fn locks_that_are_malformed_are_refused() {
     let text = lockfile().to_string();
     assert!(matches!(error(&text.replace("version = 3\n", "")), LockfileError::Malformed(_)));
     assert!(matches!(error(&text.replace("epoch", "epok")), LockfileError::Malformed(_)));
-    assert!(matches!(error(&text.replace("quay.io", "docker.io")), LockfileError::Duplicate { .. }));
+    assert!(matches!(error(&text.replace("quay.io", "docker.io")), LockfileError::Duplicate(..)));
     assert!(error(&text.replace("sha256:", "md5:")).to_string().contains("line "));
 }
 

@@ -27,29 +27,17 @@ pub enum BuildError {
     #[error("cannot make the seeds")]
     Iso(#[from] IsoError),
     /// The kit's folder refuses.
-    #[error("cannot write the kit `{}`", .kit.display())]
-    Write {
-        /// The kit.
-        kit: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot write the kit `{0}`")]
+    Write(PathBuf, #[source] std::io::Error),
     /// The kit cannot be read back.
     #[error("cannot read the new kit back")]
     Reopen(#[from] check::OpenError),
     /// What was written is not what was meant; wrong blobs were taken out of the store.
-    #[error("the kit is not what it should be: {}", .findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Unsound {
-        /// All that is wrong.
-        findings: Vec<Finding>,
-    },
+    #[error("the kit is not what it should be: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Unsound(Vec<Finding>),
     /// Its parts do not fit each other; nothing was published.
-    #[error("the kit would not work: {} in it that stop a node or the cluster", counted(.findings.len(), "error"))]
-    Unfit {
-        /// The errors.
-        findings: Vec<check::Finding>,
-    },
+    #[error("the kit would not work: {} in it that stop a node or the cluster", counted(.0.len(), "error"))]
+    Unfit(Vec<check::Finding>),
     /// The seeds could not be copied; the kit itself is whole and published.
     #[error("the kit is whole, but its seeds were not delivered")]
     Deliver(#[from] DeliverError),

@@ -19,22 +19,13 @@ use crate::inspect::{self, InspectError};
 #[derive(Debug, thiserror::Error)]
 pub enum DiffError {
     /// One of them, or a part of it, cannot be read.
-    #[error("cannot compare `{}`", .path.display())]
-    Inspect {
-        /// What cannot be read.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: InspectError,
-    },
+    #[error("cannot compare `{0}`")]
+    Inspect(PathBuf, #[source] InspectError),
     /// It is something else.
-    #[error("`{}` is neither a lock nor a kit", .path.display())]
-    Kind {
-        /// What it is not.
-        path: PathBuf,
-    },
+    #[error("`{0}` is neither a lock nor a kit")]
+    Kind(PathBuf),
     /// A lock says what will be built, a kit what was: they do not have the same parts.
-    #[error("`{}` is a lock and `{}` is a kit", .lock.display(), .kit.display())]
+    #[error("`{lock}` is a lock and `{kit}` is a kit")]
     Mixed {
         /// The lock.
         lock: PathBuf,
@@ -42,7 +33,7 @@ pub enum DiffError {
         kit: PathBuf,
     },
     /// A part of a kit is not there, or is damaged: a comparison would be wrong.
-    #[error("`{}` is not whole: {finding}", .path.display())]
+    #[error("`{path}` is not whole: {finding}")]
     Damaged {
         /// The kit.
         path: PathBuf,

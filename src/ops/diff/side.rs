@@ -68,7 +68,7 @@ pub(super) fn read(path: &Path, options: &Options<'_>) -> Result<(Side, Things),
         Inspected::Lock(lock) => Ok((Side::Lock, lock_things(lock))),
         Inspected::Kit(kit) => Ok((Side::Kit, kit_things(path, kit, options)?)),
         Inspected::OpsBundle(_) | Inspected::Images(_) | Inspected::Disc(_) | Inspected::Certificates(_) => {
-            Err(DiffError::Kind { path: path.to_owned() })
+            Err(DiffError::Kind(path.to_owned()))
         }
     }
 }
@@ -76,8 +76,7 @@ pub(super) fn read(path: &Path, options: &Options<'_>) -> Result<(Side, Things),
 /// Looks into something that has to be whole.
 fn inspect(path: &Path, options: &Options<'_>) -> Result<Inspection, DiffError> {
     let owned = || path.to_owned();
-    let inspection =
-        inspect::path(path, options).map_err(|source| DiffError::Inspect { path: owned(), source })?;
+    let inspection = inspect::path(path, options).map_err(|source| DiffError::Inspect(owned(), source))?;
     match inspection.findings.first() {
         Some(finding) => Err(DiffError::Damaged { path: owned(), finding: finding.to_string() }),
         None => Ok(inspection),

@@ -53,11 +53,11 @@ fn console_password(
 ) -> Result<Option<PasswordHash>, IsoError> {
     let Some(from) = &spec.ssh.console_password else { return Ok(None) };
     let (password, place) = password(from, secrets, equipment)?;
-    let unusable = |source| IsoError::ConsolePassword { place: place.clone(), source };
+    let unusable = |source| IsoError::ConsolePassword(place.clone(), source);
     let kept = secrets.load(CONSOLE_HASH)?.map(|text| PasswordHash::from_secret(&text)).transpose();
     let kept = kept.map_err(IsoError::ConsoleHash)?;
     match (kept, password) {
-        (None, None) => Err(IsoError::NoConsolePassword { place }),
+        (None, None) => Err(IsoError::NoConsolePassword(place)),
         (Some(hash), None) => Ok(Some(hash)),
         (None, Some(password)) => {
             let hash = PasswordHash::generate(&password).map_err(unusable)?;

@@ -98,15 +98,15 @@ fn all<T: Sync, R: Send>(
 fn concerns_all(error: &GraphError) -> bool {
     match error {
         GraphError::Source(SourceError { kind, .. })
-        | GraphError::Attachments { source: SourceError { kind, .. }, .. } => {
+        | GraphError::Attachments(_, SourceError { kind, .. }) => {
             use SourceErrorKind::{Connection, Local, RateLimited, Store};
             matches!(kind, Connection | Local | RateLimited | Store)
         }
-        GraphError::Manifest { .. }
+        GraphError::Manifest(..)
         | GraphError::NoSuchPlatform { .. }
         | GraphError::SizesDiffer { .. }
         | GraphError::NotAttached { .. }
-        | GraphError::TooLarge { .. } => false,
+        | GraphError::TooLarge(..) => false,
     }
 }
 

@@ -146,7 +146,7 @@ fn take_in(
 /// Keeps a package that has the locked digest, if it is what its index says it is.
 fn keep(package: &LockedPackage, staged: Staged, equipment: &Equipment<'_>) -> Result<(), PinnedError> {
     let fail = |source| PinnedError::Store(package.name.clone(), source);
-    let read = |source| StoreError::Read { digest: package.sha256, source };
+    let read = |source| StoreError::Read(package.sha256, source);
     check(package, staged.open().map_err(read).map_err(fail)?)?;
     equipment.store.keep(staged).map_err(fail)
 }

@@ -160,14 +160,14 @@ impl Mirrors<'_> {
         let missing = |source| SuiteError::NoIndex(signed.suite.clone(), source);
         let find = |architecture| signed.release.packages(component, architecture);
         let of_all = match signed.release.has_index_of_all.then(|| find("all")) {
-            None | Some(Err(MissingIndex::Unlisted { .. })) => None,
+            None | Some(Err(MissingIndex::Unlisted(..))) => None,
             Some(found) => Some(("all", found.map_err(missing)?)),
         };
         let mut files: Vec<(&str, IndexFile)> = Vec::new();
         for architecture in architectures {
             match find(architecture) {
                 Ok(file) => files.push((architecture, file)),
-                Err(MissingIndex::Unlisted { .. }) if of_all.is_some() => {}
+                Err(MissingIndex::Unlisted(..)) if of_all.is_some() => {}
                 Err(source) => return Err(missing(source).into()),
             }
         }
@@ -222,7 +222,7 @@ impl Mirrors<'_> {
                 self.equipment.store.keep(staged).map_err(store_error)?;
             }
             Err(CompleteError::Open(source)) => return Err(fetch_error(suite, file, source)),
-            Err(CompleteError::Store(StoreError::Read { source, .. })) => {
+            Err(CompleteError::Store(StoreError::Read(_, source))) => {
                 let message = format!("cannot read `{path}` to its end");
                 let source = SourceError::new(SourceErrorKind::Connection, message).caused_by(source);
                 return Err(fetch_error(suite, file, source));

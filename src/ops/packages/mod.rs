@@ -54,16 +54,16 @@ pub enum PackagesError {
     #[error("{0}")]
     Signing(#[from] SigningError),
     /// A file of the user's cannot be read.
-    #[error("cannot read `{}`", .0.display())]
+    #[error("cannot read `{0}`")]
     Read(PathBuf, #[source] std::io::Error),
     /// The keyring holds no certificates that can be used.
-    #[error("the keyring `{}` cannot be used", .0.display())]
+    #[error("the keyring `{0}` cannot be used")]
     Keyring(PathBuf, #[source] InvalidKeyring),
     /// The index of a suite or a status file is malformed.
     #[error("`{0}` is malformed")]
     Malformed(String, #[source] InvalidIndex),
     /// A manifest is malformed.
-    #[error("`{}` is no manifest of a cloud image", .0.display())]
+    #[error("`{0}` is no manifest of a cloud image")]
     Manifest(PathBuf, #[source] InvalidManifest),
     /// Suites contradict each other.
     #[error("the suites do not go together")]
@@ -84,7 +84,7 @@ pub enum PackagesError {
     #[error("cannot pack the bundle for {0}")]
     Bundle(String, #[source] BundleError),
     /// The file system refused to write into a folder.
-    #[error("cannot write the bundle into `{}`", .0.display())]
+    #[error("cannot write the bundle into `{0}`")]
     Write(PathBuf, #[source] std::io::Error),
 }
 

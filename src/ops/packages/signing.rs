@@ -14,13 +14,13 @@ pub enum SigningError {
     #[error("cannot use the secrets")]
     Secrets(#[source] SecretsError),
     /// The key is not there.
-    #[error("there is no `{}`, which `packages.sign` names", .0.display())]
+    #[error("there is no `{0}`, which `packages.sign` names")]
     NoKey(PathBuf),
     /// It is no key.
-    #[error("cannot sign with `{}`", .0.display())]
+    #[error("cannot sign with `{0}`")]
     Key(PathBuf, #[source] InvalidSigningKey),
     /// Its signatures would not count.
-    #[error("cannot sign with `{}`", .0.display())]
+    #[error("cannot sign with `{0}`")]
     Refused(PathBuf, #[source] CannotSign),
 }
 

@@ -53,14 +53,8 @@ pub enum PushError {
     #[error(transparent)]
     Bill(#[from] BillError),
     /// Its images cannot be read.
-    #[error("cannot read the images of `{}`", .kit.display())]
-    Layout {
-        /// The kit.
-        kit: PathBuf,
-        /// Why.
-        #[source]
-        source: LayoutError,
-    },
+    #[error("cannot read the images of `{0}`")]
+    Layout(PathBuf, #[source] LayoutError),
     /// Two images want one name.
     #[error("`{first}` and `{second}` would both be `{name}`, and are different images")]
     Collision {
@@ -72,23 +66,14 @@ pub enum PushError {
         second: Reference,
     },
     /// The layout does not have what the bill lists.
-    #[error("`{reference}` is not whole in the kit")]
-    NotWhole {
-        /// The image.
-        reference: Reference,
-    },
+    #[error("`{0}` is not whole in the kit")]
+    NotWhole(Reference),
     /// There can be no connection.
     #[error(transparent)]
     Client(SourceError),
     /// The registry did not take something.
-    #[error("cannot push `{reference}`")]
-    Registry {
-        /// The image, or one of those that need it.
-        reference: Reference,
-        /// Why.
-        #[source]
-        source: SourceError,
-    },
+    #[error("cannot push `{0}`")]
+    Registry(Reference, #[source] SourceError),
     /// Some images could not be pushed; all others are there.
     #[error("not all images can be pushed")]
     Several(#[source] Failures),
@@ -134,17 +119,17 @@ pub struct Pushed {
 /// The first error, in the order of the bill, is returned, or all of them by those who keep going; what arrived stays there, and is not sent again.
 pub fn run(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Pushed, PushError> {
     let Options { kit, endpoint, client, ca_file, naming, chunk: _, jobs: _, keep_going: _ } = *options;
-    let layout_error = |source| PushError::Layout { kit: kit.to_owned(), source };
+    let layout_error = |source| PushError::Layout(kit.to_owned(), source);
     let bill = bill::read(kit)?;
     let places = plan::places(&bill.images, naming)?;
     let inventory = Inventory::open(&kit.join(IMAGES)).map_err(layout_error)?;
     let (mut images, mut attached) = (Vec::new(), BTreeMap::new());
     for place in places {
-        let not_whole = || PushError::NotWhole { reference: place.reference.clone() };
+        let not_whole = || PushError::NotWhole(place.reference.clone());
         let parts = plan::Parts::of(&inventory, &place.root).ok_or_else(not_whole)?;
         let narrowed = plan::narrow(&inventory, &parts.partial).map_err(layout_error)?;
         for plan::AttachedPlace { place, subject } in plan::attached(&inventory, &place, &parts) {
-            let not_whole = || PushError::NotWhole { reference: place.pinned() };
+            let not_whole = || PushError::NotWhole(place.pinned());
             let parts = plan::Parts::of(&inventory, &place.root).ok_or_else(not_whole)?;
             let key = (place.repository.clone(), place.tag.clone());
             let image = work::Image { place, parts, narrowed: BTreeMap::new() };

@@ -238,7 +238,7 @@ impl<'a> Work<'a> {
         let reference = &image.place.reference;
         match self.push_manifests(image) {
             // An answer, of whatever kind: docker-registry says 500.
-            Err(PushError::Registry { source, .. }) if image.parts.has_foreign && source.cause.is_none() => {
+            Err(PushError::Registry(_, source)) if image.parts.has_foreign && source.cause.is_none() => {
                 let text = format!(
                     "`{reference}` stays in the kit: a layer of it is in no registry, and this one refuses it: {source}"
                 );
@@ -277,7 +277,7 @@ impl<'a> Work<'a> {
                 parts.partial.iter().try_for_each(|digest| self.push_held(place, digest, &name(digest)));
             match stored {
                 Ok(()) => return Ok(place.root),
-                Err(PushError::Registry { source, .. })
+                Err(PushError::Registry(_, source))
                     if [SourceErrorKind::Invalid, SourceErrorKind::NotFound].contains(&source.kind) =>
                 {
                     self.wants_whole.store(true, Ordering::Relaxed);
@@ -298,7 +298,7 @@ impl<'a> Work<'a> {
     }
 
     fn layout_error(&self, source: LayoutError) -> PushError {
-        PushError::Layout { kit: self.options.kit.to_owned(), source }
+        PushError::Layout(self.options.kit.to_owned(), source)
     }
 
     fn push_held(&self, place: &Place, digest: &Digest, name: &str) -> Result<(), PushError> {
@@ -343,7 +343,7 @@ impl<'a> Work<'a> {
 }
 
 fn failure(reference: &Reference, source: SourceError) -> PushError {
-    PushError::Registry { reference: reference.clone(), source }
+    PushError::Registry(reference.clone(), source)
 }
 
 fn pushed(place: &Place, digest: Digest, was_present: bool) -> PushedImage {

@@ -145,7 +145,7 @@ fn a_large_blob_may_break_off_as_often_as_it_likes_while_it_gets_on() {
 fn a_blob_that_never_gets_on_is_given_up_with_the_number_of_attempts() {
     let scene = Scene::new(SIZE, |_| Some(Whim::Cut(10)));
     let error = scene.fetch().unwrap_err();
-    let StoreError::Read { source, .. } = error else { panic!("{error}") };
+    let StoreError::Read(_, source) = error else { panic!("{error}") };
     let (digest, url) = (&scene.layer.descriptor.digest, scene.server.url());
     let expected = format!("the answer to GET {url}/v2/some/app/blobs/{digest} breaks off (5 attempts)");
     assert_eq!(source.to_string(), expected);
@@ -169,7 +169,7 @@ fn what_cannot_be_continued_is_an_error_of_its_own() {
     let refusal = r#"{"errors":[{"code":"DENIED","message":"not any more"}]}"#;
     let scene =
         Scene::new(SIZE, in_turn(&[Some(Whim::Cut(10)), Some(Whim::Says(Answer::new(403, refusal)))]));
-    let StoreError::Read { source, .. } = scene.fetch().unwrap_err() else { panic!("another error") };
+    let StoreError::Read(_, source) = scene.fetch().unwrap_err() else { panic!("another error") };
     assert!(source.to_string().contains("answers 403 Forbidden: DENIED: not any more"), "{source}");
     scene.assert_nothing_stored("refused");
     assert_eq!(scene.asked().len(), 2);

@@ -9,11 +9,7 @@ fn changed_lab() -> Sandbox {
     let sandbox = Sandbox::built_lab();
     sandbox.write("old.lock", sandbox.read("lab/seedkit.lock"));
     sandbox.edit("lab/images.txt", "quay.io/lab/hello:1.0\n", "");
-    sandbox.edit(
-        SPEC,
-        "  sans: [registry.lab.example]",
-        "  sans: [registry.lab.example, mirror.lab.example]",
-    );
+    sandbox.edit(SPEC, "  sans: [registry.lab.example]", "  sans: []");
     sandbox.edit(SPEC, "address: 192.168.6.12/24", "address: 192.168.6.13/24");
     sandbox.edit(SPEC, "  names: [seedkit-lab-hello]", "  names: [seedkit-lab-base]");
     sandbox.seedkit(&["lock", "-f", SPEC]).succeeds();
@@ -82,8 +78,8 @@ fn every_change_of_a_kit_is_named_and_nothing_else() {
     assert_eq!(worker["before"]["address"], "192.168.6.12/24");
     assert_eq!(worker["after"]["address"], "192.168.6.13/24");
     let certificate = result["subjects"]["certificates"][0].clone();
-    assert!(!certificate["before"]["names"].as_str().unwrap().contains("mirror.lab.example"));
-    assert!(certificate["after"]["names"].as_str().unwrap().contains("mirror.lab.example"));
+    assert!(certificate["before"]["names"].as_str().unwrap().contains("registry.lab.example"));
+    assert!(!certificate["after"]["names"].as_str().unwrap().contains("registry.lab.example"));
 
     let text = sandbox.seedkit(&["diff", "kit", "kit2"]).stdout;
     for line in [

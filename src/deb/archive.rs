@@ -60,13 +60,8 @@ pub enum InvalidPackage {
     #[error("cannot unpack `{0}` of the package")]
     Unpack(String, #[source] io::Error),
     /// A member unpacks to more than it may.
-    #[error("`{member}` of the package unpacks to more than {limit} bytes")]
-    TooLarge {
-        /// The member.
-        member: String,
-        /// What it may unpack to.
-        limit: u64,
-    },
+    #[error("`{0}` of the package unpacks to more than {1} bytes")]
+    TooLarge(String, u64),
     /// A path leaves the package.
     #[error("`{member}` of the package has a path that leaves it: `{path}`")]
     Path {

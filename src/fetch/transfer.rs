@@ -315,7 +315,7 @@ impl Work<'_> {
         let is_wrong = matches!(
             result,
             Err(CompleteError::Store(StoreError::Mismatch(
-                Mismatch::WrongContent { .. } | Mismatch::Oversized { .. }
+                Mismatch::WrongContent { .. } | Mismatch::Oversized(..)
             )))
         );
         let help = ahead.close(is_wrong || result.is_ok());

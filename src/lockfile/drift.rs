@@ -50,24 +50,14 @@ pub enum Drift {
     #[error("signatures are locked, and no longer wanted")]
     SignaturesRemoved,
     /// An image is not locked.
-    #[error("image `{reference}` ({origin}) is not locked")]
-    ImageAdded {
-        /// The image.
-        reference: Reference,
-        /// Who names it.
-        origin: String,
-    },
+    #[error("image `{0}` ({1}) is not locked")]
+    ImageAdded(Reference, String),
     /// An image is locked and nobody names it.
     #[error("image `{0}` is locked, and no longer wanted")]
     ImageRemoved(Reference),
     /// The image's name in the private registry changed.
-    #[error("image `{reference}` ({origin}) has another destination than the lock")]
-    DestinationChanged {
-        /// The image.
-        reference: Reference,
-        /// Who names it.
-        origin: String,
-    },
+    #[error("image `{0}` ({1}) has another destination than the lock")]
+    DestinationChanged(Reference, String),
     /// A file is not locked.
     #[error("{0} is not locked")]
     FileAdded(FileRole),
@@ -178,9 +168,9 @@ impl Lockfile {
         for image in &wanted.images {
             let (reference, origin) = (image.reference.clone(), image.origin.clone());
             match left.remove(&image.reference) {
-                None => drift.push(Drift::ImageAdded { reference, origin }),
+                None => drift.push(Drift::ImageAdded(reference, origin)),
                 Some(locked) if locked.destination != image.destination => {
-                    drift.push(Drift::DestinationChanged { reference, origin });
+                    drift.push(Drift::DestinationChanged(reference, origin));
                 }
                 Some(_) => {}
             }

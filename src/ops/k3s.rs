@@ -19,16 +19,8 @@ use crate::spec::{Role, Spec};
 #[derive(Debug, thiserror::Error)]
 pub enum K3sError {
     /// The store refuses.
-    #[error("cannot read the k3s executable for {platform} from `{path}`")]
-    Read {
-        /// The platform.
-        platform: Platform,
-        /// The file in the store.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot read the k3s executable for {0} from `{1}`")]
+    Read(Platform, PathBuf, #[source] std::io::Error),
     /// It is something else.
     #[error("`{place}`, the k3s executable for {platform}, is no executable: it begins with `{start}`")]
     NotExecutable {
@@ -244,7 +236,7 @@ impl Check<'_> {
         let path = self.equipment.store.path(digest);
         let executable = fs::File::open(&path)
             .and_then(executable::read)
-            .map_err(|source| K3sError::Read { platform: platform.clone(), path, source })?;
+            .map_err(|source| K3sError::Read(platform.clone(), path, source))?;
         self.read.insert(*digest, executable.clone());
         Ok(executable)
     }

@@ -36,7 +36,7 @@ impl TarMember {
         let mut input = Bounded::new(self.packing.open(packed).map_err(unpack)?, limit);
         let visited = self.visit_tar(&mut input, &mut visit);
         match input.is_exceeded() {
-            true => Err(InvalidPackage::TooLarge { member: self.name.clone(), limit }),
+            true => Err(InvalidPackage::TooLarge(self.name.clone(), limit)),
             false => visited,
         }
     }
@@ -59,7 +59,7 @@ impl TarMember {
         let member = self.name.clone();
         match fault {
             TarFault::Path(path) => InvalidPackage::Path { member, path },
-            TarFault::Kind { path, kind } => InvalidPackage::Kind { member, path, kind },
+            TarFault::Kind(path, kind) => InvalidPackage::Kind { member, path, kind },
             TarFault::Read(_, source) => InvalidPackage::Unpack(member, source),
             fault @ (TarFault::Truncated(..)
             | TarFault::Header(..)

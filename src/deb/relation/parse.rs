@@ -125,7 +125,7 @@ fn parse_restrictions<'text>(
 }
 
 fn syntax(text: &str, reason: &'static str) -> InvalidRelation {
-    InvalidRelation::Syntax { text: excerpt(text), reason }
+    InvalidRelation::Syntax(excerpt(text), reason)
 }
 
 /// Cuts an operator off the beginning of `text`; the longest one counts.

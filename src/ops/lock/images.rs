@@ -105,7 +105,7 @@ fn concerns_all(error: &GraphError) -> bool {
         GraphError::Manifest(..)
         | GraphError::NoSuchPlatform { .. }
         | GraphError::SizesDiffer { .. }
-        | GraphError::NotAttached { .. }
+        | GraphError::NotAttached(..)
         | GraphError::TooLarge(..) => false,
     }
 }

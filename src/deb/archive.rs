@@ -138,10 +138,7 @@ fn read_format(ar: &mut ArReader<impl Read>) -> Result<(), InvalidPackage> {
     let mut version = Vec::new();
     ar.take(16).read_to_end(&mut version).map_err(ArError::Read)?;
     let version = String::from_utf8_lossy(&version);
-    match version.starts_with("2.") {
-        true => Ok(()),
-        false => Err(InvalidPackage::Format(excerpt(version.trim_end()))),
-    }
+    if version.starts_with("2.") { Ok(()) } else { Err(InvalidPackage::Format(excerpt(version.trim_end()))) }
 }
 
 fn read_control(ar: &mut ArReader<impl Read>) -> Result<String, InvalidPackage> {

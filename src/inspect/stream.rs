@@ -56,8 +56,5 @@ impl<R: Read> Read for Reported<'_, R> {
 pub(super) fn read_text(input: impl Read, limit: u64) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     input.take(limit + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > limit {
-        true => Ok(None),
-        false => Ok(String::from_utf8(bytes).ok()),
-    }
+    if bytes.len() as u64 > limit { Ok(None) } else { Ok(String::from_utf8(bytes).ok()) }
 }

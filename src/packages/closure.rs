@@ -151,10 +151,7 @@ fn find_all(scope: &mut Scope<'_>, requests: &[Request]) -> Result<Asked, Unsolv
             None => asked.required.push(id),
         }
     }
-    match unknown.is_empty() {
-        true => Ok(asked),
-        false => Err(Unsolvable::Unknown(unknown)),
-    }
+    if unknown.is_empty() { Ok(asked) } else { Err(Unsolvable::Unknown(unknown)) }
 }
 
 impl<'a> Closure<'a> {

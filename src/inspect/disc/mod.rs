@@ -56,10 +56,7 @@ pub(super) fn read(disc: &Disc, reporter: &dyn Reporter) -> io::Result<(DiscCont
             format!("it says that the disc has {stated} bytes, and there are {found}: it is truncated"),
         ));
     }
-    let seed = match seed::is_labelled(disc) {
-        true => seed::read(disc, reporter, &mut findings)?,
-        false => None,
-    };
+    let seed = if seed::is_labelled(disc) { seed::read(disc, reporter, &mut findings)? } else { None };
     let files: Vec<DiscFile> = disc.entries().iter().filter_map(file).collect();
     let contents = DiscContents {
         volume_id: disc.volume_id().to_owned(),

@@ -151,10 +151,7 @@ impl<'a> Work<'a> {
             Some(result)
         });
         let results = results.into_iter().flatten();
-        match keep_going {
-            true => Ok(results.collect()),
-            false => results.map(|result| result.map(Ok)).collect(),
-        }
+        if keep_going { Ok(results.collect()) } else { results.map(|result| result.map(Ok)).collect() }
     }
 
     /// Returns the image if its name stands for it already: who has a root has all of it.

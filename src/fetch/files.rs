@@ -132,11 +132,11 @@ pub fn fetch(
     let results = parallel::map(&files, equipment.jobs, |(source, locked)| {
         let LockedFile { role, sha256, size, .. } = locked;
         if is_sound(locked, equipment)? {
-            equipment.reporter.report(Event::Advanced { bytes: *size });
+            equipment.reporter.report(Event::Advanced(*size));
         } else {
             store(role, &source.place, Some(sha256), sources, equipment)?;
         }
-        equipment.reporter.report(Event::ItemFinished { name: role.to_string() });
+        equipment.reporter.report(Event::ItemFinished(role.to_string()));
         Ok(())
     });
     let names = files.iter().map(|(_, locked)| locked.role.to_string());
@@ -241,7 +241,7 @@ fn store(
         return Ok(known);
     }
     let store_error = |source| FileError::Store(role.clone(), place.to_string(), source);
-    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let advance = |bytes| equipment.reporter.report(Event::Advanced(bytes));
     let download_error = |source| FileError::Download(role.clone(), source);
     match (place, expected) {
         (Place::Path(path), _) => {
@@ -277,7 +277,7 @@ fn download(
         let file = sources.download_rest(url, FILE_LIMIT, PlainHttp::Allowed, &kept)?;
         Ok(Opened { from: file.from, entity_tag: file.entity_tag, reader: file.reader })
     };
-    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let advance = |bytes| equipment.reporter.report(Event::Advanced(bytes));
     let wanted = Wanted { digest: expected, size: Size::AtMost(FILE_LIMIT) };
     match store.complete_staged(&wanted, open, advance)? {
         Completed::Staged { staged, size, .. } => {

@@ -47,7 +47,7 @@ pub(super) struct Reported<'a, R> {
 impl<R: Read> Read for Reported<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.reporter.report(Event::Advanced { bytes: read as u64 });
+        self.reporter.report(Event::Advanced(read as u64));
         Ok(read)
     }
 }

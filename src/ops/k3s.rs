@@ -116,7 +116,7 @@ impl Check<'_> {
         };
         if is_script {
             let text = format!("`{place}` is a script, not an ELF file; it can only stand in for k3s");
-            self.remarks.push(Event::Note { text });
+            self.remarks.push(Event::Note(text));
         }
         let wanted = self.spec.k3s.version.as_str();
         if versions.is_empty() {
@@ -243,7 +243,7 @@ impl Check<'_> {
 
     /// Remembers what could not be found out: of a script that is no surprise.
     fn remark(&mut self, is_expected: bool, text: String) {
-        self.remarks.push(if is_expected { Event::Note { text } } else { Event::Warning { text } });
+        self.remarks.push(if is_expected { Event::Note(text) } else { Event::Warning(text) });
     }
 }
 

@@ -170,8 +170,9 @@ pub fn tarballs(
             Ok::<_, PackError>((packed, summary))
         })?;
         for reference in &packed.foreign {
-            let text = format!("`{reference}` stays out of the tarball: a layer of it is in no registry");
-            equipment.reporter.report(Event::Warning { text });
+            equipment
+                .reporter
+                .warn(format!("`{reference}` stays out of the tarball: a layer of it is in no registry"));
         }
         Ok(packed)
     };
@@ -207,7 +208,7 @@ fn images(mirrored: &Mirrored, target: &Target<'_>, equipment: &Equipment<'_>) -
     let workers = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let output = Compressor::new(compression, workers, HashingWriter::new(temporary)).map_err(write_error)?;
     let file = |digest: &_| equipment.store.path(digest);
-    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let advance = |bytes| equipment.reporter.report(Event::Advanced(bytes));
     let output = archive
         .write(epoch, file, advance, output)
         .map_err(|source| PackError::Pack(platform.clone(), source))?;

@@ -195,7 +195,7 @@ fn prove<'a>(
     match &violations[..] {
         [] => Ok(()),
         // The solver knows no order; what has none is no fault of it.
-        [Violation::Circle { packages }] => Err(Unsolvable::Circle(packages.clone())),
+        [Violation::Circle(packages)] => Err(Unsolvable::Circle(packages.clone())),
         [_, ..] => Err(Unsolvable::Unproven(violations)),
     }
 }

@@ -59,7 +59,7 @@ pub(super) enum Kind {
     /// The index of a file.
     File(usize),
     /// A symbolic link.
-    Symlink { target: String },
+    Symlink(String),
 }
 
 /// One regular file.
@@ -109,7 +109,7 @@ impl Hierarchy {
                 self.files.push(File { path: path.clone(), mode: *mode, content: content.clone() });
                 Kind::File(self.files.len() - 1)
             }
-            Entry::Symlink { target } => Kind::Symlink { target: target.clone() },
+            Entry::Symlink { target } => Kind::Symlink(target.clone()),
         };
         let name = path.name().to_owned();
         self.directories[parent].children.push(Child { name, identifiers, kind });

@@ -99,7 +99,7 @@ fn text(disc: &Disc, path: &str, limit: u64) -> io::Result<Option<String>> {
 
 /// Tells a reporter of bytes that were read.
 fn advance(reporter: &dyn Reporter, bytes: u64) {
-    reporter.report(Event::Advanced { bytes });
+    reporter.report(Event::Advanced(bytes));
 }
 
 /// Reads to the end in pieces, so that progress is seen.

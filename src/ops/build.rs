@@ -24,7 +24,7 @@ use crate::ops::pack::Packed;
 use crate::ops::packages::PackedBundle;
 use crate::ops::parts::{self, Parts};
 use crate::ops::preflight;
-use crate::progress::{Bytes, step};
+use crate::progress::{Bytes, Event, step};
 use crate::verify::{self, Finding};
 
 /// What a build is made from, and where it goes.
@@ -78,13 +78,17 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     build.page(&kit, &report, &mut artifacts)?;
     let artifacts = kit::without_blobs(artifacts);
     staging.publish().map_err(write_error)?;
+    let delivered = hand_on(options, equipment)?;
+    let key = [output.join(kit::REGISTRY).join(ca::names::SERVER_KEY)];
+    let copies = (target.unwrap_or(output), delivered.as_slice());
+    output::warn_of_readable(&[(output, &key), copies], equipment.reporter);
     Ok(Outcome {
         kit: output.to_path_buf(),
         artifacts,
         images: parts.mirrored.images.len(),
         fetched: parts.mirrored.fetched,
         check: report.summary,
-        delivered: hand_on(options, equipment)?,
+        delivered,
     })
 }
 
@@ -222,7 +226,7 @@ impl Build<'_> {
                     Some(reason) => format!("{finding}; accepted: {reason}"),
                     None => finding.to_string(),
                 };
-                self.equipment.reporter.warn(text);
+                self.equipment.reporter.report(Event::Warning { text });
             }
             let summary = report.summary.to_string();
             Ok((report, summary))

@@ -3,6 +3,9 @@
 //! A rule stands here once, in the constructor of a type: what the type accepts, a seed can place, and what it
 //! refuses, a spec refuses at its line.
 
+mod disk;
+mod time_zone;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,6 +14,8 @@ use serde::Deserialize;
 
 use crate::net::{Invalid, MacAddress};
 use crate::tree::TreePath;
+pub use disk::{DiskSize, DiskTraits, InstallDisk, NoSuchDisk};
+pub use time_zone::TimeZone;
 
 /// What boots from a seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -165,7 +170,7 @@ impl FromStr for NodePath {
 /// What seedkit, k3s or the system writes itself: a file, or a folder with all in it.
 ///
 /// Every file of a seed that is not the user's is one of these; a test builds seeds and compares.
-const OWNED: [&str; 34] = [
+const OWNED: [&str; 37] = [
     "/etc/apt/apt.conf.d/99seedkit",
     "/etc/cloud",
     "/etc/group",
@@ -178,6 +183,8 @@ const OWNED: [&str; 34] = [
     "/etc/systemd/network/70-seedkit-flannel.link",
     "/etc/passwd",
     "/etc/rancher/k3s/config.yaml",
+    // What k3s reads after ours, and instead of it: tokens, names and addresses that the spec does not set either.
+    "/etc/rancher/k3s/config.yaml.d",
     "/etc/rancher/k3s/registries.yaml",
     "/etc/rancher/k3s/registry-ca.crt",
     "/etc/rancher/node",
@@ -188,8 +195,10 @@ const OWNED: [&str; 34] = [
     "/etc/sysctl.d/90-k3s.conf",
     "/etc/systemd/system/k3s-agent-bootstrap.service",
     "/etc/systemd/system/k3s-agent.service",
+    "/etc/systemd/system/k3s-agent.service.env",
     "/etc/systemd/system/k3s-bootstrap.service",
     "/etc/systemd/system/k3s.service",
+    "/etc/systemd/system/k3s.service.env",
     "/etc/systemd/system/k8s-ops-packages.service",
     "/usr/local/bin/k3s",
     "/var/lib/cloud",
@@ -258,9 +267,14 @@ mod tests {
 
     #[test]
     fn a_destination_is_a_file_that_stays_and_is_nobody_elses() {
-        for path in
-            ["/etc/motd", "/opt/문서/read me.txt", "/etc/hosts.allow", "/tmpfiles/x", "/usr/local/sbin/mine"]
-        {
+        for path in [
+            "/etc/motd",
+            "/opt/문서/read me.txt",
+            "/etc/hosts.allow",
+            "/tmpfiles/x",
+            "/usr/local/sbin/mine",
+            "/etc/systemd/system/k3s.service.d/10-mine.conf",
+        ] {
             assert_eq!(path.parse::<Destination>().unwrap().as_str(), path);
         }
         let longest = format!("/opt/{}", "n".repeat(255));
@@ -280,6 +294,9 @@ mod tests {
             ("/etc/shadow", "not free"),
             ("/var/lib/k3s-bootstrap.done", "not free"),
             ("/var/lib/seedkit/staged", "not free"),
+            ("/etc/rancher/k3s/config.yaml.d/10-mine.yaml", "not free"),
+            ("/etc/systemd/system/k3s.service.env", "not free"),
+            ("/etc/systemd/system/k3s-agent.service.env", "not free"),
             ("/usr/local/sbin/seedkit-stage", "not free"),
             ("/etc/systemd/system/seedkit-stage.service", "not free"),
         ] {

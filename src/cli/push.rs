@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::session::Session;
 use crate::cli::{Answer, ui};
 use crate::ops::push::{self, Naming, Options, Pushed};
-use crate::progress::{Bytes, Reporter as _};
+use crate::progress::{Bytes, Event, Reporter as _};
 use crate::registry::{Endpoint, InvalidEndpoint, PlainHttp};
 use crate::text::counted;
 
@@ -91,11 +91,12 @@ pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result
     })?;
     let narrowed = pushed.images.iter().filter(|image| image.is_narrowed).count();
     if narrowed > 0 {
-        session.console.warn(format!(
+        let text = format!(
             "{} of another digest than in the kit: the registry takes no index with platforms left out, and got \
              one that lists those of the kit",
             counted(narrowed, "image")
-        ));
+        );
+        session.console.report(Event::Warning { text });
     }
     if !session.global.json {
         return ui::print(&format!("{}: {}\n", endpoint.url(), summary(&pushed)));

@@ -21,6 +21,7 @@ struct Table {
     agent: Keys,
     server: Keys,
     since: BTreeMap<String, u32>,
+    secret: SecretFlags,
     own: BTreeMap<String, String>,
 }
 
@@ -28,6 +29,13 @@ struct Table {
 #[serde(deny_unknown_fields)]
 struct Keys {
     keys: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretFlags {
+    always: BTreeSet<String>,
+    addresses: BTreeSet<String>,
 }
 
 /// Which subcommands of k3s know a key.
@@ -58,6 +66,23 @@ pub fn known(key: &str) -> Known {
     }
 }
 
+/// Returns whether some value of `key` is a secret.
+pub fn may_be_secret(key: &str) -> bool {
+    let flag = flag_of(key);
+    TABLE.secret.always.contains(flag) || TABLE.secret.addresses.contains(flag)
+}
+
+/// Returns whether this value of `key` is a secret: as each one is, or as an address with a user, a password or a token.
+pub fn is_secret(key: &str, value: &str) -> bool {
+    let flag = flag_of(key);
+    let has_credentials = || {
+        let value = value.to_ascii_lowercase();
+        value.contains('@')
+            || ["password=", "passwd=", "token=", "secret="].iter().any(|word| value.contains(word))
+    };
+    TABLE.secret.always.contains(flag) || TABLE.secret.addresses.contains(flag) && has_credentials()
+}
+
 /// Returns all keys that a server knows, or an agent.
 pub fn keys(is_server: bool) -> impl Iterator<Item = &'static str> {
     let servers = is_server.then_some(&TABLE.server.keys).into_iter().flatten();
@@ -86,6 +111,14 @@ pub struct OwnKey {
     pub reason: &'static str,
 }
 
+/// Refuses a key that follows from the rest of the spec, whatever its spelling.
+///
+/// # Errors
+/// Says who sets it.
+pub fn refuse_own(key: &str) -> Result<(), OwnKey> {
+    TABLE.own.get(flag_of(key)).map_or(Ok(()), |reason| Err(OwnKey { reason }))
+}
+
 /// What users set in a node's `config.yaml`, in their order and types: never what seedkit sets itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings(Map<String, Value>);
@@ -96,9 +129,7 @@ impl Settings {
     /// # Errors
     /// Refuses what follows from the rest of the spec, whatever its spelling.
     pub fn insert(&mut self, key: String, value: Value) -> Result<(), OwnKey> {
-        if let Some(reason) = TABLE.own.get(flag_of(&key)) {
-            return Err(OwnKey { reason });
-        }
+        refuse_own(&key)?;
         self.0.insert(key, value);
         Ok(())
     }
@@ -127,6 +158,22 @@ mod tests {
         assert_eq!(passes_over("node-label+", false, Some(28)), None);
         assert!(keys(false).all(|key| known(key) == Known::Everywhere));
         assert!(keys(true).any(|key| known(key) == Known::OnServers));
+    }
+
+    #[test]
+    fn an_address_is_a_secret_if_it_has_one_in_it() {
+        for (key, value) in [
+            ("etcd-s3-secret-key", "x"),
+            ("vpn-auth+", "name=tailscale,joinKey=x"),
+            ("datastore-endpoint", "postgres://k3s:pw@192.168.6.1/k3s"),
+            ("datastore-endpoint", "postgres://192.168.6.1/k3s?user=k3s&Password=pw"),
+        ] {
+            assert!(may_be_secret(key) && is_secret(key, value), "{key}: {value}");
+        }
+        assert!(!is_secret("datastore-endpoint", "https://192.168.6.1:2379,https://192.168.6.2:2379"));
+        assert!(!may_be_secret("tls-san") && !is_secret("tls-san", "a@b"));
+        let all = TABLE.secret.always.iter().chain(&TABLE.secret.addresses);
+        assert!(all.into_iter().all(|flag| known(flag) != Known::Nowhere));
     }
 
     #[test]

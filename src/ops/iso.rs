@@ -20,6 +20,7 @@ use crate::lockfile::Locked;
 use crate::node::Unplaceable;
 use crate::ops::cluster::ClusterError;
 use crate::ops::kit;
+use crate::ops::output;
 use crate::ops::parts::{self, Parts, PartsError};
 use crate::parallel;
 use crate::password::InvalidPassword;
@@ -65,6 +66,14 @@ pub enum IsoError {
     /// The registry's password is not where the spec says.
     #[error("the registry's password is not in {0}")]
     NoPassword(String),
+    /// A secret setting of k3s is not where the spec says.
+    #[error("the value of k3s' `{flag}` is not in {place}")]
+    NoSetting {
+        /// The flag.
+        flag: String,
+        /// A variable or file.
+        place: String,
+    },
     /// There is neither the console's password nor its hash.
     #[error("the console's password is not in {0}, and its hash is not in the secrets folder")]
     NoConsolePassword(String),
@@ -129,14 +138,17 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let scratch = Staging::beside(&output.join("payload")).map_err(fail)?;
     let parts = parts::make(made_from, scratch.path(), None, equipment)?;
     let material = Material { spec, locked, parts: &parts, folder: scratch.path() };
-    step(equipment.reporter, "write seeds", || {
+    let outcome = step::<_, IsoError>(equipment.reporter, "write seeds", || {
         let planned = plan(&material, nodes.iter().copied(), secrets, equipment)?;
         let discs = write(planned, output, locked.epoch(), equipment)?;
         let summary = format!("{} discs", discs.len());
         let seed =
             |disc: WrittenDisc| WrittenSeed { path: output.join(disc.file_name), artifact: disc.artifact };
         Ok((Outcome { seeds: discs.into_iter().map(seed).collect() }, summary))
-    })
+    })?;
+    let seeds: Vec<PathBuf> = outcome.seeds.iter().map(|seed| seed.path.clone()).collect();
+    output::warn_of_readable(&[(output, &seeds)], equipment.reporter);
+    Ok(outcome)
 }
 
 /// What seeds are made of, beside secrets and templates.
@@ -269,7 +281,7 @@ fn write_one(
     let mut written = fs_err::File::open(temporary.path()).map_err(write_error)?.into_parts().0;
     let (digest, size) = Hasher::sha256_of(&mut written).map_err(write_error)?;
     temporary.persist(&path).map_err(|error| write_error(error.error))?;
-    equipment.reporter.report(Event::Advanced(size));
-    equipment.reporter.report(Event::ItemFinished(path.display().to_string()));
+    equipment.reporter.report(Event::Advanced { bytes: size });
+    equipment.reporter.report(Event::ItemFinished { name: path.display().to_string() });
     Ok(Artifact { digest, size })
 }

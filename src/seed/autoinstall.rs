@@ -185,6 +185,11 @@ fn check_rules(autoinstall: &Node) -> Result<(), String> {
             "`autoinstall.apt.fallback` is not `offline-install`: the installer gives up without a mirror",
         );
     }
+    let is_told =
+        |value: Option<&Value>| matches!(value, Some(Value::Mapping(entries)) if !entries.is_empty());
+    if get(&["storage", "config"]).is_none() && !is_told(get(&["storage", "layout", "match"])) {
+        return fail("`autoinstall.storage.layout.match` is missing: the installer erases the largest disk");
+    }
     if matches!(get(&["interactive-sections"]), Some(Value::Sequence(sections)) if !sections.is_empty()) {
         return fail("`autoinstall.interactive-sections` makes the installer wait for a person");
     }

@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::k3s::Settings;
 use crate::net::{Cidr, DnsLabel, RegistryHost};
-use crate::node::{Flavour, NetworkCard, NodePath};
+use crate::node::{Flavour, InstallDisk, NetworkCard, NodePath};
 use crate::password::PasswordHash;
 use crate::secrets::SecretText;
 use crate::ssh::AuthorizedKey;
@@ -58,6 +58,8 @@ pub struct Node {
     pub nameservers: Vec<IpAddr>,
     /// The network card that gets the address.
     pub card: NetworkCard,
+    /// The disk that an installer erases; it needs one.
+    pub disk: Option<InstallDisk>,
     /// The user's own values for the templates, as `node.values`.
     pub values: Map<String, Value>,
 }
@@ -89,6 +91,8 @@ pub struct K3s {
     pub membership: Membership,
     /// Further keys of `config.yaml`, passed through in their order and types.
     pub config: Settings,
+    /// Keys whose values are secrets.
+    pub secret_config: BTreeMap<String, SecretText>,
     /// What the node proves its identity with when it joins again under the same name.
     pub node_password: SecretText,
 }

@@ -1,10 +1,11 @@
+use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use serde_json::Map;
 
 use super::*;
 use crate::k3s::Settings;
-use crate::node::NetworkCard;
+use crate::node::{DiskTraits, NetworkCard};
 use crate::password::PasswordHash;
 use crate::tree::Entry;
 
@@ -25,6 +26,9 @@ fn seed() -> NodeSeed {
             gateway: "192.168.6.1".parse().unwrap(),
             nameservers: vec!["192.168.6.1".parse().unwrap()],
             card: NetworkCard::new(Some("52:54:00:12:34:00".parse().unwrap()), None).unwrap(),
+            disk: Some(
+                DiskTraits { path: Some("/dev/vda".to_owned()), ..DiskTraits::default() }.try_into().unwrap(),
+            ),
             values: Map::new(),
         },
         nodes: vec![Peer { name: "k3s-1".parse().unwrap(), address: "192.168.6.10".parse().unwrap() }],
@@ -42,6 +46,7 @@ fn seed() -> NodeSeed {
                 authorities: None,
             },
             config: Settings::default(),
+            secret_config: BTreeMap::new(),
             node_password: secret("node-secret\n"),
         },
         registry: Registry {
@@ -165,7 +170,7 @@ fn payload_files_that_would_replace_others_or_not_work_are_refused() {
         let mut seed = seed();
         seed.payload.push(payload_file(destination, 0o644, "x"));
         let error = build(&seed, &Templates::builtin()).unwrap_err();
-        assert!(matches!(error, SeedError::Destination(..)), "{destination:?}: {error}");
+        assert!(matches!(error, SeedError::Destination { .. }), "{destination:?}: {error}");
     }
     let sha512 = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
     let changes: [fn(&mut PayloadFile); 2] =
@@ -173,11 +178,11 @@ fn payload_files_that_would_replace_others_or_not_work_are_refused() {
     for change in changes {
         let mut seed = seed();
         change(&mut seed.payload[0]);
-        assert!(matches!(build(&seed, &Templates::builtin()), Err(SeedError::Destination(..))));
+        assert!(matches!(build(&seed, &Templates::builtin()), Err(SeedError::Destination { .. })));
     }
     let mut seed = seed();
     seed.payload[0].digest = sha512;
-    assert!(matches!(build(&seed, &Templates::builtin()), Err(SeedError::Destination(..))));
+    assert!(matches!(build(&seed, &Templates::builtin()), Err(SeedError::Destination { .. })));
 }
 
 #[test]

@@ -65,6 +65,7 @@ pub(super) fn of(seed: &NodeSeed) -> Value {
             "nameservers": node.nameservers,
             "mac": node.card.mac().map(|mac| mac.to_string()),
             "interface": node.card.interface(),
+            "disk": node.disk,
             "values": node.values,
         },
         "nodes": nodes.iter().map(|peer| json!({"name": peer.name.as_str(), "address": peer.address})).collect::<Vec<_>>(),
@@ -127,5 +128,7 @@ fn configuration(seed: &NodeSeed) -> Map<String, Value> {
         set("disable-default-registry-endpoint", json!(true));
     }
     configuration.extend(seed.k3s.config.as_map().clone());
+    let secrets = seed.k3s.secret_config.iter();
+    configuration.extend(secrets.map(|(key, value)| (key.clone(), json!(value.expose_line()))));
     configuration
 }

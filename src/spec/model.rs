@@ -17,7 +17,7 @@ use super::raw::{BaselinePriority, ClusterCa, Compression, Payload, Role};
 use crate::digest::Digest;
 use crate::k3s::Settings;
 use crate::net::{Cidr, DnsLabel, Host, Invalid, MirroredRegistry, RegistryHost};
-use crate::node::{Destination, Flavour, NetworkCard};
+use crate::node::{Destination, Flavour, InstallDisk, NetworkCard, TimeZone};
 use crate::oci::{Platform, Reference};
 use crate::ssh::AuthorizedKey;
 
@@ -99,6 +99,10 @@ pub struct K3s {
     pub config: Settings,
     /// What goes to the agents' configuration.
     pub agent_config: Settings,
+    /// Where further values of the servers' configuration are, by flag: secrets.
+    pub config_from: BTreeMap<String, PasswordFrom>,
+    /// Where further values of the agents' configuration are.
+    pub agent_config_from: BTreeMap<String, PasswordFrom>,
     /// Who makes the cluster's certificate authorities.
     pub cluster_ca: ClusterCa,
 }
@@ -369,6 +373,8 @@ pub struct Node {
     pub nameservers: Vec<IpAddr>,
     /// The network card that gets the address.
     pub card: NetworkCard,
+    /// The disk that is erased for it; there is one wherever an installer runs.
+    pub disk: Option<InstallDisk>,
     /// Anything the user's templates need.
     pub values: Map<String, Value>,
 }
@@ -392,7 +398,7 @@ pub struct Seed {
     /// Where k3s and the images are.
     pub payload: Payload,
     /// The nodes' time zone.
-    pub timezone: Option<String>,
+    pub timezone: Option<TimeZone>,
 }
 
 #[cfg(test)]

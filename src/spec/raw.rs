@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::node::Flavour;
+use crate::node::{DiskTraits, Flavour};
 pub(super) use password::RawPasswordFrom;
 
 /// What an air-gapped k3s cluster is made of.
@@ -99,6 +99,10 @@ pub(super) struct RawK3s {
     pub(super) config: Option<Map<String, Value>>,
     /// Settings for the agents' `/etc/rancher/k3s/config.yaml`: k3s agent's flags without `--`.
     pub(super) agent_config: Option<Map<String, Value>>,
+    /// Where the values of the servers' settings are that are secrets, such as `etcd-s3-secret-key`.
+    pub(super) config_from: Option<BTreeMap<String, RawPasswordFrom>>,
+    /// Where the values of the agents' settings are that are secrets, such as `vpn-auth`.
+    pub(super) agent_config_from: Option<BTreeMap<String, RawPasswordFrom>>,
     /// Who makes the cluster's certificate authorities; k3s unless told.
     pub(super) cluster_ca: Option<ClusterCa>,
 }
@@ -359,6 +363,8 @@ pub(super) struct RawNode {
     pub(super) mac: Option<String>,
     /// The name of its network interface: given to the card found by `mac`, or looked for without one.
     pub(super) interface: Option<String>,
+    /// The disk that Ubuntu's installer erases on this node. Without it: that of `seed`.
+    pub(super) disk: Option<DiskTraits>,
     /// Anything your own templates need to know about this node.
     pub(super) values: Option<Map<String, Value>>,
 }
@@ -415,6 +421,8 @@ pub enum Compression {
 pub(super) struct RawSeed {
     /// What boots from the seed; `cloud-image` unless told.
     pub(super) flavour: Option<Flavour>,
+    /// The disk that Ubuntu's installer erases on nodes that name none of their own.
+    pub(super) disk: Option<DiskTraits>,
     /// Where k3s and the images are; `embedded` unless told.
     pub(super) payload: Option<Payload>,
     /// The nodes' time zone, such as `Asia/Seoul`; `UTC` unless told.

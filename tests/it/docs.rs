@@ -174,7 +174,7 @@ fn every_part_of_a_spec_in_the_documents_fits_into_a_whole_one() {
         let whole: String = others.map(|(_, text)| text).collect::<String>() + part;
         assert_eq!(findings(&whole), [""; 0], "\n{whole}");
     }
-    assert_eq!(parts.len(), 10);
+    assert_eq!(parts.len(), 12);
 }
 
 #[test]

@@ -248,3 +248,134 @@ fn nothing_is_taken_from_the_secrets_folder() {
         sandbox.write(SPEC, &spec);
     }
 }
+
+/// A key of S3 and a datastore's password, one from the secrets folder and one from the environment.
+#[test]
+fn secret_settings_of_k3s_reach_the_servers_configuration_and_nothing_else() {
+    const S3_KEY: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCY";
+    const DATASTORE: &str = "postgres://k3s:hunter2-hunter2@192.168.6.1:5432/k3s";
+    let sandbox = Sandbox::lab();
+    let from = "  configFrom:\n    etcd-s3-secret-key: { secret: s3-key }\n    datastore-endpoint: { env: DATASTORE }\n";
+    sandbox.edit(SPEC, "\n  config:\n", &format!("\n{from}  config:\n"));
+    sandbox.seedkit(&["lock", "-f", SPEC]).succeeds();
+    let build = |datastore: Option<&str>| {
+        let mut command = sandbox.command(program());
+        command.args(BUILD);
+        command.envs(datastore.map(|value| ("DATASTORE", value)));
+        Run::of(&mut command)
+    };
+    let run = build(None);
+    let said = run.fails(2);
+    assert!(
+        said.contains("the value of k3s' `datastore-endpoint` is not in the environment variable"),
+        "{said}"
+    );
+    let run = build(Some(DATASTORE));
+    let said = run.fails(2);
+    assert!(said.contains("`etcd-s3-secret-key` is not in the secrets folder's file `s3-key`"), "{said}");
+    sandbox.write("lab/secrets/s3-key", format!("{S3_KEY}\n"));
+    fs::set_permissions(sandbox.path("lab/secrets/s3-key"), PermissionsExt::from_mode(0o600)).unwrap();
+    let run = build(Some(DATASTORE)).succeeds();
+    for secret in [S3_KEY, "hunter2-hunter2"] {
+        assert!(!run.stdout.contains(secret) && !run.stderr.contains(secret));
+        let holders = holders(&sandbox, secret);
+        let expected = ["kit/seeds/seed-k3s-master1.iso", "lab/secrets/s3-key"];
+        let expected = if secret == S3_KEY { &expected[..] } else { &expected[..1] };
+        assert_eq!(holders, expected, "{secret}");
+    }
+    let seed = sandbox.path("kit/seeds/seed-k3s-master1.iso");
+    assert_eq!(mode(&seed), 0o600);
+    let config = sandbox.path("config.yaml");
+    let source = "/payload/root/etc/rancher/k3s/config.yaml";
+    oracle::run(
+        "xorriso",
+        ["-osirrox", "on", "-indev", seed.to_str().unwrap(), "-extract", source, config.to_str().unwrap()],
+    );
+    assert_eq!(mode(&config) & 0o777, 0o600);
+    let config = fs::read_to_string(&config).unwrap();
+    assert!(config.contains(S3_KEY) && config.contains(DATASTORE), "{config}");
+}
+
+/// Returns the files of the sandbox, its store among them, that hold `text`.
+fn holders(sandbox: &Sandbox, text: &str) -> Vec<String> {
+    let holds = |path: &&std::path::PathBuf| {
+        memchr::memmem::find(&fs::read(path).unwrap(), text.as_bytes()).is_some()
+    };
+    let below = |folder: std::path::PathBuf| files(&folder).into_iter().map(move |path| folder.join(path));
+    let all: Vec<_> = below(sandbox.path("")).chain(below(sandbox.home())).collect();
+    let holders = all.iter().filter(|path| fs::metadata(path).is_ok_and(|data| data.is_file())).filter(holds);
+    let name =
+        |path: &std::path::PathBuf| path.strip_prefix(sandbox.path("")).unwrap_or(path).display().to_string();
+    holders.map(name).collect()
+}
+
+/// Returns every line of every secret that could be known again, with the secret's name.
+fn secret_lines(sandbox: &Sandbox) -> Vec<(String, String)> {
+    let folder = sandbox.path("lab/secrets");
+    let names = crate::support::sandbox::names(&folder).into_iter();
+    let secrets =
+        names.filter(|name| !name.ends_with(".crt") && !name.ends_with(".pub") && !name.starts_with('.'));
+    let lines = secrets.flat_map(|name| {
+        let text = fs::read_to_string(folder.join(&name)).unwrap();
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| line.len() > 8 && !line.starts_with("-----"))
+            .map(str::to_owned)
+            .collect();
+        lines.into_iter().map(move |line| (name.clone(), line))
+    });
+    lines.collect()
+}
+
+#[test]
+fn a_build_under_umask_000_shows_no_secret_outside_of_its_place() {
+    let sandbox = Sandbox::lab();
+    with_an_open_umask(&sandbox, &BUILD).succeeds();
+    let lines = secret_lines(&sandbox);
+    assert!(
+        lines.iter().any(|(name, _)| name == "server-token")
+            && lines.iter().any(|(name, _)| name == "ca.key")
+    );
+    for (name, line) in lines {
+        for holder in holders(&sandbox, &line) {
+            assert_eq!(mode(&sandbox.path(&holder)) & 0o077, 0, "others may read `{name}` in `{holder}`");
+            let is_secrets = holder.starts_with("lab/secrets/");
+            let is_kits = holder.starts_with("kit/seeds/") || holder.starts_with("kit/registry/");
+            assert!(is_secrets || is_kits && name != "ca.key", "`{name}` is in `{holder}`");
+        }
+    }
+    assert_eq!(mode(&sandbox.path("lab/secrets")), 0o700);
+}
+
+/// bindfs with what a Windows drive under WSL is like: everybody may do everything, and chmod changes nothing.
+#[test]
+fn a_drive_that_keeps_no_permissions_is_named_once() {
+    let drive =
+        "mkdir -p back drive; bindfs --perms=0777:a+D --chmod-ignore --create-with-perms=a+rwX back drive; ";
+    for (arguments, folders) in [
+        ("build -f lab/seedkit.yaml -o drive/kit", "`drive/kit`"),
+        ("build -f lab/seedkit.yaml -o kit --deliver drive/vms", "`drive/vms`"),
+        ("build -f lab/seedkit.yaml -o drive/kit --deliver drive/vms", "`drive/kit` and `drive/vms`"),
+        ("iso -f lab/seedkit.yaml -o drive/seeds", "`drive/seeds`"),
+        ("build -f lab/seedkit.yaml -o kit", ""),
+    ] {
+        let sandbox = Sandbox::lab();
+        let script = format!("{drive} code=0; \"$SEEDKIT\" {arguments} || code=$?; umount drive; exit $code");
+        let run = sandbox.with_own_mounts(&script).succeeds();
+        let said: Vec<&str> =
+            run.stderr.lines().filter(|line| line.contains("can read the tokens")).collect();
+        if folders.is_empty() {
+            assert_eq!(said, [""; 0]);
+        } else {
+            assert_eq!(said.len(), 1, "{arguments}: {}", run.stderr);
+            let expected = format!("every user of this machine can read the tokens and keys in {folders}: ");
+            assert!(said[0].contains(&expected) && said[0].contains("icacls"), "{}", said[0]);
+        }
+        // What is not on the drive is closed as ever.
+        for (name, line) in secret_lines(&sandbox) {
+            for holder in holders(&sandbox, &line).iter().filter(|holder| !holder.starts_with("back/")) {
+                assert_eq!(mode(&sandbox.path(holder)) & 0o077, 0, "others may read `{name}` in `{holder}`");
+            }
+        }
+    }
+}

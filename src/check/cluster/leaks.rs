@@ -12,17 +12,19 @@ use crate::secrets::SecretText;
 const SHORTEST: usize = 8;
 
 /// Looks for each secret in each file that others may read; for what is no node's, in every file.
-pub(super) fn find(kit: &Kit, node: &Node, tokens: &[String], verdict: &mut Verdict) {
-    let tokens = tokens.iter().map(|token| KnownSecret {
-        name: "a token of the cluster".to_owned(),
-        text: token.clone().into(),
+///
+/// `configured` is what the nodes' configuration shows to be secret: what it is, and its text.
+pub(super) fn find(kit: &Kit, node: &Node, configured: &[(&str, String)], verdict: &mut Verdict) {
+    let configured = configured.iter().map(|(name, text)| KnownSecret {
+        name: (*name).to_owned(),
+        text: text.clone().into(),
         is_for_no_node: false,
     });
     let named = kit
         .secrets
         .iter()
         .map(|secret| KnownSecret { name: format!("the secret `{}`", secret.name), ..secret.clone() });
-    for secret in named.chain(tokens) {
+    for secret in named.chain(configured) {
         let needles = needles(&secret.text);
         let is_in = |bytes: &[u8]| needles.iter().any(|needle| memmem::find(bytes, needle).is_some());
         for file in node.files.values() {

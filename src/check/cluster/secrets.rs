@@ -1,9 +1,10 @@
 //! Where secrets are, and what a clock that is behind would break.
 
 use super::leaks;
-use crate::check::kit::{Kit, Node, scalar, statements};
+use crate::check::kit::{Kit, Node, entries, items, scalar, statements};
 use crate::check::ordering::enabled;
 use crate::check::verdict::Verdict;
+use crate::k3s;
 use crate::pki::CertificateView;
 use crate::spec::Role;
 
@@ -30,6 +31,10 @@ pub(super) fn are_in_their_place(kit: &Kit, verdict: &mut Verdict) {
         .map(|token| password(&token))
         .filter(|token| token.len() >= 8 && !agent.is_empty() && !agent.contains(token))
         .collect();
+    let settings = kit.nodes.iter().flat_map(secret_settings);
+    let settings = settings.map(|value| ("a secret setting of k3s", value));
+    let tokens = server.iter().chain(&agent).map(|token| ("a token of the cluster", token.clone()));
+    let configured: Vec<(&str, String)> = tokens.chain(settings).collect();
     for node in &kit.nodes {
         if node.role == Role::Agent {
             for (place, text) in texts(node) {
@@ -51,9 +56,19 @@ pub(super) fn are_in_their_place(kit: &Kit, verdict: &mut Verdict) {
             }
         }
         let tokens = [server.clone(), agent.clone()].concat();
-        leaks::find(kit, node, &tokens, verdict);
+        leaks::find(kit, node, &configured, verdict);
         shown(node, &tokens, verdict);
     }
+}
+
+/// Returns the values in a node's `config.yaml` that are secrets, but for its tokens.
+fn secret_settings(node: &Node) -> Vec<String> {
+    let Some(config) = node.k3s_config() else { return Vec::new() };
+    let values = entries(&config).iter().flat_map(|(key, value)| {
+        let values = items(value).iter().chain([value]).filter_map(scalar);
+        values.filter(|value| k3s::is_secret(&key.name, value))
+    });
+    values.collect()
 }
 
 /// Returns every text of a seed with its place.

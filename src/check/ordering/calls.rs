@@ -45,7 +45,10 @@ impl Call {
 
 /// Returns a unit's full name.
 fn with_suffix(name: &str) -> String {
-    if name.contains('.') { name.to_owned() } else { format!("{name}.service") }
+    match name.contains('.') {
+        true => name.to_owned(),
+        false => format!("{name}.service"),
+    }
 }
 
 /// Returns the units that are enabled, with the place where.

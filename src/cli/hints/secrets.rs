@@ -38,7 +38,7 @@ impl Hint for ClusterError {
                 "take the secrets back from a backup; if no node was ever started with them, remove all `cluster-*` to \
                  have new ones made",
             ),
-            Self::Unusable(UnusableAuthorities::NotValid(..)) => Some(
+            Self::Unusable(UnusableAuthorities::NotValid { .. }) => Some(
                 "check this machine's clock; authorities of a running cluster are renewed with `k3s certificate \
                  rotate-ca`",
             ),
@@ -69,8 +69,8 @@ impl Hint for ClusterError {
 impl Hint for IsoError {
     fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoPassword { .. } => {
-                Some("set the variable, or write the password alone into that file, with mode 0600")
+            Self::NoPassword { .. } | Self::NoSetting { .. } => {
+                Some("set the variable, or write the secret alone into that file, with mode 0600")
             }
             Self::NoConsolePassword { .. } => Some(
                 "set the variable, or write the password alone into that file, with mode 0600; or the output of \

@@ -94,7 +94,10 @@ fn armor(body: &str) -> Result<&str, InvalidSignedText> {
     if !after.trim_ascii().is_empty() {
         return Err(InvalidSignedText::Trailing);
     }
-    if inside.contains("-----") { Err(InvalidSignedText::Trailing) } else { Ok(inside) }
+    match inside.contains("-----") {
+        true => Err(InvalidSignedText::Trailing),
+        false => Ok(inside),
+    }
 }
 
 /// Returns the armor's lines with both of its ends, as rPGP reads them.

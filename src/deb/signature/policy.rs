@@ -62,7 +62,10 @@ impl<'key> Signer<'key> {
                 check_text(signature, &certificate.primary_key, text, now)?;
                 let own = check_certificate(certificate, now)?;
                 // A certificate that says nothing about its primary key lets it sign (GnuPG does the same).
-                if key_flags(own).is_none_or(|flags| flags.sign()) { Ok(()) } else { Err(Fault::MayNotSign) }
+                match key_flags(own).is_none_or(|flags| flags.sign()) {
+                    true => Ok(()),
+                    false => Err(Fault::MayNotSign),
+                }
             }
             Self::Subkey(certificate, subkey) => {
                 check_text(signature, &subkey.key, text, now)?;
@@ -87,7 +90,10 @@ where
     }
     signature.verify(key, text).map_err(|_| Fault::OtherText)?;
     check_times(signature, now)?;
-    if made_at(signature) < Some(Instant::of(key.created_at())) { Err(Fault::OlderThanKey) } else { Ok(()) }
+    match made_at(signature) < Some(Instant::of(key.created_at())) {
+        true => Err(Fault::OlderThanKey),
+        false => Ok(()),
+    }
 }
 
 /// Checks that a certificate is valid, and returns the newest thing that its owner says about it.
@@ -167,7 +173,10 @@ fn check_strength(signature: &Signature) -> Result<(), Fault> {
             .hashed_subpackets()
             .any(|part| part.is_critical && matches!(part.data, SubpacketData::Notation(_)))
     });
-    if is_current && !has_unknown_condition { Ok(()) } else { Err(Fault::OtherKind) }
+    match is_current && !has_unknown_condition {
+        true => Ok(()),
+        false => Err(Fault::OtherKind),
+    }
 }
 
 fn check_times(signature: &Signature, now: Instant) -> Result<(), Fault> {

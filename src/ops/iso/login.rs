@@ -1,9 +1,12 @@
 //! Who may log in to the nodes: over SSH with a key, on the console with a password, if the spec wants one.
 
+use std::collections::BTreeMap;
+
 use super::IsoError;
 use crate::cluster::tokens;
 use crate::fetch::Equipment;
 use crate::password::PasswordHash;
+use crate::progress::Event;
 use crate::secrets::{SecretText, Secrets};
 use crate::seed;
 use crate::spec::{PasswordFrom, Spec};
@@ -67,9 +70,8 @@ fn console_password(
         (Some(_), Some(password)) => {
             let hash = PasswordHash::generate(&password).map_err(unusable)?;
             secrets.replace(CONSOLE_HASH, hash.text())?;
-            equipment
-                .reporter
-                .note(format!("the console's password is another one: `{CONSOLE_HASH}` was made anew"));
+            let text = format!("the console's password is another one: `{CONSOLE_HASH}` was made anew");
+            equipment.reporter.report(Event::Note { text });
             Ok(Some(hash))
         }
     }
@@ -78,6 +80,21 @@ fn console_password(
 /// Makes a text of 128 random bits that nobody guesses.
 pub(super) fn generate_password() -> Result<SecretText, IsoError> {
     tokens::generate_node_password().map_err(IsoError::Random)
+}
+
+/// Returns the settings of k3s that are secrets, by flag.
+pub(super) fn settings(
+    from: &BTreeMap<String, PasswordFrom>,
+    secrets: &Secrets,
+    equipment: &Equipment<'_>,
+) -> Result<BTreeMap<String, SecretText>, IsoError> {
+    let setting = |(flag, from): (&String, &PasswordFrom)| {
+        let (value, place) = password(from, secrets, equipment)?;
+        let value = value.filter(|value| !value.expose_line().is_empty());
+        let value = value.ok_or_else(|| IsoError::NoSetting { flag: flag.clone(), place })?;
+        Ok((flag.clone(), value))
+    };
+    from.iter().map(setting).collect()
 }
 
 /// Returns a password, if it is there, and where it was looked for.

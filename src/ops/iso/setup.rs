@@ -1,15 +1,18 @@
 //! What a node is told: its place in the cluster, its registry, who may log in, with the secrets that this takes.
 
+use std::collections::BTreeMap;
+
 use super::payload::Payload;
 use super::{IsoError, Material, login};
 use crate::check::KnownSecret;
 use crate::cluster::authorities::{AuthorityFile, ClusterAuthorities, PRIVATE_FOLDERS};
 use crate::cluster::mirrors::{self, Mirror, Mirrors, PlacedImage};
 use crate::fetch::Equipment;
-use crate::node::NodePath;
+use crate::node::{NodePath, TimeZone};
 use crate::ops::ca::names;
 use crate::ops::cluster::{self, ClusterError, Tokens};
-use crate::secrets::Secrets;
+use crate::progress::Event;
+use crate::secrets::{SecretText, Secrets};
 use crate::seed::{self, K3s, Membership, NodeSeed};
 use crate::spec::{Node, Role, Spec};
 
@@ -26,6 +29,8 @@ pub(super) struct ClusterSecrets<'a> {
     ssh: seed::Ssh,
     auth: Option<seed::RegistryAuth>,
     mirrors: Vec<Mirror>,
+    config: BTreeMap<String, SecretText>,
+    agent_config: BTreeMap<String, SecretText>,
 }
 
 impl<'a> ClusterSecrets<'a> {
@@ -44,6 +49,8 @@ impl<'a> ClusterSecrets<'a> {
             ssh: login::load_or_create(spec, folder, equipment)?,
             auth: registry_auth(spec, folder, equipment)?,
             mirrors: mirrors(material, equipment),
+            config: login::settings(&spec.k3s.config_from, folder, equipment)?,
+            agent_config: login::settings(&spec.k3s.agent_config_from, folder, equipment)?,
         })
     }
 
@@ -57,9 +64,9 @@ impl<'a> ClusterSecrets<'a> {
         let spec = material.spec;
         let Payload { files, images, ops } = payload;
         let peer = |node: &Node| seed::Peer { name: node.name.clone(), address: node.address.address() };
-        let config = match node.role {
-            Role::Server => &spec.k3s.config,
-            Role::Agent => &spec.k3s.agent_config,
+        let (config, secret_config) = match node.role {
+            Role::Server => (&spec.k3s.config, &self.config),
+            Role::Agent => (&spec.k3s.agent_config, &self.agent_config),
         };
         let password_name = format!("node-password-{}", node.name);
         let node_password = self.folder.load_or_create(&password_name, login::generate_password)?;
@@ -69,10 +76,11 @@ impl<'a> ClusterSecrets<'a> {
             node: node_of(node),
             nodes: spec.nodes.iter().map(peer).collect(),
             ssh: self.ssh.clone(),
-            timezone: spec.seed.timezone.clone().unwrap_or_else(|| "UTC".to_owned()),
+            timezone: spec.seed.timezone.as_ref().unwrap_or(&TimeZone::UTC).to_string(),
             k3s: K3s {
                 membership: self.membership(spec, node),
                 config: config.clone(),
+                secret_config: secret_config.clone(),
                 node_password: node_password.text,
             },
             registry: self.registry(material),
@@ -133,15 +141,15 @@ fn mirrors(material: &Material<'_>, equipment: &Equipment<'_>) -> Vec<Mirror> {
     let Mirrors { mirrors, misplaced, left_out } =
         mirrors::plan(&images, hosts, &spec.registry.address.to_string());
     for (image, place) in misplaced {
-        equipment.reporter.warn(format!(
+        let text = format!(
             "nodes do not find `{image}` at `{place}` in the registry: they ask for other repositories only where \
              all images of one go to the same other one, and never for other tags"
-        ));
+        );
+        equipment.reporter.report(Event::Warning { text });
     }
     for host in left_out {
-        equipment
-            .reporter
-            .note(format!("nodes ask `{host}` itself for its images: `registry.mirrors` leaves it out"));
+        let text = format!("nodes ask `{host}` itself for its images: `registry.mirrors` leaves it out");
+        equipment.reporter.report(Event::Note { text });
     }
     mirrors
 }
@@ -159,8 +167,8 @@ fn authorities(authorities: &ClusterAuthorities) -> Result<seed::Authorities, Is
 }
 
 fn node_of(node: &Node) -> seed::Node {
-    let Node { name, role: _, platform: _, address, gateway, nameservers, card, values } = node.clone();
-    seed::Node { name, address, gateway, nameservers, card, values }
+    let Node { name, role: _, platform: _, address, gateway, nameservers, card, disk, values } = node.clone();
+    seed::Node { name, address, gateway, nameservers, card, disk, values }
 }
 
 fn registry_auth(

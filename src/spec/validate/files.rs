@@ -230,6 +230,12 @@ fn destination(text: &str, path: &Path, report: &mut Report<'_>) -> Option<Desti
         Unplaceable::Unlistable(_) | Unplaceable::TooLong(_) => {
             report.error_with_hint(path, message, "choose another name")
         }
+        Unplaceable::Owned { owned, .. } if owned.ends_with("config.yaml.d") || owned.ends_with(".env") => report
+            .error_with_hint(
+                path,
+                message,
+                "set k3s.config or k3s.agentConfig; variables go to /etc/systemd/system/k3s.service.d/NAME.conf",
+            ),
         Unplaceable::Owned { .. } => report.error(path, message),
     }
     None

@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 
 use super::Surroundings;
 use super::files::file_source;
+use super::registry::password;
 use crate::k3s::{self, Known, Settings};
 use crate::oci::{Platform, Reference};
-use crate::spec::model::{FileSource, K3s, K3sVersion};
-use crate::spec::raw::{ClusterCa, RawFileSource, RawK3s, Role};
+use crate::spec::model::{FileSource, K3s, K3sVersion, PasswordFrom};
+use crate::spec::raw::{ClusterCa, RawFileSource, RawK3s, RawPasswordFrom, Role};
 use crate::spec::report::Report;
 use crate::spec::suggest;
 use crate::text::Path;
@@ -22,19 +23,51 @@ pub(super) struct Draft {
     images: Option<FileSource>,
     pub(super) config: Settings,
     pub(super) agent_config: Settings,
+    pub(super) config_from: BTreeMap<String, PasswordFrom>,
+    agent_config_from: BTreeMap<String, PasswordFrom>,
     cluster_ca: ClusterCa,
 }
 
 impl Draft {
     /// Returns the release if nothing of it is missing.
     pub(super) fn finish(self) -> Option<K3s> {
-        let Self { version, binary, airgap, images, config, agent_config, cluster_ca } = self;
-        Some(K3s { version: version?, binary: binary?, airgap, images, config, agent_config, cluster_ca })
+        let Self {
+            version,
+            binary,
+            airgap,
+            images,
+            config,
+            agent_config,
+            config_from,
+            agent_config_from,
+            cluster_ca,
+        } = self;
+        Some(K3s {
+            version: version?,
+            binary: binary?,
+            airgap,
+            images,
+            config,
+            agent_config,
+            config_from,
+            agent_config_from,
+            cluster_ca,
+        })
     }
 }
 
 pub(super) fn k3s(raw: RawK3s, surroundings: &Surroundings<'_>, report: &mut Report<'_>) -> Draft {
-    let RawK3s { version, binary, airgap, images, config, agent_config, cluster_ca } = raw;
+    let RawK3s {
+        version,
+        binary,
+        airgap,
+        images,
+        config,
+        agent_config,
+        config_from,
+        agent_config_from,
+        cluster_ca,
+    } = raw;
     let path = Path::root().key("k3s");
     let version = report.parse(&path.key("version"), version.as_deref());
     let cluster_ca = self::cluster_ca(cluster_ca, version.as_ref(), &path.key("clusterCa"), report);
@@ -43,7 +76,20 @@ pub(super) fn k3s(raw: RawK3s, surroundings: &Surroundings<'_>, report: &mut Rep
     let images = images.and_then(|raw| file_source(raw, surroundings.folder, &path.key("images"), report));
     let config = settings(config, Role::Server, &path.key("config"), report);
     let agent_config = settings(agent_config, Role::Agent, &path.key("agentConfig"), report);
-    Draft { version, binary, airgap, images, config, agent_config, cluster_ca }
+    let config_from = settings_from(config_from, &config, Role::Server, &path.key("configFrom"), report);
+    let agent_config_from =
+        settings_from(agent_config_from, &agent_config, Role::Agent, &path.key("agentConfigFrom"), report);
+    Draft {
+        version,
+        binary,
+        airgap,
+        images,
+        config,
+        agent_config,
+        config_from,
+        agent_config_from,
+        cluster_ca,
+    }
 }
 
 /// The first minor release whose every patch takes authorities that are signed by others (k3s#6615, January 2023).
@@ -105,6 +151,16 @@ fn settings(
         }
         let flag = k3s::flag_of(&key);
         check_flag(flag, role, &path, report);
+        if scalars(&value).iter().any(|value| k3s::is_secret(flag, &value.to_string())) {
+            let place = match role {
+                Role::Server => "k3s.configFrom",
+                Role::Agent => "k3s.agentConfigFrom",
+            };
+            let hint = format!(
+                "write {place}: {{{key}: {{secret: FILE}}}}, where FILE lies in the secrets folder, or {{env: NAME}}"
+            );
+            report.error_with_hint(&path, "this is a secret, and whoever reads the spec reads it", hint);
+        }
         check_flag_value(&value, &path, report);
         match flag {
             "kubelet-arg" => check_kubelet_arguments(&value, &path, report),
@@ -113,6 +169,41 @@ fn settings(
         }
     }
     settings
+}
+
+/// Reads where secret settings are; `known` are those that stand in the spec.
+fn settings_from(
+    written: Option<BTreeMap<String, RawPasswordFrom>>,
+    known: &Settings,
+    role: Role,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> BTreeMap<String, PasswordFrom> {
+    let mut settings = BTreeMap::new();
+    for (key, from) in written.unwrap_or_default() {
+        let path = path.key(&key);
+        let flag = k3s::flag_of(&key);
+        if let Err(error) = k3s::refuse_own(&key) {
+            report.error_with_hint(&path, error.to_string(), format!("remove it: {}", error.reason));
+            continue;
+        }
+        check_flag(flag, role, &path, report);
+        if known.get(&key).is_some() {
+            report.error(&path, "this flag has a value in the spec already");
+        } else if k3s::known(flag) != Known::Nowhere && !k3s::may_be_secret(flag) {
+            let hint = "write its value under config or agentConfig, where it is checked";
+            report.error_with_hint(&path, "this is no secret", hint);
+        }
+        if let Some(from) = password(from, &path, report) {
+            settings.insert(key, from);
+        }
+    }
+    settings
+}
+
+/// Returns the values of a flag: one, or those of a list.
+fn scalars(value: &Value) -> &[Value] {
+    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
 }
 
 fn check_flag(flag: &str, role: Role, path: &Path, report: &mut Report<'_>) {
@@ -140,8 +231,7 @@ fn check_flag(flag: &str, role: Role, path: &Path, report: &mut Report<'_>) {
 
 fn check_flag_value(value: &Value, path: &Path, report: &mut Report<'_>) {
     let is_scalar = |value: &Value| value.is_string() || value.is_boolean() || value.is_number();
-    let is_flag_value = is_scalar(value) || value.as_array().is_some_and(|items| items.iter().all(is_scalar));
-    if !is_flag_value {
+    if !scalars(value).iter().all(is_scalar) {
         let hint = "write `key=value` texts in a list where a flag takes pairs";
         report.error_with_hint(path, "a flag has one value, or a list of them", hint);
     }
@@ -158,9 +248,7 @@ fn check_pause_image(value: &Value, path: &Path, report: &mut Report<'_>) {
 
 /// The kubelet of Kubernetes 1.35 does not start with this flag, and containerd never heeded it.
 fn check_kubelet_arguments(value: &Value, path: &Path, report: &mut Report<'_>) {
-    let single = [value.clone()];
-    let arguments = value.as_array().map_or(&single[..], Vec::as_slice);
-    for (index, argument) in arguments.iter().enumerate() {
+    for (index, argument) in scalars(value).iter().enumerate() {
         if argument
             .as_str()
             .is_some_and(|text| text.trim_start_matches('-').starts_with("pod-infra-container-image"))

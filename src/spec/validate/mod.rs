@@ -16,6 +16,8 @@ use std::path::{Path as Folder, PathBuf};
 use super::model::{Allowance, Seed, Spec, Ssh};
 use super::raw::{ApiVersion, RawAllowance, RawPack, RawSeed, RawSpec, RawSsh};
 use super::report::Report;
+use super::suggest;
+use crate::node::TimeZone;
 use crate::oci::Platform;
 use crate::text::Path;
 
@@ -43,7 +45,7 @@ pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Op
     let platforms = self::platforms(platforms.unwrap_or_default(), &root.key("platforms"), report);
     let surroundings = Surroundings { folder, platforms: &platforms };
     let name = report.parse(&root.key("name"), name.as_deref());
-    let nodes = nodes::nodes(nodes, &surroundings, report);
+    let mut nodes = nodes::nodes(nodes, &surroundings, report);
     let k3s = k3s::k3s(k3s.unwrap_or_default(), &surroundings, report);
     let registry = registry::registry(registry.unwrap_or_default(), report);
     nodes::together(&nodes, &k3s, report);
@@ -55,7 +57,7 @@ pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Op
     let ssh = self::ssh(ssh.unwrap_or_default(), report);
     let RawPack { compression } = pack.unwrap_or_default();
     let templates = optional_path(templates, folder, &root.key("templates"), report);
-    let seed = self::seed(seed.unwrap_or_default(), report);
+    let seed = self::seed(seed.unwrap_or_default(), &mut nodes, report);
     let deliver = optional_path(deliver, folder, &root.key("deliver"), report);
     let allow = self::allow(allow.unwrap_or_default(), report);
     let ApiVersion::V1 = api_version?;
@@ -143,25 +145,18 @@ fn ssh(raw: RawSsh, report: &mut Report<'_>) -> Ssh {
     Ssh { user, authorized_keys: keys, console_password }
 }
 
-fn seed(raw: RawSeed, report: &mut Report<'_>) -> Seed {
-    let RawSeed { flavour, payload, timezone } = raw;
+fn seed(raw: RawSeed, nodes: &mut [nodes::Draft], report: &mut Report<'_>) -> Seed {
+    let RawSeed { flavour, disk, payload, timezone } = raw;
     let path = Path::root().key("seed");
     let (flavour, payload) = (flavour.unwrap_or_default(), payload.unwrap_or_default());
-    if let Some(zone) = &timezone {
-        let is_zone = zone.len() <= 64
-            && zone.split('/').all(|part| {
-                part.starts_with(|first: char| first.is_ascii_alphabetic())
-                    && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
-            });
-        if !is_zone {
-            let message = format!("`{zone}` is not a time zone");
-            report.error_with_hint(
-                &path.key("timezone"),
-                message,
-                "write a name such as Asia/Seoul or Etc/UTC",
-            );
-        }
-    }
+    nodes::disks(nodes, flavour, disk, report);
+    let timezone = timezone.and_then(|text| {
+        let hint = match suggest::nearest(&text, TimeZone::names()) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "write a name such as Asia/Seoul or Etc/UTC".to_owned(),
+        };
+        report.parse_with_hint(&path.key("timezone"), &text, &hint)
+    });
     Seed { flavour, payload, timezone }
 }
 

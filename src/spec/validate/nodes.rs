@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Surroundings, k3s};
 use crate::net::{Cidr, DnsLabel, MacAddress};
-use crate::node::{InterfaceName, NetworkCard};
+use crate::node::{DiskTraits, Flavour, InstallDisk, InterfaceName, NetworkCard, NoSuchDisk};
 use crate::oci::Platform;
 use crate::spec::conform::names_a_secret;
 use crate::spec::model::Node;
@@ -26,13 +26,14 @@ pub(super) struct Draft {
     pub(super) gateway: Option<IpAddr>,
     nameservers: Vec<IpAddr>,
     card: Option<NetworkCard>,
+    disk: Option<InstallDisk>,
     values: Map<String, Value>,
 }
 
 impl Draft {
     /// Returns the node if nothing of it is missing.
     pub(super) fn finish(self) -> Option<Node> {
-        let Self { path: _, name, role, platform, address, gateway, nameservers, card, values } = self;
+        let Self { path: _, name, role, platform, address, gateway, nameservers, card, disk, values } = self;
         Some(Node {
             name: name?,
             role: role?,
@@ -41,6 +42,7 @@ impl Draft {
             gateway: gateway?,
             nameservers,
             card: card?,
+            disk,
             values,
         })
     }
@@ -64,7 +66,7 @@ pub(super) fn nodes(
 }
 
 fn node(raw: RawNode, path: Path, surroundings: &Surroundings<'_>, report: &mut Report<'_>) -> Draft {
-    let RawNode { name, role, platform, address, gateway, nameservers, mac, interface, values } = raw;
+    let RawNode { name, role, platform, address, gateway, nameservers, mac, interface, disk, values } = raw;
     let name: Option<DnsLabel> = report.parse(&path.key("name"), name.as_deref());
     if name.as_ref().is_some_and(|name| name.as_str() == "localhost") {
         report.error(&path.key("name"), "`localhost` is every machine's name for itself");
@@ -85,9 +87,61 @@ fn node(raw: RawNode, path: Path, surroundings: &Surroundings<'_>, report: &mut 
         .filter_map(|(index, text)| report.parse_address(&path.key("nameservers").index(index), Some(text)));
     let nameservers = nameservers.collect();
     let card = network_card(&path, mac.as_deref(), interface.as_deref(), report);
+    let disk = self::disk(disk, &path.key("disk"), report);
     let values = values.unwrap_or_default();
     check_values(&path.key("values"), &values, report);
-    Draft { path, name, role, platform, address, gateway, nameservers, card, values }
+    Draft { path, name, role, platform, address, gateway, nameservers, card, disk, values }
+}
+
+fn disk(traits: Option<DiskTraits>, path: &Path, report: &mut Report<'_>) -> Option<InstallDisk> {
+    let error = match InstallDisk::try_from(traits?) {
+        Ok(disk) => return Some(disk),
+        Err(error) => error,
+    };
+    let hint = match error {
+        NoSuchDisk::Unsaid => "write {size: smallest}, {size: largest}, {serial: …} or {path: /dev/…}",
+        NoSuchDisk::NotADevice => {
+            "write one such as /dev/sda; links below /dev/disk are not known: take serial"
+        }
+        NoSuchDisk::Several => "add size: smallest or size: largest, or the whole serial",
+    };
+    if !report.is_wrong(path) {
+        report.error_with_hint(path, error.to_string(), hint);
+    }
+    None
+}
+
+/// Gives each node without a disk of its own that of the seeds: the installer asks nobody, and takes the largest one
+/// unless it is told.
+pub(super) fn disks(
+    nodes: &mut [Draft],
+    flavour: Flavour,
+    default: Option<DiskTraits>,
+    report: &mut Report<'_>,
+) {
+    let default_path = Path::root().key("seed").key("disk");
+    let default = disk(default, &default_path, report);
+    match flavour {
+        Flavour::CloudImage => {
+            let own = nodes.iter().filter(|node| node.disk.is_some()).map(|node| node.path.key("disk"));
+            for path in own.chain(default.map(|_| default_path)) {
+                let hint = "remove it, or set seed.flavour to autoinstall";
+                report.warning(&path, "a cloud image is on its disk already, and erases none", hint);
+            }
+        }
+        Flavour::Autoinstall => {
+            for node in nodes {
+                let is_told =
+                    [&default_path, &node.path.key("disk")].iter().any(|path| report.is_wrong(path));
+                node.disk = node.disk.take().or_else(|| default.clone());
+                if node.disk.is_none() && !is_told {
+                    let message = "nothing says which disk the installer may erase: it takes the largest";
+                    let hint = "add disk to this node or to seed: {size: smallest}, {size: largest}, {serial: …} or {path: /dev/…}";
+                    report.error_with_hint(&node.path, message, hint);
+                }
+            }
+        }
+    }
 }
 
 fn known_platform(
@@ -243,7 +297,9 @@ fn check_roles(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
             );
         }
         ([.., last], _) if servers.len().is_multiple_of(2) => {
-            let has_datastore = k3s.config.get("datastore-endpoint").is_some();
+            const DATASTORE: &str = "datastore-endpoint";
+            let has_datastore =
+                k3s.config.get(DATASTORE).is_some() || k3s.config_from.contains_key(DATASTORE);
             if !has_datastore {
                 let message = format!(
                     "this is server {}: an even number survives no more losses than one less",

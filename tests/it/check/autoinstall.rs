@@ -12,7 +12,7 @@ fn lab() -> &'static Sandbox {
     static LAB: OnceLock<Sandbox> = OnceLock::new();
     LAB.get_or_init(|| {
         let sandbox = Sandbox::lab();
-        sandbox.edit(SPEC, "seed:\n", "seed:\n  flavour: autoinstall\n");
+        sandbox.edit(SPEC, "seed:\n", "seed:\n  flavour: autoinstall\n  disk: {size: smallest}\n");
         sandbox.seedkit(&BUILD).succeeds();
         sandbox
     })
@@ -26,7 +26,7 @@ fn edited(old: &str, new: &str) -> BrokenKit {
 
 #[test]
 fn sk0111_the_installers_own_layout_leaves_half_of_the_disk() {
-    edited("{\"name\": \"direct\"}", "{\"name\": \"lvm\"}").is_found_by("SK0111", "half of the disk");
+    edited("\"name\": \"direct\"", "\"name\": \"lvm\"").is_found_by("SK0111", "half of the disk");
 }
 
 #[test]

@@ -33,8 +33,8 @@ fn good_kits_of_all_kinds_have_no_finding() {
     use crate::support::sandbox::{BUILD, SPEC, Sandbox};
     for change in [
         "seed:\n  payload: shared\n",
-        "seed:\n  flavour: autoinstall\n",
-        "seed:\n  flavour: autoinstall\n  payload: shared\n",
+        "seed:\n  flavour: autoinstall\n  disk: {size: largest}\n",
+        "seed:\n  flavour: autoinstall\n  disk: {serial: QM00001}\n  payload: shared\n",
     ] {
         let sandbox = Sandbox::lab();
         sandbox.edit(SPEC, "seed:\n", change);

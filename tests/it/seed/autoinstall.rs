@@ -59,7 +59,8 @@ fn the_installer_asks_nothing_and_needs_no_network() {
         assert_eq!(document.as_object().unwrap().keys().collect::<Vec<_>>(), ["autoinstall"]);
         let autoinstall = &document["autoinstall"];
         assert_eq!(autoinstall["version"], json!(1));
-        assert_eq!(autoinstall["storage"], json!({"layout": {"name": "direct"}, "swap": {"size": 0}}));
+        let layout = json!({"name": "direct", "match": {"size": "smallest"}});
+        assert_eq!(autoinstall["storage"], json!({"layout": layout, "swap": {"size": 0}}));
         assert_eq!(
             autoinstall["apt"],
             json!({"mirror-selection": {"primary": []}, "fallback": "offline-install", "geoip": false})
@@ -208,6 +209,8 @@ fn what_the_installer_would_refuse_or_ignore_or_stumble_over_is_refused_here() {
         ("  version: 1\n", "  version: 1\n  packages: [jq]\n", "`autoinstall.packages` is fetched"),
         ("  version: 1\n", "  version: 1\n  interactive-sections: [storage]\n", "wait for a person"),
         ("  version: 1\n", "  version: 1\n  version: 1\n", "version"),
+        (", \"match\": {{ node.disk | json }}", "", "the installer erases the largest disk"),
+        ("{{ node.disk | json }}", "{}", "the installer erases the largest disk"),
         ("{{ cloud_config | json }}", "{}", "who may log in"),
     ] {
         let said = built_with(from, to).unwrap_err().to_string();

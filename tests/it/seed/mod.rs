@@ -16,13 +16,14 @@ mod staging;
 mod units;
 mod values;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
 use fs_err as fs;
 use seedkit::digest::Digest;
 use seedkit::k3s::Settings;
-use seedkit::node::{Flavour, NetworkCard, NodePath};
+use seedkit::node::{DiskSize, DiskTraits, Flavour, InstallDisk, NetworkCard, NodePath};
 use seedkit::seed::{
     Authorities, Disc, K3s, Membership, Mirror, Node, NodeSeed, OpsPackages, PayloadFile, Peer, Registry,
     RegistryAuth, SecretFile, Ssh, build,
@@ -41,6 +42,10 @@ const SERVER: &str = "https://192.168.6.10:6443";
 /// What spoils files that are put together without quoting.
 const HOSTILE: &str =
     "한국어 'single' \"double\" `tick` $HOME ${HOME} # 100% a: b\\n \\ {{ x }} {% if %}\nnext\tline ";
+
+fn smallest_disk() -> InstallDisk {
+    DiskTraits { size: Some(DiskSize::Smallest), ..DiskTraits::default() }.try_into().unwrap()
+}
 
 fn payload_file(destination: &str, mode: u32, text: &str) -> PayloadFile {
     let digest = Digest::sha256(text.as_bytes());
@@ -87,6 +92,7 @@ fn lab() -> Vec<NodeSeed> {
                 (number == 1).then(|| "lan0".parse().unwrap()),
             )
             .unwrap(),
+            disk: Some(smallest_disk()),
             values: Map::new(),
         },
         nodes: nodes.clone(),
@@ -96,7 +102,12 @@ fn lab() -> Vec<NodeSeed> {
             console_password: None,
         },
         timezone: "Asia/Seoul".to_owned(),
-        k3s: K3s { membership, config: config.clone(), node_password: "node-password".to_owned().into() },
+        k3s: K3s {
+            membership,
+            config: config.clone(),
+            secret_config: BTreeMap::new(),
+            node_password: "node-password".to_owned().into(),
+        },
         registry: Registry {
             address: "192.168.6.1:5000".parse().unwrap(),
             mirrors: ["docker.io", "registry.k8s.io"].map(mirror).to_vec(),

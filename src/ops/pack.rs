@@ -20,17 +20,6 @@ use crate::oci::{Platform, Reference};
 use crate::ops::mirror::{self, MirrorError, Mirrored};
 use crate::ops::packages::{self, PackagesError};
 use crate::progress::{Bytes, Event, step};
-use crate::spec;
-
-impl From<spec::Compression> for Compression {
-    fn from(compression: spec::Compression) -> Self {
-        match compression {
-            spec::Compression::None => Self::None,
-            spec::Compression::Gzip => Self::Gzip,
-            spec::Compression::Zstd => Self::Zstd,
-        }
-    }
-}
 
 /// Why a tarball was not written.
 #[derive(Debug, thiserror::Error)]

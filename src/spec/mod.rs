@@ -24,6 +24,7 @@ pub use model::{
 };
 pub use raw::{BaselinePriority, ClusterCa, Compression, Payload, Role};
 
+use crate::archive::compress;
 pub use crate::text::{Finding, Listing, Location, Severity};
 use crate::yaml::{self, Value};
 
@@ -33,6 +34,16 @@ impl Role {
         match self {
             Self::Server => "server",
             Self::Agent => "agent",
+        }
+    }
+}
+
+impl From<Compression> for compress::Compression {
+    fn from(compression: Compression) -> Self {
+        match compression {
+            Compression::None => Self::None,
+            Compression::Gzip => Self::Gzip,
+            Compression::Zstd => Self::Zstd,
         }
     }
 }

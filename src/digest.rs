@@ -42,10 +42,8 @@ enum Value {
 
 /// Says why a text is not a digest.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{text}` is not a digest: expected sha256:<64 hex digits> or sha512:<128 hex digits>, lower case")]
-pub struct InvalidDigest {
-    text: String,
-}
+#[error("`{0}` is not a digest: expected sha256:<64 hex digits> or sha512:<128 hex digits>, lower case")]
+pub struct InvalidDigest(String);
 
 impl Digest {
     /// Returns the SHA-256 digest of `bytes`.
@@ -109,7 +107,7 @@ impl FromStr for Digest {
     type Err = InvalidDigest;
 
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
-        let invalid = || InvalidDigest { text: text.chars().take(160).collect() };
+        let invalid = || InvalidDigest(text.chars().take(160).collect());
         let (name, hex) = text.split_once(':').ok_or_else(invalid)?;
         let value = match name {
             "sha256" => bytes_of(hex).map(Value::Sha256),

@@ -18,11 +18,9 @@ pub struct Epoch(u64);
 /// Says why a number is not a usable epoch.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "`{text}` is not a usable epoch: expected seconds since 1970 between 315532800 (1980) and 4102444800 (2100)"
+    "`{0}` is not a usable epoch: expected seconds since 1970 between 315532800 (1980) and 4102444800 (2100)"
 )]
-pub struct InvalidEpoch {
-    text: String,
-}
+pub struct InvalidEpoch(String);
 
 impl Epoch {
     const EARLIEST: u64 = 315_532_800;
@@ -47,7 +45,7 @@ impl TryFrom<u64> for Epoch {
         if (Self::EARLIEST..=Self::LATEST).contains(&seconds) {
             Ok(Self(seconds))
         } else {
-            Err(InvalidEpoch { text: seconds.to_string() })
+            Err(InvalidEpoch(seconds.to_string()))
         }
     }
 }
@@ -62,7 +60,7 @@ impl FromStr for Epoch {
     type Err = InvalidEpoch;
 
     fn from_str(text: &str) -> Result<Self, InvalidEpoch> {
-        let seconds: u64 = text.trim().parse().map_err(|_| InvalidEpoch { text: text.to_owned() })?;
+        let seconds: u64 = text.trim().parse().map_err(|_| InvalidEpoch(text.to_owned()))?;
         Self::try_from(seconds)
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn run(arguments: LockArguments, session: &Session) -> anyhow::Result
     let previous = session.lockfile()?;
     let outcome = if check || session.global.locked {
         let Some(previous) = previous else {
-            return Err(NoLock { path }.into());
+            return Err(NoLock(path).into());
         };
         let Workplace { spec, sources, store } = &workplace;
         let locked = lock::check(spec, previous, sources, &session.equipment(store))?;

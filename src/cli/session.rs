@@ -34,11 +34,8 @@ pub(super) struct Session {
 
 /// Says that there is no lock where one must be.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no `{path}`")]
-pub(super) struct NoLock {
-    /// Where it would be.
-    pub(super) path: PathBuf,
-}
+#[error("there is no `{0}`")]
+pub(super) struct NoLock(pub(super) PathBuf);
 
 /// What most commands need, opened.
 pub(super) struct Workplace {
@@ -155,7 +152,7 @@ impl Session {
         let lockfile = match self.lockfile()? {
             Some(lockfile) => lockfile,
             None if self.global.locked => {
-                let missing = anyhow::Error::new(NoLock { path: self.lock_path() });
+                let missing = anyhow::Error::new(NoLock(self.lock_path()));
                 return Err(missing.context("--locked forbids making a lock"));
             }
             None => {

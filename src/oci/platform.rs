@@ -19,12 +19,8 @@ pub struct Platform {
 
 /// Says why a text is not a platform.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "`{text}` is not a platform: expected os/architecture or os/architecture/variant, such as linux/amd64"
-)]
-pub struct InvalidPlatform {
-    text: String,
-}
+#[error("`{0}` is not a platform: expected os/architecture or os/architecture/variant, such as linux/amd64")]
+pub struct InvalidPlatform(String);
 
 impl Platform {
     /// Returns the platform with the given parts, normalised; `None` if a part has a character names never have.
@@ -83,7 +79,7 @@ impl FromStr for Platform {
             }
             _ => None,
         };
-        parsed.ok_or_else(|| InvalidPlatform { text: text.chars().take(100).collect() })
+        parsed.ok_or_else(|| InvalidPlatform(text.chars().take(100).collect()))
     }
 }
 

@@ -37,10 +37,8 @@ pub(super) enum Voucher {
 
 /// What comes again is not what came before.
 #[derive(Debug, thiserror::Error)]
-#[error("the content at {origin} changed while it was read")]
-struct Changed {
-    origin: String,
-}
+#[error("the content at {0} changed while it was read")]
+struct Changed(String);
 
 /// Reads a content to its end, from as many answers as that takes. Nothing of it is verified here.
 pub(super) struct Continued {
@@ -107,7 +105,7 @@ impl Continued {
         let Some((seen, repeated)) = &mut self.seen else { return Ok(()) };
         repeated.update(again);
         if self.known == 0 && repeated.clone().finish() != seen.clone().finish() {
-            let changed = Changed { origin: self.origin.0.clone() };
+            let changed = Changed(self.origin.0.clone());
             return Err(io::Error::new(io::ErrorKind::InvalidData, changed));
         }
         Ok(())

@@ -43,10 +43,8 @@ pub enum Compression {
 
 /// Says why a text is not a [`Compression`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{text}` is not a compression: expected none, gzip or zstd")]
-pub struct UnknownCompression {
-    text: String,
-}
+#[error("`{0}` is not a compression: expected none, gzip or zstd")]
+pub struct UnknownCompression(String);
 
 impl Compression {
     /// All of them.
@@ -87,7 +85,7 @@ impl FromStr for Compression {
 
     fn from_str(text: &str) -> Result<Self, UnknownCompression> {
         let known = Self::ALL.into_iter().find(|compression| compression.name() == text);
-        known.ok_or_else(|| UnknownCompression { text: text.chars().take(100).collect() })
+        known.ok_or_else(|| UnknownCompression(text.chars().take(100).collect()))
     }
 }
 

@@ -12,10 +12,8 @@ pub struct VolumeId(String);
 
 /// Says why a text is not a [`VolumeId`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{text}` is not a volume identifier: expected 1 to 16 ASCII letters, digits, `_` and `-`")]
-pub struct InvalidVolumeId {
-    text: String,
-}
+#[error("`{0}` is not a volume identifier: expected 1 to 16 ASCII letters, digits, `_` and `-`")]
+pub struct InvalidVolumeId(String);
 
 impl VolumeId {
     /// Returns the identifier.
@@ -32,7 +30,7 @@ impl FromStr for VolumeId {
         if (1..=16).contains(&text.len()) && text.bytes().all(is_allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidVolumeId { text: text.chars().take(100).collect() })
+            Err(InvalidVolumeId(text.chars().take(100).collect()))
         }
     }
 }

@@ -161,6 +161,7 @@ pub(in crate::check) fn nodes_are_apart(kit: &Kit, verdict: &mut Verdict) {
         let (addresses, macs) = identifiers(node);
         own.extend(addresses.iter().map(|cidr| ("address", cidr.address().to_string())));
         own.extend(macs.into_iter().map(|mac| ("MAC", mac.to_lowercase())));
+        compare_with_bill(kit, node, &own, verdict);
         for (kind, value) in own {
             if let Some(other) = known.insert((kind, value.clone()), node.name.clone()) {
                 verdict.fault(&node.seed, kind, format!("`{value}` is also that of node `{other}`"));
@@ -191,6 +192,20 @@ pub(in crate::check) fn nodes_are_apart(kit: &Kit, verdict: &mut Verdict) {
                     format!("`{address}` is no address of the node"),
                 );
             }
+        }
+    }
+}
+
+/// Looks whether the bill says of a node what its seed makes of it: `own` are the seed's names and addresses.
+fn compare_with_bill(kit: &Kit, node: &Node, own: &[(&str, String)], verdict: &mut Verdict) {
+    let seed = kit.seeds.iter().find(|seed| seed.path == node.seed);
+    let Some(billed) = seed.and_then(|seed| seed.billed.as_ref()) else { return };
+    for (kind, value) in [("name", billed.name.clone()), ("address", billed.address.address().to_string())] {
+        let found: Vec<&str> =
+            own.iter().filter(|(other, _)| *other == kind).map(|(_, value)| value.as_str()).collect();
+        if !found.is_empty() && !found.contains(&value.as_str()) {
+            let what = format!("kit.json says `{value}`, and the seed `{}`", found.join("`, `"));
+            verdict.fault(&node.seed, kind, what);
         }
     }
 }

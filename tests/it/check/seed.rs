@@ -279,6 +279,20 @@ fn sk0109_two_nodes_with_one_mac() {
     kit.is_found_by("SK0109", "is also that of node");
 }
 
+/// Somebody who writes the sums anew, too.
+#[test]
+fn sk0109_a_bill_with_another_name_or_address_than_the_seeds() {
+    for (written, told) in [
+        ("\"address\": \"192.168.6.11/24\"", "kit.json says `192.168.6.99`, and the seed `192.168.6.11`"),
+        ("\"name\": \"k3s-worker1\"", "kit.json says `k3s-worker9`, and the seed `k3s-worker1`"),
+    ] {
+        let kit = BrokenKit::lab();
+        let other = written.replace("6.11", "6.99").replace("worker1", "worker9");
+        kit.edit("kit.json", written, &other);
+        kit.is_found_by("SK0109", told);
+    }
+}
+
 #[test]
 fn sk0109_a_node_in_the_network_of_pods() {
     let kit = BrokenKit::lab();

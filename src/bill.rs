@@ -143,13 +143,8 @@ pub enum BillError {
     #[error("cannot understand `{0}`")]
     Malformed(PathBuf, #[source] serde_json::Error),
     /// Another seedkit wrote it.
-    #[error("`{path}` has version {found}; this seedkit knows version {VERSION}")]
-    Version {
-        /// The bill.
-        path: PathBuf,
-        /// Its version.
-        found: u64,
-    },
+    #[error("`{0}` has version {1}; this seedkit knows version {VERSION}")]
+    Version(PathBuf, u64),
 }
 
 /// The bill as it is written.
@@ -176,7 +171,7 @@ pub fn read(kit: &Path) -> Result<Bill, BillError> {
     let malformed = |source| BillError::Malformed(path.clone(), source);
     let VersionOnly { version } = serde_json::from_slice(&bytes).map_err(malformed)?;
     if version != VERSION {
-        return Err(BillError::Version { path, found: version });
+        return Err(BillError::Version(path, version));
     }
     serde_json::from_slice(&bytes).map_err(malformed)
 }

@@ -64,10 +64,7 @@ impl PasswordHash {
 
     /// Reads a hash that was made here or by another program.
     pub fn from_secret(text: &SecretText) -> Result<Self, InvalidPassword> {
-        match is_hash(text.expose_line()) {
-            true => Ok(Self(text.clone())),
-            false => Err(InvalidPassword::Hash),
-        }
+        if is_hash(text.expose_line()) { Ok(Self(text.clone())) } else { Err(InvalidPassword::Hash) }
     }
 
     /// Returns the hash as a line of the secrets folder, with its end.
@@ -91,10 +88,7 @@ fn checked(password: &SecretText) -> Result<&str, InvalidPassword> {
     if password.len() > LONGEST_PASSWORD {
         return Err(InvalidPassword::TooLong);
     }
-    match password.chars().any(char::is_control) {
-        true => Err(InvalidPassword::Control),
-        false => Ok(password),
-    }
+    if password.chars().any(char::is_control) { Err(InvalidPassword::Control) } else { Ok(password) }
 }
 
 /// Returns whether `text` is `$6$`, perhaps `rounds=N$`, up to 16 characters of salt, `$` and 86 of a hash.

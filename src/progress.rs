@@ -9,11 +9,8 @@ use std::time::Duration;
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A step began; steps do not nest.
-    StepStarted {
-        /// The step's name, in the imperative: `mirror images`.
-        step: String,
-    },
+    /// A step of this name, in the imperative (`mirror images`), began; steps do not nest.
+    StepStarted(String),
     /// The current step has this much to do.
     Planned {
         /// Bytes that will be reported by [`Event::Advanced`].
@@ -21,21 +18,12 @@ pub enum Event {
         /// Things that will be reported by [`Event::ItemFinished`].
         items: u64,
     },
-    /// More of the current step's bytes are done.
-    Advanced {
-        /// Bytes since the last such event.
-        bytes: u64,
-    },
-    /// One thing of the current step is done.
-    ItemFinished {
-        /// Its name.
-        name: String,
-    },
-    /// The current step ended well.
-    StepFinished {
-        /// What it achieved, in one line.
-        summary: String,
-    },
+    /// So many more of the current step's bytes are done.
+    Advanced(u64),
+    /// One thing of the current step, of this name, is done.
+    ItemFinished(String),
+    /// The current step ended well: what it achieved, in one line.
+    StepFinished(String),
     /// A request failed in passing and is sent again.
     Retrying {
         /// The host, with its port if that is not the usual one.
@@ -49,22 +37,26 @@ pub enum Event {
         /// How many there are in all, if nothing comes of any.
         attempts: Option<u32>,
     },
-    /// Something the user may want to know.
-    Note {
-        /// One line.
-        text: String,
-    },
-    /// Something the user should know.
-    Warning {
-        /// One line.
-        text: String,
-    },
+    /// Something the user may want to know, in one line.
+    Note(String),
+    /// Something the user should know, in one line.
+    Warning(String),
 }
 
 /// Listens to work.
 pub trait Reporter: Send + Sync {
     /// Takes note of an event.
     fn report(&self, event: Event);
+
+    /// Says in one line what the user may want to know.
+    fn note(&self, text: String) {
+        self.report(Event::Note(text));
+    }
+
+    /// Says in one line what the user should know.
+    fn warn(&self, text: String) {
+        self.report(Event::Warning(text));
+    }
 }
 
 impl<R: Reporter + ?Sized> Reporter for Arc<R> {
@@ -107,9 +99,9 @@ pub fn step<T, E>(
     name: &str,
     work: impl FnOnce() -> Result<(T, String), E>,
 ) -> Result<T, E> {
-    reporter.report(Event::StepStarted { step: name.to_owned() });
+    reporter.report(Event::StepStarted(name.to_owned()));
     let (value, summary) = work()?;
-    reporter.report(Event::StepFinished { summary });
+    reporter.report(Event::StepFinished(summary));
     Ok(value)
 }
 

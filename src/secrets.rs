@@ -100,16 +100,8 @@ pub enum SecretsError {
     #[error("`{0}` disappeared while it was being created")]
     Disappeared(PathBuf),
     /// The operating system refused.
-    #[error("cannot {doing} `{path}`")]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// The folder or file.
-        path: PathBuf,
-        /// Its answer.
-        #[source]
-        source: io::Error,
-    },
+    #[error("cannot {0} `{1}`")]
+    Io(&'static str, PathBuf, #[source] io::Error),
 }
 
 /// A folder of secrets that only its owner can enter.
@@ -237,7 +229,7 @@ impl Secrets {
 }
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> SecretsError {
-    SecretsError::Io { doing, path: path.to_owned(), source }
+    SecretsError::Io(doing, path.to_owned(), source)
 }
 
 /// Returns the secret in a file of its own, or `None` if there is none.

@@ -29,13 +29,8 @@ const MODE_LIMIT: u32 = 0o7777;
 #[derive(Debug, thiserror::Error)]
 pub enum TarError {
     /// A mode has more than permission bits.
-    #[error("the mode {mode:o} of `{path}` is more than permission bits")]
-    InvalidMode {
-        /// The member.
-        path: TreePath,
-        /// Its mode.
-        mode: u32,
-    },
+    #[error("the mode {1:o} of `{0}` is more than permission bits")]
+    InvalidMode(TreePath, u32),
     /// Its bytes did not get in.
     #[error("cannot write `{0}` into the tar archive")]
     Content(TreePath, #[source] ContentError),
@@ -101,7 +96,7 @@ impl<W: Write> TarWriter<W> {
 
     fn member(&mut self, path: &TreePath, member: Member<'_>) -> Result<(), TarError> {
         if member.mode > MODE_LIMIT {
-            return Err(TarError::InvalidMode { path: path.clone(), mode: member.mode });
+            return Err(TarError::InvalidMode(path.clone(), member.mode));
         }
         self.output.write_all(&headers(path.as_str(), &member, self.epoch)).map_err(TarError::Write)
     }

@@ -185,7 +185,7 @@ impl<R: Read> Untar<R> {
                 let target = String::from_utf8_lossy(&target).into_owned();
                 MemberKind::Link { target, is_symbolic: kind == b'2' }
             }
-            other => return Err(TarFault::Kind { path: escaped(&stated), kind: char::from(other) }),
+            other => return Err(TarFault::Kind(escaped(&stated), char::from(other))),
         };
         // As all readers do: what is no file has no content, whatever its header says.
         let size = if kind == MemberKind::File { pax_size.unwrap_or(size) } else { 0 };

@@ -157,7 +157,7 @@ impl Hint for CheckError {
 
 impl Hint for FileError {
     fn hint(&self) -> Option<&'static str> {
-        matches!(self, Self::Store { source: StoreError::Mismatch(_), .. }).then_some(
+        matches!(self, Self::Store(_, _, StoreError::Mismatch(_))).then_some(
             "the file changed where it comes from: look at it, then correct its checksum in the spec or run \
              `seedkit lock`",
         )

@@ -162,14 +162,14 @@ impl Reporter for Console {
     fn report(&self, event: Event) {
         let mut state = self.lock();
         match event {
-            Event::StepStarted { step } => self.start(&mut state, step),
-            Event::StepFinished { summary } => self.finish(&mut state, summary),
+            Event::StepStarted(step) => self.start(&mut state, step),
+            Event::StepFinished(summary) => self.finish(&mut state, summary),
             Event::Planned { bytes, items } => self.update(&mut state, |running| {
                 running.planned_bytes += bytes;
                 running.planned_items += items;
             }),
-            Event::Advanced { bytes } => self.update(&mut state, |running| running.bytes += bytes),
-            Event::ItemFinished { name } => {
+            Event::Advanced(bytes) => self.update(&mut state, |running| running.bytes += bytes),
+            Event::ItemFinished(name) => {
                 self.update(&mut state, |running| running.items += 1);
                 if self.is_verbose && self.display != Display::None {
                     self.line(&state, &format!("  {name}"));
@@ -181,9 +181,9 @@ impl Reporter for Console {
                 self.line(&state, &format!("{host}: {reason}, {pause} (attempt {attempt}{of})"));
             }
             Event::Retrying { .. } => {}
-            Event::Note { text } if self.display != Display::None => self.line(&state, &text),
-            Event::Note { .. } => {}
-            Event::Warning { text } => self.line(&state, &format!("warning: {text}")),
+            Event::Note(text) if self.display != Display::None => self.line(&state, &text),
+            Event::Note(..) => {}
+            Event::Warning(text) => self.line(&state, &format!("warning: {text}")),
         }
     }
 }

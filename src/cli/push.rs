@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::session::Session;
 use crate::cli::{Answer, ui};
 use crate::ops::push::{self, Naming, Options, Pushed};
-use crate::progress::{Bytes, Event, Reporter as _};
+use crate::progress::{Bytes, Reporter as _};
 use crate::registry::{Endpoint, InvalidEndpoint, PlainHttp};
 use crate::text::counted;
 
@@ -91,12 +91,11 @@ pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result
     })?;
     let narrowed = pushed.images.iter().filter(|image| image.is_narrowed).count();
     if narrowed > 0 {
-        let text = format!(
+        session.console.warn(format!(
             "{} of another digest than in the kit: the registry takes no index with platforms left out, and got \
              one that lists those of the kit",
             counted(narrowed, "image")
-        );
-        session.console.report(Event::Warning { text });
+        ));
     }
     if !session.global.json {
         return ui::print(&format!("{}: {}\n", endpoint.url(), summary(&pushed)));

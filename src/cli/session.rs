@@ -16,7 +16,7 @@ use crate::fetch::Equipment;
 use crate::fetch::sources::{Network, Sources};
 use crate::lockfile::{FILE_NAME, Locked, Lockfile};
 use crate::ops::{finding_event, inputs, lock, parts};
-use crate::progress::{Event, Reporter};
+use crate::progress::Reporter;
 use crate::registry::{ClientOptions, RetryPolicy};
 use crate::secrets::Secrets;
 use crate::spec::{self, Spec};
@@ -157,7 +157,7 @@ impl Session {
             }
             None => {
                 let text = format!("there is no {FILE_NAME}: making one; review it and commit it");
-                self.console.report(Event::Note { text });
+                self.console.note(text);
                 self.make_lock(workplace, None)?.lockfile
             }
         };

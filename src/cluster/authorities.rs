@@ -146,13 +146,8 @@ pub enum UnusableAuthorities {
         other: ClusterAuthority,
     },
     /// It expired, or is not valid yet because a clock is wrong.
-    #[error("the cluster's `{which}` is not valid at {now}")]
-    NotValid {
-        /// The authority.
-        which: ClusterAuthority,
-        /// The time that it was asked for.
-        now: Epoch,
-    },
+    #[error("the cluster's `{0}` is not valid at {1}")]
+    NotValid(ClusterAuthority, Epoch),
     /// k3s would not read the key.
     #[error("the key of the cluster's `{0}` cannot be written for k3s")]
     Key(ClusterAuthority, #[source] InvalidKey),
@@ -212,7 +207,7 @@ impl ClusterAuthorities {
                 }
             }
             if !view.is_valid_at(seconds) {
-                return Err(UnusableAuthorities::NotValid { which, now });
+                return Err(UnusableAuthorities::NotValid(which, now));
             }
         }
         Ok(())

@@ -60,13 +60,8 @@ pub enum InvalidPackage {
     #[error("cannot unpack `{0}` of the package")]
     Unpack(String, #[source] io::Error),
     /// A member unpacks to more than it may.
-    #[error("`{member}` of the package unpacks to more than {limit} bytes")]
-    TooLarge {
-        /// The member.
-        member: String,
-        /// What it may unpack to.
-        limit: u64,
-    },
+    #[error("`{0}` of the package unpacks to more than {1} bytes")]
+    TooLarge(String, u64),
     /// A path leaves the package.
     #[error("`{member}` of the package has a path that leaves it: `{path}`")]
     Path {
@@ -143,10 +138,7 @@ fn read_format(ar: &mut ArReader<impl Read>) -> Result<(), InvalidPackage> {
     let mut version = Vec::new();
     ar.take(16).read_to_end(&mut version).map_err(ArError::Read)?;
     let version = String::from_utf8_lossy(&version);
-    match version.starts_with("2.") {
-        true => Ok(()),
-        false => Err(InvalidPackage::Format(excerpt(version.trim_end()))),
-    }
+    if version.starts_with("2.") { Ok(()) } else { Err(InvalidPackage::Format(excerpt(version.trim_end()))) }
 }
 
 fn read_control(ar: &mut ArReader<impl Read>) -> Result<String, InvalidPackage> {

@@ -19,13 +19,8 @@ pub struct ManifestEntry<'text> {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidManifest {
     /// A line is malformed.
-    #[error("line {line} of the manifest is not `name version`: {}", quoted(.text))]
-    Line {
-        /// Its number.
-        line: usize,
-        /// What it says.
-        text: String,
-    },
+    #[error("line {} of the manifest is not `name version`: {}", .0, quoted(.1))]
+    Line(usize, String),
     /// A version is malformed.
     #[error("line {0} of the manifest has no valid version")]
     Version(usize, #[source] InvalidVersion),
@@ -65,7 +60,7 @@ pub fn parse_manifest<'text>(
     let mut entries = Vec::new();
     for (index, content) in text.lines().enumerate() {
         let line = index + 1;
-        let malformed = || InvalidManifest::Line { line, text: excerpt(content) };
+        let malformed = || InvalidManifest::Line(line, excerpt(content));
         let words: Vec<&str> = content.split_ascii_whitespace().collect();
         let (name, version) = match words[..] {
             [] => continue,

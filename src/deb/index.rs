@@ -258,10 +258,7 @@ impl Priority {
 
 fn package_name<'text>(stanza: &Stanza<'text>) -> Result<&'text str, InvalidIndex> {
     let name = stanza.get("Package").unwrap_or_default();
-    match is_package(name) {
-        true => Ok(name),
-        false => Err(InvalidIndex::Name(excerpt(name))),
-    }
+    if is_package(name) { Ok(name) } else { Err(InvalidIndex::Name(excerpt(name))) }
 }
 
 fn required<'text>(
@@ -291,10 +288,7 @@ fn parse_multi_arch(stanza: &Stanza<'_>, package: &str) -> Result<MultiArch, Inv
 fn source_name<'text>(stanza: &Stanza<'text>, package: &'text str) -> Result<&'text str, InvalidIndex> {
     let Some(source) = stanza.get("Source") else { return Ok(package) };
     let name = source.split_once(" (").map_or(source, |(name, _)| name);
-    match is_package(name) {
-        true => Ok(name),
-        false => Err(invalid(package, "Source", source)),
-    }
+    if is_package(name) { Ok(name) } else { Err(invalid(package, "Source", source)) }
 }
 
 fn parse_file<'text>(stanza: &Stanza<'text>, package: &str) -> Result<PoolFile<'text>, InvalidIndex> {

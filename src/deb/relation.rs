@@ -95,13 +95,8 @@ pub struct Provided<'text> {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidRelation {
     /// One of them is malformed.
-    #[error("`{text}` is not a relation: {reason}")]
-    Syntax {
-        /// The relation.
-        text: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    #[error("`{0}` is not a relation: {1}")]
+    Syntax(String, &'static str),
     /// The version of one of them is malformed.
     #[error("`{0}` is not a relation")]
     Version(String, #[source] InvalidVersion),

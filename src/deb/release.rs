@@ -269,7 +269,7 @@ mod tests {
         let digest = Digest::sha256(b"");
         let huge = format!(" {} 99999999999 main/binary-amd64/Packages\n", digest.hex());
         let huge = Release::parse(&release(&[huge])).unwrap().packages("main", "amd64").unwrap_err();
-        assert!(matches!(huge, MissingIndex::TooLarge { .. }), "{huge}");
+        assert!(matches!(huge, MissingIndex::TooLarge(..)), "{huge}");
     }
 
     #[test]

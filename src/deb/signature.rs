@@ -230,10 +230,7 @@ impl Keyring {
             Ok(text) if text.contains("-----BEGIN PGP") => armored_certificates(text)?,
             Ok(_) | Err(_) => certificates(bytes)?,
         };
-        match certificates.is_empty() {
-            true => Err(InvalidKeyring::Empty),
-            false => Ok(Self { certificates }),
-        }
+        if certificates.is_empty() { Err(InvalidKeyring::Empty) } else { Ok(Self { certificates }) }
     }
 
     /// Adds the certificates of another keyring.

@@ -193,10 +193,7 @@ impl Walk<'_> {
         if self.entries.insert(path.clone(), (mode, kind)).is_some() {
             return Err(DiscFault::Duplicate(path));
         }
-        match self.entries.len() > MOST_ENTRIES {
-            true => Err(DiscFault::TooMany),
-            false => Ok(Ok(())),
-        }
+        if self.entries.len() > MOST_ENTRIES { Err(DiscFault::TooMany) } else { Ok(Ok(())) }
     }
 
     fn extent(&self, record: &Record<'_>) -> Result<Extent, DiscFault> {

@@ -27,41 +27,17 @@ const LIST_LIMIT: u64 = 4 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It is on this machine and cannot be read.
-    #[error("cannot read {role} from `{path}`")]
-    Read {
-        /// What it is for.
-        role: FileRole,
-        /// The file.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot read {0} from `{1}`")]
+    Read(FileRole, PathBuf, #[source] std::io::Error),
     /// It cannot be downloaded.
     #[error("cannot download {0}")]
     Download(FileRole, #[source] SourceError),
     /// Its content is not what it should be, or cannot be kept.
-    #[error("cannot store {role} from `{place}`")]
-    Store {
-        /// What it is for.
-        role: FileRole,
-        /// Where it came from.
-        place: String,
-        /// Why.
-        #[source]
-        source: StoreError,
-    },
+    #[error("cannot store {0} from `{1}`")]
+    Store(FileRole, String, #[source] StoreError),
     /// Its list of checksums cannot be had.
-    #[error("cannot read the checksums of {role} from `{place}`")]
-    Checksums {
-        /// What it is for.
-        role: FileRole,
-        /// Where the list is.
-        place: String,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    #[error("cannot read the checksums of {0} from `{1}`")]
+    Checksums(FileRole, String, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// Some files cannot be had; all others are in the store.
     #[error("not all files can be fetched")]
     Several(#[source] Failures),
@@ -156,11 +132,11 @@ pub fn fetch(
     let results = parallel::map(&files, equipment.jobs, |(source, locked)| {
         let LockedFile { role, sha256, size, .. } = locked;
         if is_sound(locked, equipment)? {
-            equipment.reporter.report(Event::Advanced { bytes: *size });
+            equipment.reporter.report(Event::Advanced(*size));
         } else {
             store(role, &source.place, Some(sha256), sources, equipment)?;
         }
-        equipment.reporter.report(Event::ItemFinished { name: role.to_string() });
+        equipment.reporter.report(Event::ItemFinished(role.to_string()));
         Ok(())
     });
     let names = files.iter().map(|(_, locked)| locked.role.to_string());
@@ -183,11 +159,8 @@ pub fn all_or_failures<T>(
 
 /// Reads a file of the store; if it is not what it should be, it is taken out.
 fn is_sound(locked: &LockedFile, equipment: &Equipment<'_>) -> Result<bool, FileError> {
-    let store_error = |source| FileError::Store {
-        role: locked.role.clone(),
-        place: equipment.store.root().display().to_string(),
-        source,
-    };
+    let store_error =
+        |source| FileError::Store(locked.role.clone(), equipment.store.root().display().to_string(), source);
     equipment.store.check(&descriptor_of(locked)).map_err(store_error)
 }
 
@@ -267,12 +240,12 @@ fn store(
     if let Some(known) = expected.and_then(|digest| Some((*digest, equipment.store.size(digest)?))) {
         return Ok(known);
     }
-    let store_error = |source| FileError::Store { role: role.clone(), place: place.to_string(), source };
-    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let store_error = |source| FileError::Store(role.clone(), place.to_string(), source);
+    let advance = |bytes| equipment.reporter.report(Event::Advanced(bytes));
     let download_error = |source| FileError::Download(role.clone(), source);
     match (place, expected) {
         (Place::Path(path), _) => {
-            let read_error = |source| FileError::Read { role: role.clone(), path: path.clone(), source };
+            let read_error = |source| FileError::Read(role.clone(), path.clone(), source);
             let reader = open_regular(path).map_err(read_error)?;
             equipment.store.push_undescribed(expected, FILE_LIMIT, reader, advance).map_err(store_error)
         }
@@ -304,7 +277,7 @@ fn download(
         let file = sources.download_rest(url, FILE_LIMIT, PlainHttp::Allowed, &kept)?;
         Ok(Opened { from: file.from, entity_tag: file.entity_tag, reader: file.reader })
     };
-    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let advance = |bytes| equipment.reporter.report(Event::Advanced(bytes));
     let wanted = Wanted { digest: expected, size: Size::AtMost(FILE_LIMIT) };
     match store.complete_staged(&wanted, open, advance)? {
         Completed::Staged { staged, size, .. } => {
@@ -316,11 +289,8 @@ fn download(
 }
 
 fn look_up(role: &FileRole, place: &Place, name: &str, sources: &Sources) -> Result<Digest, FileError> {
-    let text = read_document(role, place, sources).map_err(|source| FileError::Checksums {
-        role: role.clone(),
-        place: place.to_string(),
-        source,
-    })?;
+    let text = read_document(role, place, sources)
+        .map_err(|source| FileError::Checksums(role.clone(), place.to_string(), source))?;
     checksum_in(&text, name).ok_or_else(|| FileError::NoChecksum {
         role: role.clone(),
         place: place.to_string(),

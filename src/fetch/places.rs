@@ -6,7 +6,7 @@
 use crate::fetch::Equipment;
 use crate::fetch::sources::{Sources, none_of};
 use crate::oci::{SourceError, SourceErrorKind};
-use crate::progress::{Event, Reporter};
+use crate::progress::Reporter;
 use crate::registry::KeptPart;
 use crate::store::{CompleteError, Completed, Descriptor, Kept, Opened, StoreError, Wanted};
 use crate::text::chain;
@@ -53,8 +53,7 @@ impl<'a> Places<'a> {
     fn say_what_failed(&mut self) {
         for (url, error) in &self.failed[self.said..] {
             if error.kind != SourceErrorKind::NotFound {
-                let text = format!("`{url}` is passed over: {}", chain(error).join(": "));
-                self.reporter.report(Event::Warning { text });
+                self.reporter.warn(format!("`{url}` is passed over: {}", chain(error).join(": ")));
             }
         }
         self.said = self.failed.len();

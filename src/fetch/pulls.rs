@@ -121,13 +121,11 @@ impl Pulls {
         }
         let text = format!("`{registry}`: {number} needed, {remaining}{of} left{within}");
         equipment.reporter.report(match remaining < *needed {
-            true => Event::Warning {
-                text: format!(
-                    "{text}: what is fetched is kept, so run the same command again when there are more; logging \
-                     in raises the limit, and a mirror under `sources` spares it"
-                ),
-            },
-            false => Event::Note { text },
+            true => Event::Warning(format!(
+                "{text}: what is fetched is kept, so run the same command again when there are more; logging \
+                 in raises the limit, and a mirror under `sources` spares it"
+            )),
+            false => Event::Note(text),
         });
         Ok(())
     }

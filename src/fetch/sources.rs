@@ -19,7 +19,7 @@ use crate::oci::{
     AttachmentSource, BlobPart, ImageSource, LayoutSource, MANIFEST_LIMIT, Reference, SourceError,
     SourceErrorKind,
 };
-use crate::progress::{Event, Reporter};
+use crate::progress::Reporter;
 use crate::registry::{
     Client, ClientOptions, Endpoint, FetchedFile, InvalidEndpoint, KeptPart, PlainHttp, RateLimit, Registry,
 };
@@ -207,7 +207,7 @@ impl Sources {
     /// Warns of what places did, while others gave what was asked for; of each only once.
     pub fn say_complaints(&self, reporter: &dyn Reporter) {
         for complaint in self.complaints.take() {
-            reporter.report(Event::Warning { text: complaint.to_string() });
+            reporter.warn(complaint.to_string());
         }
     }
 

@@ -229,7 +229,7 @@ impl Work<'_> {
         let Image { reference, root } = &self.images[image];
         let result = graph::read(self.source, reference, root, self.platforms);
         if result.is_ok() {
-            self.reporter.report(Event::ItemFinished { name: reference.to_string() });
+            self.reporter.report(Event::ItemFinished(reference.to_string()));
         }
         self.queue.finish(|state| match result {
             Ok(graph) => {
@@ -285,7 +285,7 @@ impl Work<'_> {
 
     /// Fetches a blob, or what is missing of it, by one connection at a time; returns how many bytes came.
     fn stream(&self, descriptor: &Descriptor, reference: &Reference) -> Streamed {
-        let advance = |bytes| self.reporter.report(Event::Advanced { bytes });
+        let advance = |bytes| self.reporter.report(Event::Advanced(bytes));
         let begins_anew = || advance_anew(self.reporter, descriptor);
         fetch_whole(self.source, self.store, (reference, descriptor), advance, begins_anew)
     }
@@ -309,13 +309,13 @@ impl Work<'_> {
             self.queue.changed.notify_all();
             Ok(Opened { from: kept.length, entity_tag: None, reader })
         };
-        let advance = |bytes| self.reporter.report(Event::Advanced { bytes });
+        let advance = |bytes| self.reporter.report(Event::Advanced(bytes));
         let result = self.store.complete(descriptor, open, advance);
         self.queue.lock().large.retain(|other| !Arc::ptr_eq(other, &ahead));
         let is_wrong = matches!(
             result,
             Err(CompleteError::Store(StoreError::Mismatch(
-                Mismatch::WrongContent { .. } | Mismatch::Oversized { .. }
+                Mismatch::WrongContent { .. } | Mismatch::Oversized(..)
             )))
         );
         let help = ahead.close(is_wrong || result.is_ok());

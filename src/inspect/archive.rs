@@ -21,7 +21,7 @@ pub(super) fn read(
     input: impl Read,
 ) -> Result<(Inspected, Vec<Finding>), InspectError> {
     let fault = |source| InspectError::Archive(path.to_owned(), source);
-    let unknown = |what: String| InspectError::Unknown { path: path.to_owned(), what };
+    let unknown = |what: String| InspectError::Unknown(path.to_owned(), what);
     let mut stream = Untar::new(Bounded::plausible(input, length));
     let Some(first) = stream.next_member().map_err(fault)? else {
         return Err(unknown("an empty archive".to_owned()));

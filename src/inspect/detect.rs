@@ -73,7 +73,7 @@ impl Candidate {
     /// Opens what is at `path` and finds out what it is.
     pub(super) fn open(path: &Path) -> Result<Self, InspectError> {
         let read_error = |source| InspectError::Read(path.to_owned(), source);
-        let unknown = |what: &str| InspectError::Unknown { path: path.to_owned(), what: what.to_owned() };
+        let unknown = |what: &str| InspectError::Unknown(path.to_owned(), what.to_owned());
         let metadata = fs::metadata(path).map_err(read_error)?;
         if metadata.is_dir() {
             return Self::of_folder(path);
@@ -118,7 +118,7 @@ impl Candidate {
         }
         if !has(bill::FILE_NAME) {
             let what = "a folder without kit.json, oci-layout and index.json".to_owned();
-            return Err(InspectError::Unknown { path: path.to_owned(), what });
+            return Err(InspectError::Unknown(path.to_owned(), what));
         }
         Ok(Self::Kit)
     }

@@ -74,13 +74,8 @@ pub enum InspectError {
     #[error("cannot read `{0}`")]
     Read(PathBuf, #[source] io::Error),
     /// It is something else.
-    #[error("`{path}` is {what}, which cannot be looked into")]
-    Unknown {
-        /// The file.
-        path: PathBuf,
-        /// What it looks like.
-        what: String,
-    },
+    #[error("`{0}` is {1}, which cannot be looked into")]
+    Unknown(PathBuf, String),
     /// It is an archive that is damaged, or not an honest one.
     #[error("`{0}` is damaged, or no honest archive")]
     Archive(PathBuf, #[source] TarFault),
@@ -144,8 +139,7 @@ pub fn path(path: &Path, options: &Options<'_>) -> Result<Inspection, InspectErr
         Candidate::Layout => {
             let read = images::read_folder(path, reporter);
             let read = read.map_err(|error| InspectError::Read(error.path, error.source))?;
-            let unknown =
-                || InspectError::Unknown { path: owned(), what: "a layout without index.json".to_owned() };
+            let unknown = || InspectError::Unknown(owned(), "a layout without index.json".to_owned());
             let (images, findings) = read.ok_or_else(unknown)?;
             (Inspected::Images(images), findings)
         }

@@ -47,7 +47,7 @@ pub(super) struct Reported<'a, R> {
 impl<R: Read> Read for Reported<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.reporter.report(Event::Advanced { bytes: read as u64 });
+        self.reporter.report(Event::Advanced(read as u64));
         Ok(read)
     }
 }
@@ -56,8 +56,5 @@ impl<R: Read> Read for Reported<'_, R> {
 pub(super) fn read_text(input: impl Read, limit: u64) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     input.take(limit + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > limit {
-        true => Ok(None),
-        false => Ok(String::from_utf8(bytes).ok()),
-    }
+    if bytes.len() as u64 > limit { Ok(None) } else { Ok(String::from_utf8(bytes).ok()) }
 }

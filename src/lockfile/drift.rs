@@ -2,14 +2,12 @@
 
 mod packages;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-pub use packages::RequestDrift;
-
-use super::{FileRole, LockedFile, Lockfile, Wanted};
-use crate::digest::Digest;
+use super::{FileRole, LockedFile, Lockfile, Wanted, WantedFile, WantedImage};
 use crate::epoch::Epoch;
-use crate::oci::{Platform, Reference};
+use crate::oci::Platform;
 
 /// A lock that fits its spec. Only [`Lockfile::check`] makes one.
 #[derive(Debug, Clone)]
@@ -34,158 +32,87 @@ impl Locked {
     }
 }
 
-/// One way in which a lock does not fit its spec.
+/// One way in which a lock does not fit its spec, in words: nobody asks for more than to read it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Drift {
-    /// The spec has a platform that the lock does not.
-    #[error("platform `{0}` is not locked")]
-    PlatformAdded(Platform),
-    /// The lock has a platform that the spec does not.
-    #[error("platform `{0}` is locked, and no longer wanted")]
-    PlatformRemoved(Platform),
-    /// The spec wants signatures, and nobody looked for them.
-    #[error("signatures are not locked")]
-    SignaturesAdded,
-    /// The lock has signatures, and the spec does not want them.
-    #[error("signatures are locked, and no longer wanted")]
-    SignaturesRemoved,
-    /// An image is not locked.
-    #[error("image `{reference}` ({origin}) is not locked")]
-    ImageAdded {
-        /// The image.
-        reference: Reference,
-        /// Who names it.
-        origin: String,
-    },
-    /// An image is locked and nobody names it.
-    #[error("image `{0}` is locked, and no longer wanted")]
-    ImageRemoved(Reference),
-    /// The image's name in the private registry changed.
-    #[error("image `{reference}` ({origin}) has another destination than the lock")]
-    DestinationChanged {
-        /// The image.
-        reference: Reference,
-        /// Who names it.
-        origin: String,
-    },
-    /// A file is not locked.
-    #[error("{0} is not locked")]
-    FileAdded(FileRole),
-    /// A file is locked and nobody wants it.
-    #[error("{0} is locked, and no longer wanted")]
-    FileRemoved(FileRole),
-    /// A file comes from elsewhere.
-    #[error("{role} comes from `{wanted}`, locked from `{locked}`")]
-    SourceChanged {
-        /// The file.
-        role: FileRole,
-        /// The source in the spec.
-        wanted: String,
-        /// The source in the lock.
-        locked: String,
-    },
-    /// The spec demands other content.
-    #[error("{role} must have {wanted}, locked with {locked}")]
-    DigestChanged {
-        /// The file.
-        role: FileRole,
-        /// The digest in the spec.
-        wanted: Digest,
-        /// The digest in the lock.
-        locked: Digest,
-    },
-    /// The spec asks for ops packages, and the lock has none.
-    #[error("the ops packages are not locked")]
-    PackagesAdded,
-    /// The lock has ops packages, and the spec asks for none.
-    #[error("the ops packages are locked, and no longer wanted")]
-    PackagesRemoved,
-    /// The spec asks for other ops packages, or from elsewhere.
-    #[error("{0}")]
-    Request(RequestDrift),
-    /// A locked package comes from a place that the spec does not name.
-    #[error("package `{name}` is locked from `{place}`, which the spec does not name")]
-    StrayPackage {
-        /// The package.
-        name: String,
-        /// The URL or file.
-        place: String,
-    },
+#[error("{0}")]
+pub struct Drift(String);
+
+impl Drift {
+    /// The spec wants what the lock does not have. The thing comes with its verb: "signatures are".
+    fn added(thing: impl fmt::Display) -> Self {
+        Self(format!("{thing} not locked"))
+    }
+
+    /// The lock has what the spec does not want. The thing comes with its verb.
+    fn removed(thing: impl fmt::Display) -> Self {
+        Self(format!("{thing} locked, and no longer wanted"))
+    }
+
+    /// Names what is in one of two lists alone: first what the spec added.
+    fn of_lists<T: Ord>(wanted: &[T], locked: &[T], name: impl Fn(&T) -> String) -> Vec<Self> {
+        let [in_wanted, in_locked] = [wanted, locked].map(|list| list.iter().collect::<BTreeSet<_>>());
+        let added =
+            wanted.iter().filter(|item| !in_locked.contains(item)).map(|item| Self::added(name(item)));
+        let removed =
+            locked.iter().filter(|item| !in_wanted.contains(item)).map(|item| Self::removed(name(item)));
+        added.chain(removed).collect()
+    }
+
+    /// Names what is switched on in one of the two alone.
+    fn of_switch(wanted: bool, locked: bool, thing: &str) -> Option<Self> {
+        (wanted != locked).then(|| if wanted { Self::added(thing) } else { Self::removed(thing) })
+    }
 }
 
 impl Lockfile {
     /// Compares the lock with what the spec wants now; all differences are returned, sorted by kind.
     pub fn check(self, wanted: &Wanted) -> Result<Locked, Vec<Drift>> {
-        let mut drift = self.platform_drift(wanted);
-        drift.extend(match (wanted.signatures, self.signatures) {
-            (true, false) => Some(Drift::SignaturesAdded),
-            (false, true) => Some(Drift::SignaturesRemoved),
-            (true, true) | (false, false) => None,
-        });
+        let platform = |platform: &Platform| format!("platform `{platform}` is");
+        let mut drift = Drift::of_lists(&wanted.platforms, &self.platforms, platform);
+        drift.extend(Drift::of_switch(wanted.signatures, self.signatures, "signatures are"));
         drift.extend(self.file_drift(wanted));
         drift.extend(self.image_drift(wanted));
-        drift.extend(self.package_drift(wanted));
+        let (packages, locked) = (wanted.packages.as_ref(), self.packages.as_ref());
+        drift.extend(Drift::of_switch(packages.is_some(), locked.is_some(), "the ops packages are"));
+        drift.extend(
+            packages.zip(locked).into_iter().flat_map(|(wanted, locked)| packages::drift(wanted, locked)),
+        );
         if drift.is_empty() { Ok(Locked { lockfile: self }) } else { Err(drift) }
-    }
-
-    fn platform_drift(&self, wanted: &Wanted) -> Vec<Drift> {
-        let added = wanted.platforms.iter().filter(|platform| !self.platforms.contains(platform));
-        let removed = self.platforms.iter().filter(|platform| !wanted.platforms.contains(platform));
-        added
-            .map(|platform| Drift::PlatformAdded(platform.clone()))
-            .chain(removed.map(|platform| Drift::PlatformRemoved(platform.clone())))
-            .collect()
     }
 
     fn file_drift(&self, wanted: &Wanted) -> Vec<Drift> {
         let mut drift = Vec::new();
         let mut left: BTreeMap<_, _> = self.files.iter().map(|file| (&file.role, file)).collect();
-        for file in &wanted.files {
-            let role = || file.role.clone();
-            let Some(locked) = left.remove(&file.role) else {
-                drift.push(Drift::FileAdded(role()));
+        for WantedFile { role, source, sha256 } in &wanted.files {
+            let Some(locked) = left.remove(role) else {
+                drift.push(Drift::added(format!("{role} is")));
                 continue;
             };
-            if locked.source != file.source {
-                let (wanted, locked) = (file.source.clone(), locked.source.clone());
-                drift.push(Drift::SourceChanged { role: role(), wanted, locked });
+            if locked.source != *source {
+                drift.push(Drift(format!("{role} comes from `{source}`, locked from `{}`", locked.source)));
             }
-            if let Some(wanted) = file.sha256.as_ref().filter(|wanted| **wanted != locked.sha256) {
-                let (wanted, locked) = (*wanted, locked.sha256);
-                drift.push(Drift::DigestChanged { role: role(), wanted, locked });
+            if let Some(wanted) = sha256.as_ref().filter(|wanted| **wanted != locked.sha256) {
+                drift.push(Drift(format!("{role} must have {wanted}, locked with {}", locked.sha256)));
             }
         }
-        drift.extend(left.into_keys().map(|role| Drift::FileRemoved(role.clone())));
+        drift.extend(left.into_keys().map(|role| Drift::removed(format!("{role} is"))));
         drift
-    }
-
-    fn package_drift(&self, wanted: &Wanted) -> Vec<Drift> {
-        match (&wanted.packages, &self.packages) {
-            (None, None) => Vec::new(),
-            (Some(_), None) => vec![Drift::PackagesAdded],
-            (None, Some(_)) => vec![Drift::PackagesRemoved],
-            (Some(wanted), Some(locked)) => {
-                let strays = locked.strays().map(|(name, place)| Drift::StrayPackage { name, place });
-                let differences = packages::differences(wanted, &locked.request).into_iter();
-                differences.map(Drift::Request).chain(strays).collect()
-            }
-        }
     }
 
     fn image_drift(&self, wanted: &Wanted) -> Vec<Drift> {
         let mut drift = Vec::new();
         let mut left: BTreeMap<_, _> = self.images.iter().map(|image| (&image.reference, image)).collect();
-        for image in &wanted.images {
-            let (reference, origin) = (image.reference.clone(), image.origin.clone());
-            match left.remove(&image.reference) {
-                None => drift.push(Drift::ImageAdded { reference, origin }),
-                Some(locked) if locked.destination != image.destination => {
-                    drift.push(Drift::DestinationChanged { reference, origin });
+        for WantedImage { reference, destination, origin } in &wanted.images {
+            let image = format!("image `{reference}` ({origin})");
+            match left.remove(reference) {
+                None => drift.push(Drift::added(format!("{image} is"))),
+                Some(locked) if locked.destination != *destination => {
+                    drift.push(Drift(format!("{image} has another destination than the lock")));
                 }
                 Some(_) => {}
             }
         }
-        drift.extend(left.into_keys().map(|reference| Drift::ImageRemoved(reference.clone())));
+        drift.extend(left.into_keys().map(|reference| Drift::removed(format!("image `{reference}` is"))));
         drift
     }
 }
@@ -193,8 +120,8 @@ impl Lockfile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
     use crate::lockfile::fixture::{lockfile, wanted};
-    use crate::lockfile::{WantedFile, WantedImage};
 
     #[test]
     fn a_lock_that_fits_is_locked() {

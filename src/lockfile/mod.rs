@@ -25,7 +25,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use drift::{Drift, Locked, RequestDrift};
+pub use drift::{Drift, Locked};
 pub use packages::{
     InvalidLooseFile, InvalidOrigin, LockedIndex, LockedPackage, LockedPackages, LooseFile, PackageOrigin,
     PackageRequest,

@@ -52,7 +52,7 @@ pub(super) fn find(path: &Path, file: &File) -> Result<Members, SourceFilesError
     let read_error = |source| SourceFilesError::Read(path.to_owned(), source);
     let length = file.metadata().map_err(read_error)?.len();
     if let Some(what) = other_format(file).map_err(read_error)? {
-        return Err(SourceFilesError::NotTar { path: path.to_owned(), what });
+        return Err(SourceFilesError::NotTar(path.to_owned(), what));
     }
     let mut index = Index { path, length, members: Members::new(), links: BTreeMap::new() };
     let mut archive = Untar::seeking(file);

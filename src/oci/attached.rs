@@ -127,7 +127,7 @@ impl Search<'_> {
             root.manifest.subject.as_ref().is_some_and(|stated| stated.digest == attachment.subject);
         // A list is a claim; the manifest itself decides, for that is what everybody after us goes by.
         if attachment.tag.is_none() && !names_subject {
-            return Err(GraphError::NotAttached { reference, subject: attachment.subject });
+            return Err(GraphError::NotAttached(reference, attachment.subject));
         }
         let descriptor = root.descriptor.clone();
         let manifests = graph.nodes.iter().map(|node| node.descriptor.digest).collect();

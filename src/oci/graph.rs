@@ -80,13 +80,8 @@ pub enum GraphError {
     #[error("cannot find out what is attached to `{0}`")]
     Attachments(Reference, #[source] SourceError),
     /// What is listed as attached to a manifest does not say so itself.
-    #[error("`{reference}` is listed as attached to {subject}, and does not say so itself")]
-    NotAttached {
-        /// The attached manifest.
-        reference: Reference,
-        /// The manifest that lists it.
-        subject: Digest,
-    },
+    #[error("`{0}` is listed as attached to {1}, and does not say so itself")]
+    NotAttached(Reference, Digest),
     /// There is more than any honest image has.
     #[error("`{0}` is larger than images are")]
     TooLarge(Reference, #[source] Excess),

@@ -34,13 +34,8 @@ pub enum LayoutError {
     #[error("`{0}` is no index of images")]
     Index(PathBuf, #[source] serde_json::Error),
     /// It is larger than any honest one.
-    #[error("`{path}` is larger than the {limit} bytes that are accepted")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The most it may have.
-        limit: u64,
-    },
+    #[error("`{0}` is larger than the {1} bytes that are accepted")]
+    TooLarge(PathBuf, u64),
     /// A manifest is damaged.
     #[error("the manifest `{0}` is damaged")]
     Damaged(PathBuf, #[source] std::io::Error),
@@ -294,7 +289,7 @@ fn read(folder: &Path, name: &str, limit: u64) -> Result<Result<Vec<u8>, Errno>,
         .read_to_end(&mut bytes)
         .map_err(|source| LayoutError::Read(folder.join(name), source))?;
     match bytes.len() as u64 > limit {
-        true => Err(LayoutError::TooLarge { path: folder.join(name), limit }),
+        true => Err(LayoutError::TooLarge(folder.join(name), limit)),
         false => Ok(Ok(bytes)),
     }
 }

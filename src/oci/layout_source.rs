@@ -29,10 +29,10 @@ impl From<SourceFilesError> for SourceError {
             SourceFilesError::Archive(_, source) => {
                 Self::new(SourceErrorKind::Local, message).caused_by(source)
             }
-            SourceFilesError::Missing { .. }
-            | SourceFilesError::NotTar { .. }
+            SourceFilesError::Missing(..)
+            | SourceFilesError::NotTar(..)
             | SourceFilesError::Member { .. }
-            | SourceFilesError::NotRegular { .. }
+            | SourceFilesError::NotRegular(..)
             | SourceFilesError::TooLarge { .. } => Self::new(SourceErrorKind::Local, message),
         }
     }

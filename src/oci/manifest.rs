@@ -85,27 +85,14 @@ pub struct Manifest {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Not JSON, such as the HTML of a login page.
-    #[error("the manifest {digest} is not JSON: it begins with `{beginning}`")]
-    NotJson {
-        /// The bytes' digest.
-        digest: Digest,
-        /// The first characters.
-        beginning: String,
-        /// What the parser said.
-        #[source]
-        source: serde_json::Error,
-    },
+    #[error("the manifest {0} is not JSON: it begins with `{1}`")]
+    NotJson(Digest, String, #[source] serde_json::Error),
     /// Docker's first schema, which no current runtime runs.
     #[error("the image has the obsolete manifest schema 1, which current container runtimes refuse")]
     SchemaOne,
     /// JSON, yet neither a manifest nor an index.
-    #[error("the document {digest} is neither a manifest nor an index: {reason}")]
-    Unknown {
-        /// The bytes' digest.
-        digest: Digest,
-        /// What is missing or wrong.
-        reason: String,
-    },
+    #[error("the document {0} is neither a manifest nor an index: {1}")]
+    Unknown(Digest, String),
 }
 
 #[derive(Deserialize)]
@@ -206,14 +193,14 @@ impl Manifest {
     /// of manifests do not count.
     pub fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Self, ManifestError> {
         let digest = || Digest::sha256(bytes);
-        let unknown = |reason: &str| ManifestError::Unknown { digest: digest(), reason: reason.to_owned() };
+        let unknown = |reason: &str| ManifestError::Unknown(digest(), reason.to_owned());
         let raw: RawManifest = serde_json::from_slice(bytes).map_err(|source| match source.is_data() {
             true => unknown(&source.to_string()),
-            false => ManifestError::NotJson {
-                digest: digest(),
-                beginning: String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).escape_debug().collect(),
+            false => ManifestError::NotJson(
+                digest(),
+                String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).escape_debug().collect(),
                 source,
-            },
+            ),
         })?;
         if raw.schema_version == Some(1) {
             return Err(ManifestError::SchemaOne);

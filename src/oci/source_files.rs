@@ -37,13 +37,8 @@ pub(super) enum SourceFilesError {
     #[error("cannot read `{0}`")]
     Read(PathBuf, #[source] io::Error),
     /// The archive is compressed, or no archive.
-    #[error("`{path}` is {what}, not an uncompressed tar archive")]
-    NotTar {
-        /// The file.
-        path: PathBuf,
-        /// What it looks like.
-        what: &'static str,
-    },
+    #[error("`{0}` is {1}, not an uncompressed tar archive")]
+    NotTar(PathBuf, &'static str),
     /// It is damaged, or somebody made it to harm.
     #[error("`{0}` is damaged, or no honest archive")]
     Archive(PathBuf, #[source] TarFault),
@@ -58,21 +53,11 @@ pub(super) enum SourceFilesError {
         problem: String,
     },
     /// A file that should be there is not.
-    #[error("`{path}` has no file `{name}`")]
-    Missing {
-        /// The folder or archive.
-        path: PathBuf,
-        /// The file.
-        name: String,
-    },
+    #[error("`{0}` has no file `{1}`")]
+    Missing(PathBuf, String),
     /// Something else is where a file should be, or in a folder's place on the way to it.
-    #[error("`{name}` in `{path}` is not a regular file in regular folders")]
-    NotRegular {
-        /// The folder.
-        path: PathBuf,
-        /// The file.
-        name: String,
-    },
+    #[error("`{1}` in `{0}` is not a regular file in regular folders")]
+    NotRegular(PathBuf, String),
     /// A document is larger than any honest one.
     #[error("`{name}` in `{path}` has more than the {limit} bytes that are accepted")]
     TooLarge {
@@ -94,7 +79,7 @@ impl SourceFiles {
         let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| read_error(error.into()))?;
         let file = std::fs::File::from(file);
         if !file.metadata().map_err(read_error)?.is_file() {
-            return Err(SourceFilesError::NotTar { path: path.to_owned(), what: "no regular file" });
+            return Err(SourceFilesError::NotTar(path.to_owned(), "no regular file"));
         }
         let members = archive_members::find(path, &file)?;
         Ok(Self::Archive { path: path.to_owned(), file: Arc::new(file), members })
@@ -122,14 +107,14 @@ impl SourceFiles {
                     Err(source) => Err(SourceFilesError::Read(folder.join(name), source)),
                 },
                 Ok(None) | Err(Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => {
-                    Err(SourceFilesError::NotRegular { path, name })
+                    Err(SourceFilesError::NotRegular(path, name))
                 }
-                Err(Errno::NOENT) => Err(SourceFilesError::Missing { path, name }),
+                Err(Errno::NOENT) => Err(SourceFilesError::Missing(path, name)),
                 Err(error) => Err(SourceFilesError::Read(folder.join(name), error.into())),
             },
             Self::Archive { file, members, .. } => match members.get(&name) {
                 Some(place) => Ok(Box::new(place.read_from(file, from))),
-                None => Err(SourceFilesError::Missing { path, name }),
+                None => Err(SourceFilesError::Missing(path, name)),
             },
         }
     }

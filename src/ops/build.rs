@@ -24,7 +24,7 @@ use crate::ops::pack::Packed;
 use crate::ops::packages::PackedBundle;
 use crate::ops::parts::{self, Parts};
 use crate::ops::preflight;
-use crate::progress::{Bytes, Event, step};
+use crate::progress::{Bytes, step};
 use crate::verify::{self, Finding};
 
 /// What a build is made from, and where it goes.
@@ -226,7 +226,7 @@ impl Build<'_> {
                     Some(reason) => format!("{finding}; accepted: {reason}"),
                     None => finding.to_string(),
                 };
-                self.equipment.reporter.report(Event::Warning { text });
+                self.equipment.reporter.warn(text);
             }
             let summary = report.summary.to_string();
             Ok((report, summary))

@@ -8,7 +8,7 @@ use crate::pki::{
     Authority, CertificateView, InvalidCertificate, InvalidKey, InvalidName, PkiError, PrivateKey,
     SubjectName,
 };
-use crate::progress::{Event, Reporter, step};
+use crate::progress::{Reporter, step};
 use crate::secrets::{SecretText, Secrets, SecretsError};
 use crate::spec::{ClusterCa, Spec};
 
@@ -129,8 +129,8 @@ pub fn certificates(
         let certificates = load_or_create(spec, secrets, now)?;
         let days = certificates.days_left(now);
         if days < SOON {
-            let text = format!("the registry's certificates end in {days} days: look at `seedkit ca show`");
-            reporter.report(Event::Warning { text });
+            reporter
+                .warn(format!("the registry's certificates end in {days} days: look at `seedkit ca show`"));
         }
         let what = if certificates.is_new { "made" } else { "loaded" };
         Ok((certificates, format!("{what}; the registry is {}", spec.registry.address)))

@@ -66,7 +66,7 @@ fn deliver_one(seed: &Path, folder: &Path, reporter: &dyn Reporter) -> Result<Pa
         return Err(DeliverError::ReadsBackWrong(target));
     }
     temporary.persist(&target).map_err(|error| fail(error.error))?;
-    reporter.report(Event::ItemFinished { name: target.display().to_string() });
+    reporter.report(Event::ItemFinished(target.display().to_string()));
     Ok(target)
 }
 
@@ -77,7 +77,7 @@ fn copy(seed: &Path, output: &mut impl Write, reporter: &dyn Reporter) -> std::i
         if bytes == 0 {
             return output.flush();
         }
-        reporter.report(Event::Advanced { bytes });
+        reporter.report(Event::Advanced(bytes));
     }
 }
 

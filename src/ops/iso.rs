@@ -281,7 +281,7 @@ fn write_one(
     let mut written = fs_err::File::open(temporary.path()).map_err(write_error)?.into_parts().0;
     let (digest, size) = Hasher::sha256_of(&mut written).map_err(write_error)?;
     temporary.persist(&path).map_err(|error| write_error(error.error))?;
-    equipment.reporter.report(Event::Advanced { bytes: size });
-    equipment.reporter.report(Event::ItemFinished { name: path.display().to_string() });
+    equipment.reporter.report(Event::Advanced(size));
+    equipment.reporter.report(Event::ItemFinished(path.display().to_string()));
     Ok(Artifact { digest, size })
 }

@@ -19,16 +19,8 @@ use crate::spec::{Role, Spec};
 #[derive(Debug, thiserror::Error)]
 pub enum K3sError {
     /// The store refuses.
-    #[error("cannot read the k3s executable for {platform} from `{path}`")]
-    Read {
-        /// The platform.
-        platform: Platform,
-        /// The file in the store.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot read the k3s executable for {0} from `{1}`")]
+    Read(Platform, PathBuf, #[source] std::io::Error),
     /// It is something else.
     #[error("`{place}`, the k3s executable for {platform}, is no executable: it begins with `{start}`")]
     NotExecutable {
@@ -124,7 +116,7 @@ impl Check<'_> {
         };
         if is_script {
             let text = format!("`{place}` is a script, not an ELF file; it can only stand in for k3s");
-            self.remarks.push(Event::Note { text });
+            self.remarks.push(Event::Note(text));
         }
         let wanted = self.spec.k3s.version.as_str();
         if versions.is_empty() {
@@ -244,14 +236,14 @@ impl Check<'_> {
         let path = self.equipment.store.path(digest);
         let executable = fs::File::open(&path)
             .and_then(executable::read)
-            .map_err(|source| K3sError::Read { platform: platform.clone(), path, source })?;
+            .map_err(|source| K3sError::Read(platform.clone(), path, source))?;
         self.read.insert(*digest, executable.clone());
         Ok(executable)
     }
 
     /// Remembers what could not be found out: of a script that is no surprise.
     fn remark(&mut self, is_expected: bool, text: String) {
-        self.remarks.push(if is_expected { Event::Note { text } } else { Event::Warning { text } });
+        self.remarks.push(if is_expected { Event::Note(text) } else { Event::Warning(text) });
     }
 }
 

@@ -306,7 +306,7 @@ fn resolve_files(
 ) -> Result<Vec<LockedFile>, LockError> {
     let results = parallel::map(spec_files, equipment.jobs, |file| {
         let locked = files::resolve(file, spec, sources, equipment)?;
-        equipment.reporter.report(Event::ItemFinished { name: file.role.to_string() });
+        equipment.reporter.report(Event::ItemFinished(file.role.to_string()));
         Ok(locked)
     });
     let names = spec_files.iter().map(|file| file.role.to_string());

@@ -38,7 +38,7 @@ pub fn finding_event(file: &str, finding: &Finding) -> Event {
     let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
     let text = format!("{file}:{location}: {path}{message}{hint}");
     match severity {
-        Severity::Error | Severity::Warning => Event::Warning { text },
-        Severity::Note => Event::Note { text },
+        Severity::Error | Severity::Warning => Event::Warning(text),
+        Severity::Note => Event::Note(text),
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::ops::inputs;
-use crate::progress::{Event, Reporter};
+use crate::progress::Reporter;
 use crate::spec::Spec;
 
 /// What is written, and by which file an older one is known.
@@ -39,21 +39,11 @@ impl Kind {
 #[derive(Debug, thiserror::Error)]
 pub enum Irreplaceable {
     /// Something else stands there.
-    #[error("`{}` exists and is not {}; it is left alone", .path.display(), .kind.name())]
-    Other {
-        /// The folder.
-        path: PathBuf,
-        /// What was to be written.
-        kind: Kind,
-    },
+    #[error("`{}` exists and is not {}; it is left alone", .0.display(), .1.name())]
+    Other(PathBuf, Kind),
     /// Something that must outlive it is in it.
-    #[error("`{path}` holds {what}; it is left alone")]
-    Holds {
-        /// The folder.
-        path: PathBuf,
-        /// What would be lost: `the secrets`.
-        what: String,
-    },
+    #[error("`{0}` holds {1}; it is left alone")]
+    Holds(PathBuf, String),
 }
 
 /// Makes sure that `output` may be replaced: what is there is of the same kind, and nothing of `spec` or `others`,
@@ -64,15 +54,15 @@ pub fn check(output: &Path, kind: Kind, spec: &Spec, others: &[(&str, &Path)]) -
     let resolved_output = resolved(output);
     for (what, inside) in inputs::of(spec).chain(others) {
         if resolved(&inside).starts_with(&resolved_output) {
-            return Err(Irreplaceable::Holds { path: path(), what });
+            return Err(Irreplaceable::Holds(path(), what));
         }
     }
     match fs::read_dir(output) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(_) => Err(Irreplaceable::Other { path: path(), kind }),
+        Err(_) => Err(Irreplaceable::Other(path(), kind)),
         Ok(mut entries) => {
             let is_replaceable = entries.next().is_none() || output.join(kind.marker()).is_file();
-            if is_replaceable { Ok(()) } else { Err(Irreplaceable::Other { path: path(), kind }) }
+            if is_replaceable { Ok(()) } else { Err(Irreplaceable::Other(path(), kind)) }
         }
     }
 }
@@ -108,7 +98,7 @@ pub fn warn_of_readable(written: &[(&Path, &[PathBuf])], reporter: &dyn Reporter
          `icacls FOLDER /inheritance:r /grant:r %USERNAME%:(OI)(CI)F`",
         folders.join(" and ")
     );
-    reporter.report(Event::Warning { text });
+    reporter.warn(text);
 }
 
 #[cfg(test)]
@@ -129,13 +119,13 @@ mod tests {
         fs::create_dir(&output).unwrap();
         check(&output, Kind::Kit, &spec, &[]).unwrap();
         fs::write(output.join("thesis.txt"), "").unwrap();
-        assert!(matches!(check(&output, Kind::Kit, &spec, &[]), Err(Irreplaceable::Other { .. })));
+        assert!(matches!(check(&output, Kind::Kit, &spec, &[]), Err(Irreplaceable::Other(..))));
         fs::write(output.join("kit.json"), "").unwrap();
         check(&output, Kind::Kit, &spec, &[]).unwrap();
-        assert!(matches!(check(&output, Kind::Layout, &spec, &[]), Err(Irreplaceable::Other { .. })));
+        assert!(matches!(check(&output, Kind::Layout, &spec, &[]), Err(Irreplaceable::Other(..))));
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        assert!(matches!(check(&file, Kind::Kit, &spec, &[]), Err(Irreplaceable::Other { .. })));
+        assert!(matches!(check(&file, Kind::Kit, &spec, &[]), Err(Irreplaceable::Other(..))));
     }
 
     #[test]
@@ -146,7 +136,7 @@ mod tests {
         fs::create_dir(&images).unwrap();
         fs::write(images.join("oci-layout"), "").unwrap();
         let error = check(&images, Kind::Layout, &spec, &[]).unwrap_err();
-        assert!(matches!(error, Irreplaceable::Holds { .. }), "{error}");
+        assert!(matches!(error, Irreplaceable::Holds(..)), "{error}");
     }
 
     // A kit that was replaced took the keys of the cluster with it.

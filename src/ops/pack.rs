@@ -37,16 +37,8 @@ pub enum PackError {
     #[error("cannot make the folder `{0}`")]
     Folder(PathBuf, #[source] std::io::Error),
     /// The file system refused.
-    #[error("cannot write the tarball for {platform} into `{folder}`")]
-    Write {
-        /// The platform.
-        platform: Platform,
-        /// The folder.
-        folder: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("cannot write the tarball for {0} into `{1}`")]
+    Write(Platform, PathBuf, #[source] std::io::Error),
     /// The images do not fit into one tarball.
     #[error("cannot put the images for {0} into one tarball")]
     Plan(Platform, #[source] ImportError),
@@ -167,8 +159,9 @@ pub fn tarballs(
             Ok::<_, PackError>((packed, summary))
         })?;
         for reference in &packed.foreign {
-            let text = format!("`{reference}` stays out of the tarball: a layer of it is in no registry");
-            equipment.reporter.report(Event::Warning { text });
+            equipment
+                .reporter
+                .warn(format!("`{reference}` stays out of the tarball: a layer of it is in no registry"));
         }
         Ok(packed)
     };
@@ -199,13 +192,12 @@ fn images(mirrored: &Mirrored, target: &Target<'_>, equipment: &Equipment<'_>) -
     let archive =
         ImportArchive::plan(&images, platform).map_err(|source| PackError::Plan(platform.clone(), source))?;
     equipment.reporter.report(Event::Planned { bytes: archive.blob_bytes(), items: 0 });
-    let write_error =
-        |source| PackError::Write { platform: platform.clone(), folder: folder.to_owned(), source };
+    let write_error = |source| PackError::Write(platform.clone(), folder.to_owned(), source);
     let temporary = named_temporary(folder).map_err(write_error)?;
     let workers = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let output = Compressor::new(compression, workers, HashingWriter::new(temporary)).map_err(write_error)?;
     let file = |digest: &_| equipment.store.path(digest);
-    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let advance = |bytes| equipment.reporter.report(Event::Advanced(bytes));
     let output = archive
         .write(epoch, file, advance, output)
         .map_err(|source| PackError::Pack(platform.clone(), source))?;

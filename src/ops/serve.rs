@@ -16,7 +16,7 @@ use crate::oci::inventory::{Inventory, LayoutError};
 use crate::ops::ca::names;
 use crate::ops::kit::{IMAGES, REGISTRY};
 use crate::pki::{CertificateView, SubjectName};
-use crate::progress::{Bytes, Event, Reporter};
+use crate::progress::{Bytes, Reporter};
 use crate::serve::{
     Catalog, Identity, Limits, OwnName, Passwords, PasswordsError, Served, Server, Site, Stop, TlsError,
 };
@@ -97,12 +97,9 @@ pub fn prepare(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Prepare
     let catalog = Catalog::of(&inventory, &own_names);
     for path in &inventory.damaged {
         let path = path.display();
-        warn(
-            reporter,
-            format!(
-                "`{path}` has another length than it should and is not served; `seedkit verify` says more"
-            ),
-        );
+        reporter.warn(format!(
+            "`{path}` has another length than it should and is not served; `seedkit verify` says more"
+        ));
     }
     let identity = identity(kit, &registry, now, reporter)?;
     let passwords = passwords.map(Passwords::load).transpose()?;
@@ -131,26 +128,16 @@ impl Prepared {
         let served = self.server.run(stop, reporter).map_err(ServeError::Run)?;
         let Served { requests, bytes, cut, lost_lines } = served;
         if cut > 0 {
-            warn(
-                reporter,
-                format!("{} took longer than --stop-timeout and were cut", counted(cut, "connection")),
-            );
+            reporter
+                .warn(format!("{} took longer than --stop-timeout and were cut", counted(cut, "connection")));
         }
         if lost_lines > 0 {
-            warn(
-                reporter,
-                format!("{lost_lines} lines of the log were lost: standard error was read too slowly"),
-            );
+            reporter
+                .warn(format!("{lost_lines} lines of the log were lost: standard error was read too slowly"));
         }
-        reporter.report(Event::Note {
-            text: format!("stopped after {requests} requests, {} sent", Bytes(bytes)),
-        });
+        reporter.note(format!("stopped after {requests} requests, {} sent", Bytes(bytes)));
         Ok(served)
     }
-}
-
-fn warn(reporter: &dyn Reporter, text: String) {
-    reporter.report(Event::Warning { text });
 }
 
 /// Returns the name that an image list chose for this registry.
@@ -171,25 +158,20 @@ fn identity(
         Identity::load(&certificate, &key).map_err(|source| ServeError::Tls(kit.to_owned(), source))?;
     if identity.is_key_open_to_others {
         let key = key.display();
-        warn(reporter, format!("`{key}` is open to other users of this machine: type `chmod 600 '{key}'`"));
+        reporter.warn(format!("`{key}` is open to other users of this machine: type `chmod 600 '{key}'`"));
     }
     let view = fs::read_to_string(&certificate).ok().and_then(|pem| CertificateView::from_pem(&pem).ok());
     let Some(view) = view else { return Ok(identity) };
     let days = view.days_left(now.date_time().unix_timestamp());
     if !view.is_valid_at(now.date_time().unix_timestamp()) {
-        warn(
-            reporter,
-            format!("the certificate is not valid at {now}: `seedkit ca renew`, or set the clock"),
-        );
+        reporter.warn(format!("the certificate is not valid at {now}: `seedkit ca renew`, or set the clock"));
     } else if days < SOON {
-        warn(
-            reporter,
-            format!("the certificate has {} left", counted(usize::try_from(days).unwrap_or(0), "day")),
-        );
+        reporter
+            .warn(format!("the certificate has {} left", counted(usize::try_from(days).unwrap_or(0), "day")));
     }
     let name: Option<SubjectName> = registry.host().to_string().parse().ok();
     if name.is_some_and(|name| !view.covers(&name)) {
-        warn(reporter, format!("the certificate does not cover `{}`, by which nodes ask", registry.host()));
+        reporter.warn(format!("the certificate does not cover `{}`, by which nodes ask", registry.host()));
     }
     Ok(identity)
 }
@@ -218,10 +200,9 @@ fn with_files(limits: Limits, reporter: &dyn Reporter) -> Limits {
     if possible >= connections {
         return limits;
     }
-    warn(
-        reporter,
-        format!("only {possible} connections at once: the limit of open files (`ulimit -n`) is {files}"),
-    );
+    reporter.warn(format!(
+        "only {possible} connections at once: the limit of open files (`ulimit -n`) is {files}"
+    ));
     Limits { connections: usize::try_from(possible).unwrap_or(limits.connections), ..limits }
 }
 

@@ -21,13 +21,8 @@ const DROPPED: [&str; 3] = ["md5sum", "sha1", "phased-update-percentage"];
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum StanzaError {
     /// A reader would take it for something else.
-    #[error("line {line} is not a field: `{text}`")]
-    Line {
-        /// The line, counted from 1.
-        line: usize,
-        /// Its text.
-        text: String,
-    },
+    #[error("line {0} is not a field: `{1}`")]
+    Line(usize, String),
     /// Readers differ in which of the two they believe.
     #[error("it has the field `{0}` twice")]
     Duplicate(String),
@@ -92,7 +87,7 @@ fn fields(stanza: &str) -> Result<Vec<Field<'_>>, StanzaError> {
     let mut start = 0;
     for (index, line) in stanza.trim_end_matches('\n').split_inclusive('\n').enumerate() {
         let text = line.trim_end_matches('\n');
-        let refused = || StanzaError::Line { line: index + 1, text: text.escape_debug().take(100).collect() };
+        let refused = || StanzaError::Line(index + 1, text.escape_debug().take(100).collect());
         let end = start + line.len();
         // A blank line would end the stanza, and let what follows pass for another package.
         if line.trim().is_empty() || line.contains(['\0', '\r']) {
@@ -197,6 +192,6 @@ mod tests {
             assert!(matches!(error, StanzaError::Contradiction { .. }), "{error}");
         }
         let error = published(&package(&format!(" {START}")), "x").unwrap_err();
-        assert!(matches!(error, StanzaError::Line { line: 1, .. }), "{error}");
+        assert!(matches!(error, StanzaError::Line(1, _)), "{error}");
     }
 }

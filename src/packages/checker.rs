@@ -30,20 +30,11 @@ pub struct Claim<'claim, 'a> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Violation {
     /// What was asked for is neither shipped nor later in the base.
-    Missing {
-        /// The request.
-        request: String,
-    },
+    Missing(String),
     /// A package is shipped in two versions.
-    Twice {
-        /// The package's name.
-        package: String,
-    },
+    Twice(String),
     /// A package is for another architecture.
-    Foreign {
-        /// The package.
-        package: String,
-    },
+    Foreign(String),
     /// The base has a later version of a package.
     Downgraded {
         /// The package, as it is shipped.
@@ -72,18 +63,15 @@ pub enum Violation {
         other: String,
     },
     /// There is no order in which these can be installed: each waits for another one.
-    Circle {
-        /// Their names, sorted.
-        packages: Vec<String>,
-    },
+    Circle(Vec<String>),
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { request } => write!(formatter, "{request} is missing"),
-            Self::Twice { package } => write!(formatter, "{package} is there in two versions"),
-            Self::Foreign { package } => write!(formatter, "{package} is for another architecture"),
+            Self::Missing(request) => write!(formatter, "{request} is missing"),
+            Self::Twice(package) => write!(formatter, "{package} is there in two versions"),
+            Self::Foreign(package) => write!(formatter, "{package} is for another architecture"),
             Self::Downgraded { package, base } => write!(formatter, "{package} would replace {base}"),
             Self::Unmet { package, field, relation } => {
                 write!(formatter, "{package} {} {relation}, which is missing", field.verb())
@@ -91,7 +79,7 @@ impl fmt::Display for Violation {
             Self::Clash { package, field, relation, other } => {
                 write!(formatter, "{package} {} {relation}, which is {other}", field.verb())
             }
-            Self::Circle { packages } => {
+            Self::Circle(packages) => {
                 write!(formatter, "each of {} waits for another one", packages.join(", "))
             }
         }
@@ -106,7 +94,7 @@ pub fn check(claim: &Claim<'_, '_>) -> Result<Vec<Violation>, InvalidIndex> {
             .requests
             .iter()
             .filter(|request| !is_answered(claim, request))
-            .map(|request| Violation::Missing { request: request.to_string() }),
+            .map(|request| Violation::Missing(request.to_string())),
     );
     let machine = Machine::after(claim)?;
     for record in machine.packages.values() {
@@ -138,10 +126,10 @@ fn compare_with_base(claim: &Claim<'_, '_>) -> Vec<Violation> {
     for package in claim.shipped {
         let described = || format!("{} {}", package.name, package.version);
         if !names.insert(package.name) {
-            violations.push(Violation::Twice { package: package.name.to_owned() });
+            violations.push(Violation::Twice(package.name.to_owned()));
         }
         if package.architecture != claim.architecture && package.architecture != "all" {
-            violations.push(Violation::Foreign { package: described() });
+            violations.push(Violation::Foreign(described()));
         }
         if let Some(later) = base.get(package.name).filter(|version| **version > &package.version) {
             violations.push(Violation::Downgraded { package: described(), base: later.to_string() });
@@ -312,5 +300,5 @@ fn find_circle(claim: &Claim<'_, '_>, after: &Machine<'_, '_>) -> Result<Option<
         left.remove(outer);
     }
     let packages: Vec<String> = left.into_iter().map(str::to_owned).collect();
-    Ok((configured.len() < needs.len()).then_some(Violation::Circle { packages }))
+    Ok((configured.len() < needs.len()).then_some(Violation::Circle(packages)))
 }

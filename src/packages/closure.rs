@@ -151,10 +151,7 @@ fn find_all(scope: &mut Scope<'_>, requests: &[Request]) -> Result<Asked, Unsolv
             None => asked.required.push(id),
         }
     }
-    match unknown.is_empty() {
-        true => Ok(asked),
-        false => Err(Unsolvable::Unknown(unknown)),
-    }
+    if unknown.is_empty() { Ok(asked) } else { Err(Unsolvable::Unknown(unknown)) }
 }
 
 impl<'a> Closure<'a> {
@@ -198,7 +195,7 @@ fn prove<'a>(
     match &violations[..] {
         [] => Ok(()),
         // The solver knows no order; what has none is no fault of it.
-        [Violation::Circle { packages }] => Err(Unsolvable::Circle(packages.clone())),
+        [Violation::Circle(packages)] => Err(Unsolvable::Circle(packages.clone())),
         [_, ..] => Err(Unsolvable::Unproven(violations)),
     }
 }

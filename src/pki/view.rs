@@ -42,13 +42,8 @@ pub enum InvalidCertificate {
     #[error("{0} bytes are too many for certificates: at most {LARGEST_PEM}")]
     TooLarge(usize),
     /// The PEM is damaged.
-    #[error("PEM block {number} is damaged: {reason}")]
-    Pem {
-        /// Which block, counted from 1.
-        number: usize,
-        /// What the parser says.
-        reason: String,
-    },
+    #[error("PEM block {0} is damaged: {1}")]
+    Pem(usize, String),
     /// A key or a request where a certificate belongs.
     #[error("PEM block {number} is a `{label}`, not a `CERTIFICATE`")]
     Label {
@@ -61,13 +56,8 @@ pub enum InvalidCertificate {
     #[error("expected one certificate, found {0}")]
     Count(usize),
     /// The block is no X.509 certificate.
-    #[error("PEM block {number} holds no valid X.509 certificate: {reason}")]
-    Content {
-        /// Which block, counted from 1.
-        number: usize,
-        /// What the parser says.
-        reason: String,
-    },
+    #[error("PEM block {0} holds no valid X.509 certificate: {1}")]
+    Content(usize, String),
 }
 
 impl CertificateView {
@@ -91,13 +81,12 @@ impl CertificateView {
         }
         let mut views = Vec::new();
         for (block, number) in Pem::iter_from_buffer(text.as_bytes()).zip(1..) {
-            let block =
-                block.map_err(|error| InvalidCertificate::Pem { number, reason: error.to_string() })?;
+            let block = block.map_err(|error| InvalidCertificate::Pem(number, error.to_string()))?;
             if block.label != "CERTIFICATE" {
                 return Err(InvalidCertificate::Label { number, label: printable(&block.label) });
             }
             let view = Self::from_der(block.contents)
-                .map_err(|reason| InvalidCertificate::Content { number, reason })?;
+                .map_err(|reason| InvalidCertificate::Content(number, reason))?;
             views.push(view);
         }
         Ok(views)

@@ -82,13 +82,8 @@ pub enum SeedError {
     #[error("cannot render the seed of node `{0}`")]
     Template(DnsLabel, #[source] TemplateError),
     /// A payload file cannot be placed.
-    #[error("`{destination}` cannot be placed on a node: {reason}")]
-    Destination {
-        /// Where it was to go.
-        destination: NodePath,
-        /// Why not.
-        reason: &'static str,
-    },
+    #[error("`{0}` cannot be placed on a node: {1}")]
+    Destination(NodePath, &'static str),
     /// A payload file cannot be read.
     #[error("cannot read what goes to `{0}`")]
     Read(NodePath, #[source] io::Error),
@@ -103,13 +98,8 @@ pub enum SeedError {
         reason: &'static str,
     },
     /// Ubuntu's installer would not do what the seed says.
-    #[error("`user-data` of node `{node}` does not install unattended: {problem}")]
-    Autoinstall {
-        /// The node.
-        node: DnsLabel,
-        /// What is wrong, with its line.
-        problem: String,
-    },
+    #[error("`user-data` of node `{0}` does not install unattended: {1}")]
+    Autoinstall(DnsLabel, String),
     /// A rendered file is not YAML.
     #[error("`{file}` of node `{node}` cannot be read back: {problem}")]
     Unreadable {
@@ -216,10 +206,8 @@ impl Renderer<'_> {
                 self.variables["network"] = self.parsed("cloud-image/network-config", network_config)?;
                 self.variables["units"] = units;
                 let text = self.render("autoinstall/user-data.tera")?;
-                autoinstall::check(&text).map_err(|problem| SeedError::Autoinstall {
-                    node: self.seed.node.name.clone(),
-                    problem,
-                })?;
+                autoinstall::check(&text)
+                    .map_err(|problem| SeedError::Autoinstall(self.seed.node.name.clone(), problem))?;
                 Ok(text)
             }
         }

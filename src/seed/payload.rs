@@ -125,7 +125,7 @@ pub fn shared_disc(files: BTreeMap<Digest, Content>) -> Result<FileTree, TreeErr
 }
 
 fn refuse(file: &PayloadFile, reason: &'static str) -> SeedError {
-    SeedError::Destination { destination: file.destination.clone(), reason }
+    SeedError::Destination(file.destination.clone(), reason)
 }
 
 /// Refuses what the staging script could not place, or what would not work where it is placed.

@@ -170,7 +170,7 @@ fn payload_files_that_would_replace_others_or_not_work_are_refused() {
         let mut seed = seed();
         seed.payload.push(payload_file(destination, 0o644, "x"));
         let error = build(&seed, &Templates::builtin()).unwrap_err();
-        assert!(matches!(error, SeedError::Destination { .. }), "{destination:?}: {error}");
+        assert!(matches!(error, SeedError::Destination(..)), "{destination:?}: {error}");
     }
     let sha512 = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
     let changes: [fn(&mut PayloadFile); 2] =
@@ -178,11 +178,11 @@ fn payload_files_that_would_replace_others_or_not_work_are_refused() {
     for change in changes {
         let mut seed = seed();
         change(&mut seed.payload[0]);
-        assert!(matches!(build(&seed, &Templates::builtin()), Err(SeedError::Destination { .. })));
+        assert!(matches!(build(&seed, &Templates::builtin()), Err(SeedError::Destination(..))));
     }
     let mut seed = seed();
     seed.payload[0].digest = sha512;
-    assert!(matches!(build(&seed, &Templates::builtin()), Err(SeedError::Destination { .. })));
+    assert!(matches!(build(&seed, &Templates::builtin()), Err(SeedError::Destination(..))));
 }
 
 #[test]

@@ -49,12 +49,12 @@ impl Log {
 
     /// Takes a line, unless too many wait already.
     pub(super) fn note(&self, text: String) {
-        self.send(Event::Note { text });
+        self.send(Event::Note(text));
     }
 
     /// Takes a warning, unless too many lines wait already.
     pub(super) fn warn(&self, text: String) {
-        self.send(Event::Warning { text });
+        self.send(Event::Warning(text));
     }
 
     fn send(&self, event: Event) {

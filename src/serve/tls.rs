@@ -21,13 +21,8 @@ pub enum TlsError {
     #[error("cannot read the registry's {0}")]
     Read(&'static str, #[source] std::io::Error),
     /// A file holds something else.
-    #[error("`{path}` holds no {what}")]
-    Content {
-        /// `certificate` or `private key`.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("`{1}` holds no {0}")]
+    Content(&'static str, PathBuf),
     /// The two do not fit, or are of a kind that is not supported.
     #[error("`{certificate}` and `{key}` cannot be used together")]
     Pair {
@@ -54,11 +49,11 @@ impl Identity {
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let (pem, _) = read("certificate", certificate)?;
         let chain: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let no_certificate = || TlsError::Content { what: "certificate", path: certificate.to_owned() };
+        let no_certificate = || TlsError::Content("certificate", certificate.to_owned());
         let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(no_certificate)?;
         let (pem, mode) = read("key", key)?;
         let private_key = PrivateKeyDer::from_pem_slice(&pem)
-            .map_err(|_| TlsError::Content { what: "private key", path: key.to_owned() })?;
+            .map_err(|_| TlsError::Content("private key", key.to_owned()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let configuration = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -182,7 +182,7 @@ fn buffer(length: u64) -> Vec<u8> {
 /// Returns whether bytes are wrong, rather than missing.
 fn is_wrong(error: &StoreError) -> bool {
     match error {
-        StoreError::Mismatch(Mismatch::WrongContent { .. } | Mismatch::Oversized { .. })
+        StoreError::Mismatch(Mismatch::WrongContent { .. } | Mismatch::Oversized(..))
         | StoreError::TooLarge(..) => true,
         StoreError::Mismatch(Mismatch::Truncated { .. })
         | StoreError::Read(..)
@@ -307,7 +307,7 @@ impl Attempt<'_> {
     fn too_large(&self) -> StoreError {
         match self.wanted.size {
             Size::Exactly(expected) => {
-                StoreError::Mismatch(Mismatch::Oversized { digest: *self.wanted.digest, expected })
+                StoreError::Mismatch(Mismatch::Oversized(*self.wanted.digest, expected))
             }
             Size::AtMost(limit) => StoreError::TooLarge(limit),
         }

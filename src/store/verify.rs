@@ -18,13 +18,8 @@ pub enum Mismatch {
         actual: u64,
     },
     /// The content did not end where it should.
-    #[error("blob {digest} is longer than the {expected} bytes it was announced with")]
-    Oversized {
-        /// The blob.
-        digest: Digest,
-        /// Its announced length.
-        expected: u64,
-    },
+    #[error("blob {0} is longer than the {1} bytes it was announced with")]
+    Oversized(Digest, u64),
     /// The content has the right length and is something else.
     #[error("blob {expected} has the wrong content: it hashes to {actual}")]
     WrongContent {
@@ -88,7 +83,7 @@ impl<R: Read> Read for VerifyReader<R> {
             // The size comes first: a registry may send more than it announced, without end.
             if self.seen > self.size {
                 let digest = self.expected;
-                self.state = State::Refused(Mismatch::Oversized { digest, expected: self.size });
+                self.state = State::Refused(Mismatch::Oversized(digest, self.size));
             } else if read > 0 {
                 return Ok(read);
             } else {
@@ -122,7 +117,7 @@ mod tests {
         let digest = Digest::sha256(b"content");
         assert_eq!(read_all(b"content", &digest, 7).unwrap(), b"content");
         assert!(matches!(read_all(b"conten", &digest, 7), Err(Mismatch::Truncated { actual: 6, .. })));
-        assert!(matches!(read_all(b"content!", &digest, 7), Err(Mismatch::Oversized { .. })));
+        assert!(matches!(read_all(b"content!", &digest, 7), Err(Mismatch::Oversized(..))));
         assert!(matches!(read_all(b"c0ntent", &digest, 7), Err(Mismatch::WrongContent { .. })));
         assert!(matches!(read_all(b"", &digest, 7), Err(Mismatch::Truncated { actual: 0, .. })));
     }

@@ -66,10 +66,7 @@ pub(super) fn check(template: &str, source: &str) -> Result<(), TemplateError> {
 
 /// Returns a text that a filter made, if it is not too long.
 pub(super) fn bounded(text: String) -> Result<String, Error> {
-    match text.len() <= LARGEST_VALUE {
-        true => Ok(text),
-        false => Err(too_long()),
-    }
+    if text.len() <= LARGEST_VALUE { Ok(text) } else { Err(too_long()) }
 }
 
 fn too_long() -> Error {

@@ -11,10 +11,7 @@ const LONGEST_WORD: usize = 20;
 /// A spec may name any file of a machine as a list of something, and messages go into the logs of pipelines: a key, a
 /// token or a line of `/etc/shadow` must not get there because it is no image.
 pub fn quoted(word: &str) -> String {
-    match is_name(word) {
-        true => format!("`{word}`"),
-        false => format!("a text of {} characters", word.chars().count()),
-    }
+    if is_name(word) { format!("`{word}`") } else { format!("a text of {} characters", word.chars().count()) }
 }
 
 /// Returns whether a word looks like the name of an image, a package or a field: nothing that looks random, and no

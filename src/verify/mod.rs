@@ -167,8 +167,8 @@ impl Work<'_> {
                 scope.spawn(|| {
                     while let Some((path, size)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let found = self.hash_one(path, &self.listed[path]);
-                        reporter.report(Event::Advanced { bytes: *size });
-                        reporter.report(Event::ItemFinished { name: path.clone() });
+                        reporter.report(Event::Advanced(*size));
+                        reporter.report(Event::ItemFinished(path.clone()));
                         findings.lock().expect("no thread panics while it holds the lock").extend(found);
                     }
                 });

@@ -68,7 +68,7 @@ impl Volume {
     fn sections(&self, child: &Child, view: View) -> Vec<Section> {
         match child.kind {
             Kind::Directory(index) => vec![self.layout.directories.of(view)[index].into()],
-            Kind::Symlink { .. } => vec![Section { block: 0, length: 0, flags: 0 }],
+            Kind::Symlink(..) => vec![Section { block: 0, length: 0, flags: 0 }],
             Kind::File(index) => {
                 sections(self.layout.files[index], self.hierarchy.files[index].content.size())
             }
@@ -97,7 +97,7 @@ impl Volume {
                 (susp::directory(directory.mode, directory.subdirectories), Vec::new())
             }
             Kind::File(index) => (susp::regular(self.hierarchy.files[*index].mode), Vec::new()),
-            Kind::Symlink { target } => (susp::symlink(), susp::target(target)),
+            Kind::Symlink(target) => (susp::symlink(), susp::target(target)),
         };
         [vec![posix, susp::timestamps(self.epoch)], susp::name(&child.name), target].concat()
     }
@@ -108,7 +108,7 @@ pub(super) fn children(directory: &Directory, view: View) -> Vec<&Child> {
     let is_shown = |child: &&Child| match (view, &child.kind) {
         (View::Primary, _) | (View::Joliet, Kind::Directory(_) | Kind::File(_)) => true,
         // Joliet has no symbolic links; an empty file in their place would lie.
-        (View::Joliet, Kind::Symlink { .. }) => false,
+        (View::Joliet, Kind::Symlink(..)) => false,
     };
     let mut children: Vec<_> = directory.children.iter().filter(is_shown).collect();
     children.sort_by(|one, other| match view {

@@ -59,7 +59,7 @@ pub(super) enum Kind {
     /// The index of a file.
     File(usize),
     /// A symbolic link.
-    Symlink { target: String },
+    Symlink(String),
 }
 
 /// One regular file.
@@ -109,7 +109,7 @@ impl Hierarchy {
                 self.files.push(File { path: path.clone(), mode: *mode, content: content.clone() });
                 Kind::File(self.files.len() - 1)
             }
-            Entry::Symlink { target } => Kind::Symlink { target: target.clone() },
+            Entry::Symlink { target } => Kind::Symlink(target.clone()),
         };
         let name = path.name().to_owned();
         self.directories[parent].children.push(Child { name, identifiers, kind });
@@ -120,7 +120,7 @@ impl Hierarchy {
 fn check(path: &TreePath, entry: &Entry) -> Result<(), IsoError> {
     let length = path.name().len();
     if length > NAME_LIMIT {
-        return Err(IsoError::NameTooLong { path: path.clone(), length });
+        return Err(IsoError::NameTooLong(path.clone(), length));
     }
     let depth = path.components().count();
     if depth > DEPTH_LIMIT || path.as_str().len() > PATH_LIMIT {
@@ -129,11 +129,11 @@ fn check(path: &TreePath, entry: &Entry) -> Result<(), IsoError> {
     }
     match entry {
         Entry::Directory { mode } | Entry::File { mode, .. } if *mode > MODE_LIMIT => {
-            Err(IsoError::InvalidMode { path: path.clone(), mode: *mode })
+            Err(IsoError::InvalidMode(path.clone(), *mode))
         }
         Entry::Directory { .. } | Entry::File { .. } => Ok(()),
         Entry::Symlink { target } => {
-            let refuse = |reason| Err(IsoError::InvalidTarget { path: path.clone(), reason });
+            let refuse = |reason| Err(IsoError::InvalidTarget(path.clone(), reason));
             match target {
                 target if target.is_empty() => refuse("it is empty"),
                 target if target.len() > TARGET_LIMIT => refuse("it is longer than 1023 bytes"),

@@ -54,13 +54,8 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum IsoError {
     /// Linux would cut the name.
-    #[error("the name of `{path}` has {length} bytes: Linux reads at most 253 from an ISO image")]
-    NameTooLong {
-        /// The entry.
-        path: TreePath,
-        /// The length of its last component.
-        length: usize,
-    },
+    #[error("the name of `{0}` has {1} bytes: Linux reads at most 253 from an ISO image")]
+    NameTooLong(TreePath, usize),
     /// Some reader would not get there.
     #[error(
         "`{path}` is {depth} levels deep and {length} bytes long: an ISO image is read to 255 levels and 4095 bytes"
@@ -74,21 +69,11 @@ pub enum IsoError {
         depth: usize,
     },
     /// The target of a symbolic link cannot be stored.
-    #[error("the target of the symbolic link `{path}` does not fit an ISO image: {reason}")]
-    InvalidTarget {
-        /// The link.
-        path: TreePath,
-        /// What is wrong with its target.
-        reason: &'static str,
-    },
+    #[error("the target of the symbolic link `{0}` does not fit an ISO image: {1}")]
+    InvalidTarget(TreePath, &'static str),
     /// A mode has more than permission bits.
-    #[error("the mode {mode:o} of `{path}` is more than permission bits")]
-    InvalidMode {
-        /// The entry.
-        path: TreePath,
-        /// Its mode.
-        mode: u32,
-    },
+    #[error("the mode {1:o} of `{0}` is more than permission bits")]
+    InvalidMode(TreePath, u32),
     /// Directories are numbered with 16 bits.
     #[error("an ISO image holds at most 65535 directories, not {0}")]
     TooManyDirectories(usize),

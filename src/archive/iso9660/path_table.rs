@@ -57,7 +57,7 @@ impl Volume {
             for child in children(&self.hierarchy.directories[index], view) {
                 match child.kind {
                     Kind::Directory(index) => queue.push_back((index, number)),
-                    Kind::File(_) | Kind::Symlink { .. } => {}
+                    Kind::File(_) | Kind::Symlink(..) => {}
                 }
             }
         }

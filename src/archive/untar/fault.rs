@@ -33,13 +33,8 @@ pub enum TarFault {
     #[error("it has the member `{0}`, which is there twice")]
     Duplicate(String),
     /// A device, a socket, a sparse file.
-    #[error("it has the member `{path}`, which is of the unknown kind `{kind}`")]
-    Kind {
-        /// The path.
-        path: String,
-        /// The letter of its kind.
-        kind: char,
-    },
+    #[error("it has the member `{0}`, which is of the unknown kind `{1}`")]
+    Kind(String, char),
     /// More than any honest archive has.
     #[error("it has more than {MOST_MEMBERS} members, or more than {MOST_PATHS} bytes of paths")]
     TooMany,

@@ -23,7 +23,7 @@ impl Kit {
     /// Reads what is no whole kit.
     pub(super) fn alone(path: &Path, now: i64, reporter: &dyn Reporter) -> Result<Self, OpenError> {
         let look = |source| OpenError::Look(path.to_owned(), source);
-        let other = |what| OpenError::Alone { path: path.to_owned(), what };
+        let other = |what| OpenError::Alone(path.to_owned(), what);
         let mut kit = Self::nothing(now);
         match inspect::kind(path).map_err(look)? {
             Kind::Disc => kit.take_disc(path, reporter),

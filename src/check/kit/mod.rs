@@ -100,13 +100,8 @@ pub enum OpenError {
     #[error("cannot check `{0}`")]
     Look(PathBuf, #[source] InspectError),
     /// It is something of which no row speaks when it is alone.
-    #[error("`{path}` is {what}, and cannot be checked by itself")]
-    Alone {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        what: &'static str,
-    },
+    #[error("`{0}` is {1}, and cannot be checked by itself")]
+    Alone(PathBuf, &'static str),
 }
 
 /// What one file of a kit was found to be.

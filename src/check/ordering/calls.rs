@@ -45,10 +45,7 @@ impl Call {
 
 /// Returns a unit's full name.
 fn with_suffix(name: &str) -> String {
-    match name.contains('.') {
-        true => name.to_owned(),
-        false => format!("{name}.service"),
-    }
+    if name.contains('.') { name.to_owned() } else { format!("{name}.service") }
 }
 
 /// Returns the units that are enabled, with the place where.

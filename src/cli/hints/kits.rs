@@ -55,10 +55,10 @@ impl Hint for ServeError {
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Bill(BillError::Read(..)) => Some(NO_KIT),
-            Self::Bill(BillError::Version { .. }) => Some(OTHER_VERSION),
+            Self::Bill(BillError::Version(..)) => Some(OTHER_VERSION),
             Self::Bill(BillError::Malformed(..))
             | Self::Layout { .. }
-            | Self::Tls(_, TlsError::Content { .. } | TlsError::Pair { .. }) => Some(DAMAGED),
+            | Self::Tls(_, TlsError::Content(..) | TlsError::Pair { .. }) => Some(DAMAGED),
             Self::Tls(_, TlsError::Read(_, source)) => match source.kind() == ErrorKind::PermissionDenied {
                 true => Some("the kit's key is for its owner: run it as that user"),
                 false => Some(DAMAGED),
@@ -75,7 +75,7 @@ impl Hint for PushError {
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Bill(BillError::Read(..)) => Some(NO_KIT),
-            Self::Bill(BillError::Version { .. }) => Some(OTHER_VERSION),
+            Self::Bill(BillError::Version(..)) => Some(OTHER_VERSION),
             Self::Bill(BillError::Malformed(..)) | Self::Layout { .. } | Self::NotWhole { .. } => {
                 Some(DAMAGED)
             }

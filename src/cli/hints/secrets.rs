@@ -38,7 +38,7 @@ impl Hint for ClusterError {
                 "take the secrets back from a backup; if no node was ever started with them, remove all `cluster-*` to \
                  have new ones made",
             ),
-            Self::Unusable(UnusableAuthorities::NotValid { .. }) => Some(
+            Self::Unusable(UnusableAuthorities::NotValid(..)) => Some(
                 "check this machine's clock; authorities of a running cluster are renewed with `k3s certificate \
                  rotate-ca`",
             ),

@@ -35,10 +35,7 @@ impl TarMember {
         let unpack = |source| InvalidPackage::Unpack(self.name.clone(), source);
         let mut input = Bounded::new(self.packing.open(packed).map_err(unpack)?, limit);
         let visited = self.visit_tar(&mut input, &mut visit);
-        match input.is_exceeded() {
-            true => Err(InvalidPackage::TooLarge { member: self.name.clone(), limit }),
-            false => visited,
-        }
+        if input.is_exceeded() { Err(InvalidPackage::TooLarge(self.name.clone(), limit)) } else { visited }
     }
 
     fn visit_tar(
@@ -59,7 +56,7 @@ impl TarMember {
         let member = self.name.clone();
         match fault {
             TarFault::Path(path) => InvalidPackage::Path { member, path },
-            TarFault::Kind { path, kind } => InvalidPackage::Kind { member, path, kind },
+            TarFault::Kind(path, kind) => InvalidPackage::Kind { member, path, kind },
             TarFault::Read(_, source) => InvalidPackage::Unpack(member, source),
             fault @ (TarFault::Truncated(..)
             | TarFault::Header(..)

@@ -63,10 +63,7 @@ fn parse_alternative(text: &str) -> Result<PackageRelation<'_>, InvalidRelation>
     while let Some(inside) = take_enclosed(text, &mut rest, ['<', '>'])? {
         relation.profiles.push(parse_restrictions(text, inside)?);
     }
-    match rest.trim_ascii().is_empty() {
-        true => Ok(relation),
-        false => Err(syntax(text, "something follows it")),
-    }
+    if rest.trim_ascii().is_empty() { Ok(relation) } else { Err(syntax(text, "something follows it")) }
 }
 
 fn parse_name<'text>(
@@ -82,10 +79,7 @@ fn parse_name<'text>(
         }
         Some(_) => return Err(syntax(text, "what follows the colon is no architecture")),
     };
-    match is_package(name) {
-        true => Ok((name, qualifier)),
-        false => Err(syntax(text, "expected the name of a package")),
-    }
+    if is_package(name) { Ok((name, qualifier)) } else { Err(syntax(text, "expected the name of a package")) }
 }
 
 /// Cuts what `brackets` enclose off the beginning of `rest`, if it begins with them.
@@ -125,7 +119,7 @@ fn parse_restrictions<'text>(
 }
 
 fn syntax(text: &str, reason: &'static str) -> InvalidRelation {
-    InvalidRelation::Syntax { text: excerpt(text), reason }
+    InvalidRelation::Syntax(excerpt(text), reason)
 }
 
 /// Cuts an operator off the beginning of `text`; the longest one counts.

@@ -32,13 +32,8 @@ pub enum MissingIndex {
     #[error("the release lists `{0}`, but not what it is when unpacked")]
     UnknownContent(String),
     /// It is larger than any.
-    #[error("the index `{path}` has {size} bytes, more than 1 GiB")]
-    TooLarge {
-        /// The path of the index.
-        path: String,
-        /// Its size.
-        size: u64,
-    },
+    #[error("the index `{0}` has {1} bytes, more than 1 GiB")]
+    TooLarge(String, u64),
 }
 
 /// Says why the bytes of an index are not those that the release lists.
@@ -84,7 +79,7 @@ impl IndexFile {
         };
         let size = listed.size.max(content.size);
         Some(match size > LARGEST_INDEX {
-            true => Err(MissingIndex::TooLarge { path, size }),
+            true => Err(MissingIndex::TooLarge(path, size)),
             false => Ok(Self { path, listed, packing, content, has_by_hash: release.has_by_hash }),
         })
     }
@@ -118,7 +113,7 @@ impl IndexFile {
         let path = self.path.clone();
         match mismatch {
             Mismatch::Truncated { expected, actual, .. } => WrongIndex::Size { path, expected, actual },
-            Mismatch::Oversized { expected, .. } => WrongIndex::Size { path, expected, actual: expected + 1 },
+            Mismatch::Oversized(_, expected) => WrongIndex::Size { path, expected, actual: expected + 1 },
             Mismatch::WrongContent { expected, actual } => WrongIndex::Digest { path, expected, actual },
         }
     }

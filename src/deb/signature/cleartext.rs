@@ -94,10 +94,7 @@ fn armor(body: &str) -> Result<&str, InvalidSignedText> {
     if !after.trim_ascii().is_empty() {
         return Err(InvalidSignedText::Trailing);
     }
-    match inside.contains("-----") {
-        true => Err(InvalidSignedText::Trailing),
-        false => Ok(inside),
-    }
+    if inside.contains("-----") { Err(InvalidSignedText::Trailing) } else { Ok(inside) }
 }
 
 /// Returns the armor's lines with both of its ends, as rPGP reads them.

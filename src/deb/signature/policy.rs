@@ -62,10 +62,7 @@ impl<'key> Signer<'key> {
                 check_text(signature, &certificate.primary_key, text, now)?;
                 let own = check_certificate(certificate, now)?;
                 // A certificate that says nothing about its primary key lets it sign (GnuPG does the same).
-                match key_flags(own).is_none_or(|flags| flags.sign()) {
-                    true => Ok(()),
-                    false => Err(Fault::MayNotSign),
-                }
+                if key_flags(own).is_none_or(|flags| flags.sign()) { Ok(()) } else { Err(Fault::MayNotSign) }
             }
             Self::Subkey(certificate, subkey) => {
                 check_text(signature, &subkey.key, text, now)?;
@@ -90,10 +87,7 @@ where
     }
     signature.verify(key, text).map_err(|_| Fault::OtherText)?;
     check_times(signature, now)?;
-    match made_at(signature) < Some(Instant::of(key.created_at())) {
-        true => Err(Fault::OlderThanKey),
-        false => Ok(()),
-    }
+    if made_at(signature) < Some(Instant::of(key.created_at())) { Err(Fault::OlderThanKey) } else { Ok(()) }
 }
 
 /// Checks that a certificate is valid, and returns the newest thing that its owner says about it.
@@ -173,10 +167,7 @@ fn check_strength(signature: &Signature) -> Result<(), Fault> {
             .hashed_subpackets()
             .any(|part| part.is_critical && matches!(part.data, SubpacketData::Notation(_)))
     });
-    match is_current && !has_unknown_condition {
-        true => Ok(()),
-        false => Err(Fault::OtherKind),
-    }
+    if is_current && !has_unknown_condition { Ok(()) } else { Err(Fault::OtherKind) }
 }
 
 fn check_times(signature: &Signature, now: Instant) -> Result<(), Fault> {

@@ -81,10 +81,7 @@ impl SigningKey {
         }
         let certificate = Keyring { certificates: vec![secret.to_public_key()] };
         let key = Self { secret, certificate };
-        match key.signers().is_empty() {
-            true => Err(InvalidSigningKey::Locked),
-            false => Ok(key),
-        }
+        if key.signers().is_empty() { Err(InvalidSigningKey::Locked) } else { Ok(key) }
     }
 
     /// Returns the certificate that its signatures are verified with.
@@ -126,10 +123,7 @@ impl SigningKey {
         let signed = clear_sign(signer, text, Timestamp::from_secs(seconds))
             .map_err(|error| CannotSign::Key(Box::new(error)))?;
         let verified = verify(signed.as_bytes(), &self.certificate, at).map_err(CannotSign::Worthless)?;
-        match verified.text == text {
-            true => Ok(signed),
-            false => Err(CannotSign::Text),
-        }
+        if verified.text == text { Ok(signed) } else { Err(CannotSign::Text) }
     }
 
     /// Returns the keys whose secret is there, in the order in which they are asked to sign: subkeys first, and the

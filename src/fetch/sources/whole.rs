@@ -41,7 +41,7 @@ pub fn is_to_be_had_elsewhere(
 ) -> bool {
     match result {
         Err(CompleteError::Store(StoreError::Mismatch(
-            mismatch @ (Mismatch::WrongContent { .. } | Mismatch::Oversized { .. }),
+            mismatch @ (Mismatch::WrongContent { .. } | Mismatch::Oversized(..)),
         ))) => source.distrust(reference, descriptor, mismatch),
         Ok(_) | Err(_) => false,
     }

@@ -56,10 +56,7 @@ pub(super) fn read(disc: &Disc, reporter: &dyn Reporter) -> io::Result<(DiscCont
             format!("it says that the disc has {stated} bytes, and there are {found}: it is truncated"),
         ));
     }
-    let seed = match seed::is_labelled(disc) {
-        true => seed::read(disc, reporter, &mut findings)?,
-        false => None,
-    };
+    let seed = if seed::is_labelled(disc) { seed::read(disc, reporter, &mut findings)? } else { None };
     let files: Vec<DiscFile> = disc.entries().iter().filter_map(file).collect();
     let contents = DiscContents {
         volume_id: disc.volume_id().to_owned(),
@@ -102,7 +99,7 @@ fn text(disc: &Disc, path: &str, limit: u64) -> io::Result<Option<String>> {
 
 /// Tells a reporter of bytes that were read.
 fn advance(reporter: &dyn Reporter, bytes: u64) {
-    reporter.report(Event::Advanced { bytes });
+    reporter.report(Event::Advanced(bytes));
 }
 
 /// Reads to the end in pieces, so that progress is seen.

@@ -1,112 +1,54 @@
 //! Does the spec still ask for the ops packages that are locked?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::lockfile::{LooseFile, PackageRequest};
+use super::Drift;
+use crate::lockfile::{LockedPackages, LooseFile, PackageRequest};
 
-/// One way in which the spec asks for other ops packages than the lock answers.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RequestDrift {
-    /// The nodes have another distribution.
-    #[error("the ops packages are wanted for `{wanted}`, locked for `{locked}`")]
-    SuiteChanged {
-        /// The suite in the spec.
-        wanted: String,
-        /// The suite in the lock.
-        locked: String,
-    },
-    /// A package is requested that the lock was not made for.
-    #[error("package `{0}` is not locked")]
-    NameAdded(String),
-    /// A package is locked that is no longer requested.
-    #[error("package `{0}` is locked, and no longer wanted")]
-    NameRemoved(String),
-    /// Recommended packages are wanted and were left out.
-    #[error("recommended packages are not locked")]
-    RecommendsAdded,
-    /// Recommended packages were taken and are not wanted.
-    #[error("recommended packages are locked, and no longer wanted")]
-    RecommendsRemoved,
-    /// The nodes have other packages already.
-    #[error("the baseline of the ops packages is `{wanted}`, locked with `{locked}`")]
-    BaselineChanged {
-        /// The baseline in the spec.
-        wanted: String,
-        /// The baseline in the lock.
-        locked: String,
-    },
-    /// The lock was made without a source.
-    #[error("package source `{0}` is not locked")]
-    SourceAdded(String),
-    /// The lock was made with a source that the spec no longer has.
-    #[error("package source `{0}` is locked, and no longer wanted")]
-    SourceRemoved(String),
-    /// The same sources: another one comes first, and its packages with it.
-    #[error("the package sources have another order than the lock")]
-    SourcesReordered,
-    /// A package file is not locked.
-    #[error("package file `{0}` is not locked")]
-    FileAdded(String),
-    /// A package file is locked and nobody wants it.
-    #[error("package file `{0}` is locked, and no longer wanted")]
-    FileRemoved(String),
-    /// A package file has other content.
-    #[error("package file `{0}` has other content than the lock")]
-    FileChanged(String),
-}
-
-/// Returns all differences, in the order in which a lock states the request.
-pub(super) fn differences(wanted: &PackageRequest, locked: &PackageRequest) -> Vec<RequestDrift> {
+/// Returns how the locked packages differ from the request: the request's own differences first.
+pub(super) fn drift(wanted: &PackageRequest, packages: &LockedPackages) -> Vec<Drift> {
     let PackageRequest { suite, names, recommends, baseline, sources, extra } = wanted;
+    let locked = &packages.request;
     let mut drift = Vec::new();
     if *suite != locked.suite {
-        let (wanted, locked) = (suite.clone(), locked.suite.clone());
-        drift.push(RequestDrift::SuiteChanged { wanted, locked });
+        let text = format!("the ops packages are wanted for `{suite}`, locked for `{}`", locked.suite);
+        drift.push(Drift(text));
     }
-    drift.extend(missing_from(&locked.names, names).map(RequestDrift::NameAdded));
-    drift.extend(missing_from(names, &locked.names).map(RequestDrift::NameRemoved));
-    match (recommends, locked.recommends) {
-        (true, false) => drift.push(RequestDrift::RecommendsAdded),
-        (false, true) => drift.push(RequestDrift::RecommendsRemoved),
-        (true, true) | (false, false) => {}
-    }
+    drift.extend(Drift::of_lists(names, &locked.names, |name| format!("package `{name}` is")));
+    drift.extend(Drift::of_switch(*recommends, locked.recommends, "recommended packages are"));
     if *baseline != locked.baseline {
-        let (wanted, locked) = (baseline.clone(), locked.baseline.clone());
-        drift.push(RequestDrift::BaselineChanged { wanted, locked });
+        let text =
+            format!("the baseline of the ops packages is `{baseline}`, locked with `{}`", locked.baseline);
+        drift.push(Drift(text));
     }
-    drift.extend(source_differences(sources, &locked.sources));
+    let of_sources =
+        Drift::of_lists(sources, &locked.sources, |source| format!("package source `{source}` is"));
+    if of_sources.is_empty() && *sources != locked.sources {
+        drift.push(Drift("the package sources have another order than the lock".to_owned()));
+    }
+    drift.extend(of_sources);
     drift.extend(file_differences(extra, &locked.extra));
+    drift.extend(packages.strays().map(|(name, place)| {
+        Drift(format!("package `{name}` is locked from `{place}`, which the spec does not name"))
+    }));
     drift
 }
 
-fn source_differences(wanted: &[String], locked: &[String]) -> Vec<RequestDrift> {
-    let added = missing_from(locked, wanted).map(RequestDrift::SourceAdded);
-    let removed = missing_from(wanted, locked).map(RequestDrift::SourceRemoved);
-    let drift: Vec<RequestDrift> = added.chain(removed).collect();
-    if drift.is_empty() && wanted != locked { vec![RequestDrift::SourcesReordered] } else { drift }
-}
-
 /// A file that cannot be read now is not another one: its content may be in the store.
-fn file_differences(wanted: &[LooseFile], locked: &[LooseFile]) -> Vec<RequestDrift> {
+fn file_differences(wanted: &[LooseFile], locked: &[LooseFile]) -> Vec<Drift> {
     let mut drift = Vec::new();
     let mut left: BTreeMap<&str, &LooseFile> = locked.iter().map(|file| (file.path.as_str(), file)).collect();
     for LooseFile { path, sha256 } in wanted {
         match left.remove(path.as_str()) {
-            None => drift.push(RequestDrift::FileAdded(path.clone())),
+            None => drift.push(Drift::added(format!("package file `{path}` is"))),
             Some(locked) if sha256.is_some() && *sha256 != locked.sha256 => {
-                drift.push(RequestDrift::FileChanged(path.clone()));
+                drift.push(Drift(format!("package file `{path}` has other content than the lock")));
             }
             Some(_) => {}
         }
     }
-    drift.extend(left.into_keys().map(|path| RequestDrift::FileRemoved(path.to_owned())));
+    drift.extend(left.into_keys().map(|path| Drift::removed(format!("package file `{path}` is"))));
     drift
-}
-
-/// Returns what `texts` has and `present` has not.
-fn missing_from(present: &[String], texts: &[String]) -> impl Iterator<Item = String> {
-    let present: BTreeSet<&String> = present.iter().collect();
-    texts.iter().filter(move |text| !present.contains(text)).cloned()
 }
 
 #[cfg(test)]

@@ -33,13 +33,8 @@ pub enum DiffError {
         kit: PathBuf,
     },
     /// A part of a kit is not there, or is damaged: a comparison would be wrong.
-    #[error("`{path}` is not whole: {finding}")]
-    Damaged {
-        /// The kit.
-        path: PathBuf,
-        /// The first thing that is wrong.
-        finding: String,
-    },
+    #[error("`{0}` is not whole: {1}")]
+    Damaged(PathBuf, String),
 }
 
 /// What differs between two sides.

@@ -78,7 +78,7 @@ fn inspect(path: &Path, options: &Options<'_>) -> Result<Inspection, DiffError> 
     let owned = || path.to_owned();
     let inspection = inspect::path(path, options).map_err(|source| DiffError::Inspect(owned(), source))?;
     match inspection.findings.first() {
-        Some(finding) => Err(DiffError::Damaged { path: owned(), finding: finding.to_string() }),
+        Some(finding) => Err(DiffError::Damaged(owned(), finding.to_string())),
         None => Ok(inspection),
     }
 }

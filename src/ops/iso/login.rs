@@ -6,7 +6,6 @@ use super::IsoError;
 use crate::cluster::tokens;
 use crate::fetch::Equipment;
 use crate::password::PasswordHash;
-use crate::progress::Event;
 use crate::secrets::{SecretText, Secrets};
 use crate::seed;
 use crate::spec::{PasswordFrom, Spec};
@@ -70,8 +69,9 @@ fn console_password(
         (Some(_), Some(password)) => {
             let hash = PasswordHash::generate(&password).map_err(unusable)?;
             secrets.replace(CONSOLE_HASH, hash.text())?;
-            let text = format!("the console's password is another one: `{CONSOLE_HASH}` was made anew");
-            equipment.reporter.report(Event::Note { text });
+            equipment
+                .reporter
+                .note(format!("the console's password is another one: `{CONSOLE_HASH}` was made anew"));
             Ok(Some(hash))
         }
     }

@@ -9,7 +9,6 @@ use crate::lockfile::{FileRole, LockedFile};
 use crate::node::NodePath;
 use crate::oci::{Platform, archive_names};
 use crate::ops::pack::Packed;
-use crate::progress::Event;
 use crate::seed::{Disc, OpsPackages, PayloadFile};
 use crate::spec::{Node, NodeFile, Packages, Payload as Place, Spec};
 use crate::tree::Content;
@@ -78,9 +77,10 @@ pub(super) fn release_images(
         match names {
             Ok(names) => drop(images.insert(platform.clone(), names)),
             Err(error) => {
-                let text =
-                    format!("no node waits for the images of `{}`: cannot list them: {error}", file.source);
-                equipment.reporter.report(Event::Warning { text });
+                equipment.reporter.warn(format!(
+                    "no node waits for the images of `{}`: cannot list them: {error}",
+                    file.source
+                ));
             }
         }
     }

@@ -11,7 +11,6 @@ use crate::fetch::Equipment;
 use crate::node::{NodePath, TimeZone};
 use crate::ops::ca::names;
 use crate::ops::cluster::{self, ClusterError, Tokens};
-use crate::progress::Event;
 use crate::secrets::{SecretText, Secrets};
 use crate::seed::{self, K3s, Membership, NodeSeed};
 use crate::spec::{Node, Role, Spec};
@@ -141,15 +140,15 @@ fn mirrors(material: &Material<'_>, equipment: &Equipment<'_>) -> Vec<Mirror> {
     let Mirrors { mirrors, misplaced, left_out } =
         mirrors::plan(&images, hosts, &spec.registry.address.to_string());
     for (image, place) in misplaced {
-        let text = format!(
+        equipment.reporter.warn(format!(
             "nodes do not find `{image}` at `{place}` in the registry: they ask for other repositories only where \
              all images of one go to the same other one, and never for other tags"
-        );
-        equipment.reporter.report(Event::Warning { text });
+        ));
     }
     for host in left_out {
-        let text = format!("nodes ask `{host}` itself for its images: `registry.mirrors` leaves it out");
-        equipment.reporter.report(Event::Note { text });
+        equipment
+            .reporter
+            .note(format!("nodes ask `{host}` itself for its images: `registry.mirrors` leaves it out"));
     }
     mirrors
 }

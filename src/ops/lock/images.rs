@@ -56,7 +56,7 @@ pub(super) fn resolve(
     let pulls = pulls::check(&planned, sources, equipment)?;
     let (resolved, more) = all(&images, equipment, |image, root| {
         let resolved = resolve_one(image, root, spec, sources)?;
-        equipment.reporter.report(Event::ItemFinished { name: image.reference.to_string() });
+        equipment.reporter.report(Event::ItemFinished(image.reference.to_string()));
         Ok(resolved)
     });
     sources.say_complaints(equipment.reporter);
@@ -105,7 +105,7 @@ fn concerns_all(error: &GraphError) -> bool {
         GraphError::Manifest(..)
         | GraphError::NoSuchPlatform { .. }
         | GraphError::SizesDiffer { .. }
-        | GraphError::NotAttached { .. }
+        | GraphError::NotAttached(..)
         | GraphError::TooLarge(..) => false,
     }
 }

@@ -82,7 +82,7 @@ pub fn fetch(
             }
             PackageOrigin::File { path } => take_in(package, path, spec, equipment)?,
         }
-        equipment.reporter.report(Event::ItemFinished { name: package.name.clone() });
+        equipment.reporter.report(Event::ItemFinished(package.name.clone()));
         Ok(())
     });
     if !equipment.keep_going {
@@ -111,7 +111,7 @@ fn download(
     equipment: &Equipment<'_>,
 ) -> Result<(), PinnedError> {
     let descriptor = descriptor_of(package);
-    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let advance = |bytes| equipment.reporter.report(Event::Advanced(bytes));
     let places = Places::new(urls, equipment.reporter);
     let completed = places::complete(&descriptor, path, places, (sources, equipment), advance);
     match completed {
@@ -136,7 +136,7 @@ fn take_in(
     let mut files = extra.filter(|file| loose::text_of(file, &spec.folder) == path);
     let gone = |source| LooseError::Gone(path.to_owned(), source);
     let file = files.next().ok_or_else(|| gone(std::io::ErrorKind::NotFound.into()))?;
-    let advance = |bytes| equipment.reporter.report(Event::Advanced { bytes });
+    let advance = |bytes| equipment.reporter.report(Event::Advanced(bytes));
     let reader = open_regular(file).map_err(gone)?;
     let staged = equipment.store.stage(&descriptor_of(package), reader, advance);
     let fail = |source| PinnedError::Store(package.name.clone(), source);

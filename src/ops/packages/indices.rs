@@ -197,7 +197,7 @@ impl Mirrors<'_> {
             size: file.listed.size,
             digest: file.listed.digest,
         };
-        self.equipment.reporter.report(Event::ItemFinished { name: format!("{suite} {}", file.path) });
+        self.equipment.reporter.report(Event::ItemFinished(format!("{suite} {}", file.path)));
         Ok(Index { locked, text })
     }
 

@@ -125,7 +125,7 @@ pub(super) fn read_all(
         for other in &files {
             refuse_both(other, &loose, architectures)?;
         }
-        equipment.reporter.report(Event::ItemFinished { name: loose.file.path.clone() });
+        equipment.reporter.report(Event::ItemFinished(loose.file.path.clone()));
         files.push(loose);
     }
     Ok(files)

@@ -12,7 +12,6 @@ use crate::fetch::Equipment;
 use crate::lockfile::{LockedPackage, LockedPackages, LooseFile, PackageOrigin, PackageRequest};
 use crate::oci::Platform;
 use crate::packages::{Base, Baseline, Options, Origin, Request, Selected, Suite, Universe, closure};
-use crate::progress::Event;
 use crate::spec::{BaselinePriority, PackageBaseline, PackageSource, Packages, Spec};
 
 /// Every suite counts alike: the latest version wins, as with apt's own default.
@@ -132,8 +131,9 @@ impl<'a> Target<'a> {
         let options = Options { recommends: packages.recommends };
         let closure = closure::solve_over(universe, &base, &requests, options).map_err(unsolvable)?;
         for (name, version) in closure.kept() {
-            let text = format!("the baseline has {name} {version}, later than any suite: it is not shipped");
-            equipment.reporter.report(Event::Note { text });
+            equipment
+                .reporter
+                .note(format!("the baseline has {name} {version}, later than any suite: it is not shipped"));
         }
         Ok(closure.packages().iter().filter_map(|selected| self.lock(selected)).collect())
     }

@@ -151,10 +151,7 @@ impl<'a> Work<'a> {
             Some(result)
         });
         let results = results.into_iter().flatten();
-        match keep_going {
-            true => Ok(results.collect()),
-            false => results.map(|result| result.map(Ok)).collect(),
-        }
+        if keep_going { Ok(results.collect()) } else { results.map(|result| result.map(Ok)).collect() }
     }
 
     /// Returns the image if its name stands for it already: who has a root has all of it.
@@ -171,7 +168,7 @@ impl<'a> Work<'a> {
     }
 
     fn finished(&self, place: &Place) {
-        self.reporter.report(Event::ItemFinished { name: place.reference.to_string() });
+        self.reporter.report(Event::ItemFinished(place.reference.to_string()));
     }
 
     /// Returns the blobs of the images that are missing, the largest first.
@@ -213,7 +210,7 @@ impl<'a> Work<'a> {
         for (repository, reference) in missing {
             let file = self.inventory.file(&blob.digest).map_err(|error| self.layout_error(error))?;
             let upload = BlobUpload { blob, file, mount_from: holder, chunk: self.options.chunk };
-            let sent = |bytes| self.reporter.report(Event::Advanced { bytes });
+            let sent = |bytes| self.reporter.report(Event::Advanced(bytes));
             let arrival = self.registry.push_blob(repository, upload, &sent);
             let arrival = arrival.map_err(|source| failure(reference, source))?;
             let mut done = self.done.lock().expect("no worker panics while it holds the lock");
@@ -228,7 +225,7 @@ impl<'a> Work<'a> {
             holder = Some(repository);
         }
         if !was_sent {
-            self.reporter.report(Event::Advanced { bytes: blob.size });
+            self.reporter.report(Event::Advanced(blob.size));
         }
         Ok(())
     }
@@ -239,10 +236,9 @@ impl<'a> Work<'a> {
         match self.push_manifests(image) {
             // An answer, of whatever kind: docker-registry says 500.
             Err(PushError::Registry(_, source)) if image.parts.has_foreign && source.cause.is_none() => {
-                let text = format!(
+                self.reporter.warn(format!(
                     "`{reference}` stays in the kit: a layer of it is in no registry, and this one refuses it: {source}"
-                );
-                self.reporter.report(Event::Warning { text });
+                ));
                 let mut done = self.done.lock().expect("no worker panics while it holds the lock");
                 done.left_out.push(reference.clone());
                 done.left_out.sort();

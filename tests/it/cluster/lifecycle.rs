@@ -151,7 +151,7 @@ fn authorities_are_valid_from_thirty_days_before_they_were_made_to_their_last_da
     for now in [before(31), at(3701)] {
         let error = load_or_create_authorities(&secrets, now).unwrap_err();
         assert!(
-            matches!(&error, ClusterError::Unusable(UnusableAuthorities::NotValid { .. })),
+            matches!(&error, ClusterError::Unusable(UnusableAuthorities::NotValid(..))),
             "{}",
             message(error)
         );

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use seedkit::archive::iso9660;
+use seedkit::digest::Hasher;
 use seedkit::tree::{Content, Entry, FileTree};
 
 fn main() -> anyhow::Result<()> {
@@ -14,7 +15,6 @@ fn main() -> anyhow::Result<()> {
     let [folder, output] = arguments.as_slice() else { return Ok(()) };
     let options = iso9660::Options { volume_id: "CIDATA".parse()?, epoch: "1763683200".parse()? };
     let plan = iso9660::plan(&tree_of(Path::new(folder))?, &options)?;
-    // The plain file, so that the kernel copies the contents.
     plan.write(&mut fs_err::File::create(output)?.into_file())?;
     Ok(())
 }
@@ -27,7 +27,8 @@ fn tree_of(folder: &Path) -> anyhow::Result<FileTree> {
         if entry.file_type().is_dir() {
             tree.insert(&path, Entry::Directory { mode: 0o755 })?;
         } else {
-            tree.insert_file(&path, 0o644, Content::of_file(entry.path())?)?;
+            let (digest, size) = Hasher::sha256_of(&mut fs_err::File::open(entry.path())?)?;
+            tree.insert_file(&path, 0o644, Content::file(entry.into_path(), digest, size))?;
         }
     }
     Ok(tree)

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use fs_err as fs;
 
+use crate::digest::Digest;
+
 /// The longest path that archives and discs of others may have, in bytes; `PATH_MAX` of Linux.
 pub const LONGEST_PATH: usize = 4096;
 
@@ -91,31 +93,32 @@ impl fmt::Display for TreePath {
 pub enum Content {
     /// Held in memory: for what was rendered.
     Bytes(Arc<[u8]>),
-    /// Read from disk when the tree is written; the size was known when the tree was planned.
-    Path {
-        /// The file.
-        path: PathBuf,
-        /// Its length in bytes.
-        size: u64,
-    },
+    /// Read from disk when the tree is written; what it has to be was known when the tree was planned.
+    File(Arc<ContentFile>),
+}
+
+/// A file on disk, and what its bytes have to be.
+#[derive(Debug)]
+pub struct ContentFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
 }
 
 impl Content {
-    /// Returns the content of a file on disk, with the size it has now.
-    pub fn of_file(path: impl Into<PathBuf>) -> io::Result<Self> {
-        let path = path.into();
-        let metadata = fs::metadata(&path)?;
-        if !metadata.is_file() {
-            return Err(io::Error::other(format!("`{}` is not a regular file", path.display())));
-        }
-        Ok(Self::Path { size: metadata.len(), path })
+    /// Returns the content of a file on disk; it is compared with `digest` and `size` when it is written somewhere.
+    pub fn file(path: PathBuf, digest: Digest, size: u64) -> Self {
+        Self::File(Arc::new(ContentFile { path, digest, size }))
     }
 
     /// Returns the length in bytes.
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Path { size, .. } => *size,
+            Self::File(file) => file.size,
         }
     }
 
@@ -123,7 +126,7 @@ impl Content {
     pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         Ok(match self {
             Self::Bytes(bytes) => Box::new(io::Cursor::new(Arc::clone(bytes))),
-            Self::Path { path, .. } => Box::new(fs::File::open(path)?),
+            Self::File(file) => Box::new(fs::File::open(&file.path)?),
         })
     }
 }

@@ -1,9 +1,10 @@
 //! Copies the bytes of one file into an archive, whose header has already said how many there are.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 
 use fs_err as fs;
 
+use crate::digest::{PIECE, VerifyReader};
 use crate::tree::Content;
 
 /// Says why the bytes of a file did not get into an archive.
@@ -32,10 +33,12 @@ pub enum ContentError {
 pub(super) fn copy(content: &Content, output: &mut impl Write) -> Result<(), ContentError> {
     match content {
         Content::Bytes(bytes) => output.write_all(bytes).map_err(ContentError::Copy),
-        Content::Path { path, size } => {
-            // A plain std file: only then does `io::copy` leave the work to the kernel (copy_file_range).
-            let file = fs::File::open(path).map_err(ContentError::Open)?.into_file();
-            copy_exactly(&file, *size, output)
+        Content::File(content) => {
+            let file = fs::File::open(&content.path).map_err(ContentError::Open)?;
+            // Hashed as it passes: whatever became of the file, nothing else gets into an archive under its name.
+            let mut verified =
+                BufReader::with_capacity(PIECE, VerifyReader::new(file, content.digest, content.size));
+            io::copy(&mut verified, output).map(drop).map_err(ContentError::Copy)
         }
     }
 }
@@ -65,6 +68,7 @@ pub(super) fn pad(written: u64, block: usize, output: &mut impl Write) -> io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
 
     #[test]
     fn a_reader_with_another_size_than_announced_is_an_error() {
@@ -80,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_gone_is_named() {
-        let content = Content::Path { path: "/nonexistent/payload".into(), size: 1 };
+        let content = Content::file("/nonexistent/payload".into(), Digest::sha256(b"x"), 1);
         let error = copy(&content, &mut io::sink()).unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("/nonexistent/payload"), "{source}");

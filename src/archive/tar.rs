@@ -68,8 +68,6 @@ impl<W: Write> TarWriter<W> {
     }
 
     /// Adds a regular file whose bytes come from a reader; it is an error if it has not exactly `size` bytes.
-    ///
-    /// With two plain [`std::fs::File`]s the kernel does the copying.
     pub fn reader(
         &mut self,
         path: &TreePath,

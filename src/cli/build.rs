@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::artifact::SUMS;
-use crate::cli::session::{Session, Workplace};
+use crate::cli::session::{Session, SharingArguments, Workplace};
 use crate::cli::{Answer, interrupt, ui};
 use crate::fs::{follow_link, parent};
 use crate::ops::build::{self, Options, Outcome};
@@ -27,17 +27,24 @@ pub(super) struct BuildArguments {
     /// Also copy the seeds, and only them, to this folder, and read them back.
     #[arg(long, env = "SEEDKIT_DELIVER", value_name = "DIR")]
     deliver: Option<PathBuf>,
+    #[command(flatten)]
+    sharing: SharingArguments,
 }
 
 pub(super) fn run(arguments: BuildArguments, session: &Session) -> anyhow::Result<Answer> {
-    let BuildArguments { output, deliver } = arguments;
+    let BuildArguments { output, deliver, sharing } = arguments;
     let output = follow_link(output);
     let prepared = session.prepare(session.workplace()?)?;
     let Workplace { spec, store, .. } = &prepared.workplace;
     let deliver = deliver.or_else(|| spec.deliver.clone());
     interrupt::clean(parent(&output).to_owned());
     deliver.iter().cloned().for_each(interrupt::clean);
-    let options = Options { parts: prepared.parts(), output: &output, deliver: deliver.as_deref() };
+    let options = Options {
+        parts: prepared.parts(),
+        output: &output,
+        sharing: sharing.get(),
+        deliver: deliver.as_deref(),
+    };
     let outcome = build::run(&options, &session.equipment(store))?;
     session.console.print_step_table();
     if session.global.json {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::session::{Session, Workplace};
+use crate::cli::session::{Session, SharingArguments, Workplace};
 use crate::cli::{Answer, interrupt, ui};
 use crate::fs::{follow_link, parent};
 use crate::ops::mirror::{self, Options};
@@ -21,16 +21,18 @@ pub(super) struct MirrorArguments {
     /// The layout's folder.
     #[arg(short, long, env = "SEEDKIT_OUTPUT", default_value = "images", value_name = "DIR")]
     output: PathBuf,
+    #[command(flatten)]
+    sharing: SharingArguments,
 }
 
 pub(super) fn run(arguments: MirrorArguments, session: &Session) -> anyhow::Result<Answer> {
-    let MirrorArguments { output } = arguments;
+    let MirrorArguments { output, sharing } = arguments;
     let output = follow_link(output);
     let workplace = session.workplace()?;
     let locked = session.locked(&workplace)?;
     let Workplace { spec, sources, store } = &workplace;
     interrupt::clean(parent(&output).to_owned());
-    let options = Options { spec, locked: &locked, sources, output: &output };
+    let options = Options { spec, locked: &locked, sources, output: &output, sharing: sharing.get() };
     let outcome = mirror::run(&options, &session.equipment(store))?;
     if session.global.json {
         return ui::print_json("mirror", outcome);

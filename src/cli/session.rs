@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::Args;
 use fs_err as fs;
 
 use crate::cli::global::Global;
@@ -14,6 +15,7 @@ use crate::cli::{environment, interrupt};
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fetch::sources::{Network, Sources};
+use crate::fs::Sharing;
 use crate::lockfile::{FILE_NAME, Locked, Lockfile};
 use crate::ops::{finding_event, inputs, lock, parts};
 use crate::progress::Reporter;
@@ -24,6 +26,20 @@ use crate::store::DiskStore;
 
 /// How many seconds a download that nobody continues stays in the store: a week.
 const PARTIALS_KEPT: u64 = 7 * 24 * 60 * 60;
+
+/// Whether what is written may share files with the store.
+#[derive(Debug, Args)]
+pub(super) struct SharingArguments {
+    /// Copy blobs, where they would be second names (hard links) of the store's files.
+    #[arg(long)]
+    copy: bool,
+}
+
+impl SharingArguments {
+    pub(super) fn get(&self) -> Sharing {
+        if self.copy { Sharing::None } else { Sharing::Links }
+    }
+}
 
 /// One run of the program.
 pub(super) struct Session {

@@ -7,7 +7,7 @@
 
 mod ahead;
 
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use self::ahead::{Ahead, Stitched, Taken};
@@ -228,12 +228,15 @@ impl Work<'_> {
     fn read_graph(&self, image: usize) {
         let Image { reference, root } = &self.images[image];
         let result = graph::read(self.source, reference, root, self.platforms);
-        if result.is_ok() {
+        let mut whole = BTreeSet::new();
+        if let Ok(graph) = &result {
             self.reporter.report(Event::ItemFinished(reference.to_string()));
+            let blobs = graph.blobs().into_values().filter(|blob| self.is_whole(blob));
+            whole = blobs.map(|blob| blob.digest).collect();
         }
         self.queue.finish(|state| match result {
             Ok(graph) => {
-                self.enqueue(state, image, &graph);
+                self.enqueue(state, image, &graph, &whole);
                 state.graphs[image] = Some(graph);
             }
             Err(source) => {
@@ -243,14 +246,25 @@ impl Work<'_> {
         });
     }
 
-    fn enqueue(&self, state: &mut State, image: usize, graph: &Graph) {
+    /// Returns whether a blob is in the store; one that is damaged is not any more.
+    fn is_whole(&self, blob: &Descriptor) -> bool {
+        let was_there = self.store.size(&blob.digest).is_some();
+        let is_whole = self.store.is_whole(blob);
+        if was_there && !is_whole {
+            let path = self.store.path(&blob.digest);
+            self.reporter.warn(format!("the blob `{}` is damaged and is replaced", path.display()));
+        }
+        is_whole
+    }
+
+    fn enqueue(&self, state: &mut State, image: usize, graph: &Graph, whole: &BTreeSet<Digest>) {
         for descriptor in graph.blobs().into_values() {
             let needing = state.seen.entry(descriptor.digest).or_default();
             needing.push(image);
             if needing.len() > 1 {
                 continue;
             }
-            if self.store.contains(descriptor) {
+            if whole.contains(&descriptor.digest) {
                 state.done.present += 1;
                 continue;
             }

@@ -7,11 +7,13 @@ mod below;
 mod staging;
 mod temporary;
 
-use std::io::{self, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+
+use crate::digest::PIECE;
 
 pub use below::open_below;
 pub use staging::{Staging, stop_publishing};
@@ -180,11 +182,29 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok(status.f_bavail.saturating_mul(status.f_frsize))
 }
 
-/// Copies a file without passing its bytes through this process: reflink, else `copy_file_range`.
+/// Whether two names may stand for one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// A hard link where there can be one: who writes to one of the names changes both.
+    Links,
+    /// None but what the file system itself keeps apart (reflinks).
+    None,
+}
+
+/// Gives `source` a second name, or makes a copy of it with the same mode. The target must not exist.
 ///
-/// The target must not exist. Returns the number of bytes.
-pub fn clone_or_copy(source: &Path, target: &Path, mode: u32) -> io::Result<u64> {
-    let mut input = fs::File::open(source)?.into_parts().0;
+/// What is copied byte by byte passes through what `reader` makes of the file, and fails as it does.
+pub fn share<R: Read>(
+    source: &Path,
+    target: &Path,
+    sharing: Sharing,
+    reader: impl FnOnce(std::fs::File) -> R,
+) -> io::Result<()> {
+    if sharing == Sharing::Links && fs::hard_link(source, target).is_ok() {
+        return Ok(());
+    }
+    let input = fs::File::open(source)?.into_parts().0;
+    let mode = input.metadata()?.permissions().mode() & 0o777;
     let output = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -194,20 +214,14 @@ pub fn clone_or_copy(source: &Path, target: &Path, mode: u32) -> io::Result<u64>
     let mut output = output;
     set_mode(&output, mode)?;
     if rustix::fs::ioctl_ficlone(&output, &input).is_ok() {
-        return Ok(output.metadata()?.len());
-    }
-    // `io::copy` between two files is copy_file_range, with sendfile and read/write behind it.
-    io::copy(&mut input, &mut output)
-        .map_err(|error| with_path(error, &format!("cannot copy `{}` to", source.display()), target))
-}
-
-/// Gives `source` a second name: a hard link, else a copy with the same mode. The target must not exist.
-pub fn link_or_copy(source: &Path, target: &Path) -> io::Result<()> {
-    if fs::hard_link(source, target).is_ok() {
         return Ok(());
     }
-    let mode = fs::metadata(source)?.permissions().mode() & 0o777;
-    clone_or_copy(source, target, mode).map(drop)
+    let mut input = BufReader::with_capacity(PIECE, reader(input));
+    io::copy(&mut input, &mut output).map(drop).map_err(|error| match error.get_ref() {
+        // It says more than where it happened.
+        Some(_) => error,
+        None => with_path(error, &format!("cannot copy `{}` to", source.display()), target),
+    })
 }
 
 /// Adds what was being done, and to which path, to an error that names neither.
@@ -249,8 +263,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [file, link, copy] = ["file", "link", "copy"].map(|name| folder.path().join(name));
         create_new(&file, b"content", 0o444).unwrap();
-        link_or_copy(&file, &link).unwrap();
-        clone_or_copy(&file, &copy, 0o444).unwrap();
+        share(&file, &link, Sharing::Links, |file| file).unwrap();
+        share(&file, &copy, Sharing::None, |file| file).unwrap();
         for path in [file, link, copy] {
             assert_eq!(
                 fs::metadata(&path).unwrap().permissions().mode() & 0o777,

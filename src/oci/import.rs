@@ -132,7 +132,7 @@ impl ImportArchive {
             tar.directory(&path(&format!("blobs/{folder}")), 0o755)?;
         }
         for (digest, size) in &self.blobs {
-            let content = Content::Path { path: file(digest), size: *size };
+            let content = Content::file(file(digest), *digest, *size);
             tar.file(&path(&blob_path(digest)), 0o644, &content)?;
             advance(*size);
         }

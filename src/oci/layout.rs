@@ -13,8 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Reference;
 use crate::digest::Digest;
-use crate::fs::{create_folder, sync_folder, write_atomic};
-use crate::store::Descriptor;
+use crate::fs::{Sharing, create_folder, sync_folder, write_atomic};
+use crate::store::{Descriptor, VerifyReader};
 
 /// The annotation that names an image in an index (OCI image specification, "Pre-Defined Annotation Keys").
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -131,13 +131,16 @@ impl LayoutWriter {
         Ok(Self { root: root.to_owned() })
     }
 
-    /// Adds a blob by giving a second name to `file`, whose content has been verified. Fine if it is there.
-    pub fn link_blob(&self, digest: &Digest, file: &Path) -> io::Result<()> {
-        let target = self.root.join(blob_path(digest));
+    /// Adds a blob that is whole in `file`, by giving it a second name or copying it. Fine if it is there.
+    ///
+    /// What is copied is hashed on its way.
+    pub fn add_blob(&self, descriptor: &Descriptor, file: &Path, sharing: Sharing) -> io::Result<()> {
+        let target = self.root.join(blob_path(&descriptor.digest));
         if target.exists() {
             return Ok(());
         }
-        crate::fs::link_or_copy(file, &target)
+        let verified = |file| VerifyReader::new(file, descriptor.digest, descriptor.size);
+        crate::fs::share(file, &target, sharing, verified)
     }
 
     /// Writes `oci-layout` and `index.json`; all blobs must be there.

@@ -13,12 +13,13 @@ use crate::bill;
 use crate::check::{self, Kit};
 use crate::digest::Digest;
 use crate::fetch::Equipment;
-use crate::fs::{EVERYTHING, GIT_IGNORE, Staging, create_folder, hide_from_git, write_atomic};
+use crate::fs::{EVERYTHING, GIT_IGNORE, Sharing, Staging, create_folder, hide_from_git, write_atomic};
 use crate::lockfile::FILE_NAME;
 use crate::ops::ca::{self, Certificates};
 use crate::ops::deliver;
 use crate::ops::iso;
 use crate::ops::kit::{self, Origins};
+use crate::ops::mirror::Target;
 use crate::ops::output;
 use crate::ops::pack::Packed;
 use crate::ops::packages::PackedBundle;
@@ -34,6 +35,8 @@ pub struct Options<'a> {
     pub parts: parts::Options<'a>,
     /// The kit's final place; what is there is replaced when the new kit is whole.
     pub output: &'a Path,
+    /// Whether the blobs of its images may be other names of the store's.
+    pub sharing: Sharing,
     /// A folder that the finished seeds are copied to.
     pub deliver: Option<&'a Path>,
 }
@@ -58,7 +61,7 @@ pub struct Outcome {
 
 /// Builds the kit.
 pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, BuildError> {
-    let Options { parts: made_from, output, deliver: target } = options;
+    let Options { parts: made_from, output, sharing, deliver: target } = options;
     let parts::Options { spec, locked, secrets, .. } = *made_from;
     let write_error = |source| BuildError::Write(output.to_path_buf(), source);
     let mut others = vec![("the secrets", secrets.folder()), ("the store", equipment.store.root())];
@@ -69,7 +72,8 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     hide_from_git(staging.path(), EVERYTHING).map_err(write_error)?;
     let build = Build { options, equipment, folder: staging.path() };
     let layout = staging.path().join(kit::IMAGES);
-    let parts = parts::make(made_from, staging.path(), Some(&layout), equipment)?;
+    let layout = Target { folder: &layout, sharing: *sharing };
+    let parts = parts::make(made_from, staging.path(), Some(layout), equipment)?;
     let mut contents = build.contents(&parts);
     contents.origins.insert(GIT_IGNORE.to_owned(), vec!["seedkit".to_owned()]);
     build.seeds(&parts, &mut contents)?;
@@ -257,7 +261,7 @@ impl Build<'_> {
 }
 
 fn hand_on(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Vec<PathBuf>, BuildError> {
-    let Options { output, deliver, parts: _ } = options;
+    let Options { output, deliver, .. } = options;
     let Some(target) = deliver else { return Ok(Vec::new()) };
     step(equipment.reporter, "deliver", || {
         let delivered = deliver::seeds(output, target, equipment.reporter)?;

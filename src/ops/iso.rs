@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::archive::iso9660::{self, IsoError as ArchiveError};
 use crate::artifact::Artifact;
 use crate::check::KnownSecret;
-use crate::digest::Hasher;
+use crate::digest::HashingWriter;
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fs::{Staging, create_folder, hide_from_git, named_temporary};
@@ -273,13 +273,13 @@ fn write_one(
 ) -> Result<Artifact, IsoError> {
     let path = folder.join(file_name);
     let write_error = |source| IsoError::Write(path.clone(), source);
-    let mut temporary = named_temporary(folder).map_err(write_error)?;
-    // The plain file, so that the kernel copies the payload.
-    plan.write(temporary.as_file_mut()).map_err(|source| IsoError::Archive(file_name.to_owned(), source))?;
+    let mut output = HashingWriter::new(named_temporary(folder).map_err(write_error)?);
+    plan.write(&mut output)
+        .inspect_err(|error| equipment.store.evict_wrong(error))
+        .map_err(|source| IsoError::Archive(file_name.to_owned(), source))?;
+    let (temporary, digest, size) = output.finish();
     crate::fs::make_readable_by_owner(temporary.as_file()).map_err(write_error)?;
     temporary.as_file().sync_data().map_err(write_error)?;
-    let mut written = fs_err::File::open(temporary.path()).map_err(write_error)?.into_parts().0;
-    let (digest, size) = Hasher::sha256_of(&mut written).map_err(write_error)?;
     temporary.persist(&path).map_err(|error| write_error(error.error))?;
     equipment.reporter.report(Event::Advanced(size));
     equipment.reporter.report(Event::ItemFinished(path.display().to_string()));

@@ -10,7 +10,7 @@ use crate::fetch::failures::Failures;
 use crate::fetch::pulls::{self, NoPullsLeft, PlannedImage, Pulls};
 use crate::fetch::sources::{Complaint, Sources};
 use crate::fetch::transfer::{self, Image, TransferError, Transferred};
-use crate::fs::Staging;
+use crate::fs::{Sharing, Staging};
 use crate::lockfile::{Locked, LockedAttachment, LockedImage, Lockfile};
 use crate::oci::layout::{LayoutIndex, LayoutWriter};
 use crate::oci::{Graph, Reference};
@@ -51,6 +51,17 @@ pub struct Options<'a> {
     pub sources: &'a Sources,
     /// The layout's final place; a layout that is there is replaced when the new one is whole.
     pub output: &'a Path,
+    /// Whether its blobs may be other names of the store's.
+    pub sharing: Sharing,
+}
+
+/// Where a layout is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The folder, which is made.
+    pub folder: &'a Path,
+    /// Whether its blobs may be other names of the store's.
+    pub sharing: Sharing,
 }
 
 /// A finished layout.
@@ -80,11 +91,11 @@ pub struct Outcome {
 
 /// Writes a layout of all locked images.
 pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, MirrorError> {
-    let Options { spec, locked, sources, output } = *options;
+    let Options { spec, locked, sources, output, sharing } = *options;
     output::check(output, output::Kind::Layout, spec, &[("the store", equipment.store.root())])?;
     let fail = |source| MirrorError::Layout(output.to_owned(), source);
     let staging = Staging::beside(output).map_err(fail)?;
-    let mirrored = images(locked, sources, Some(staging.path()), equipment)?;
+    let mirrored = images(locked, sources, Some(Target { folder: staging.path(), sharing }), equipment)?;
     staging.publish().map_err(fail)?;
     let summary = mirrored.summary();
     let Mirrored { images, attached, pulls, fetched, bytes, present } = mirrored;
@@ -105,12 +116,12 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
 pub fn images(
     locked: &Locked,
     sources: &Sources,
-    layout: Option<&Path>,
+    layout: Option<Target<'_>>,
     equipment: &Equipment<'_>,
 ) -> Result<Mirrored, MirrorError> {
     step(equipment.reporter, "mirror images", || {
         let mirrored = fetch(locked, sources, equipment)?;
-        layout.map_or(Ok(()), |folder| write_layout(&mirrored, folder, equipment))?;
+        layout.map_or(Ok(()), |target| write_layout(&mirrored, target, equipment))?;
         let summary = mirrored.summary();
         Ok((mirrored, summary))
     })
@@ -205,14 +216,19 @@ fn attached(lockfile: &Lockfile) -> Vec<Image> {
     all.into_iter().map(|(reference, root)| Image { reference, root }).collect()
 }
 
-/// Writes the images as an OCI layout into `folder`, by giving the store's files a second name.
-fn write_layout(mirrored: &Mirrored, folder: &Path, equipment: &Equipment<'_>) -> Result<(), MirrorError> {
+/// Writes the images as an OCI layout into `folder`, by giving the store's files a second name, or copying them.
+fn write_layout(
+    mirrored: &Mirrored,
+    target: Target<'_>,
+    equipment: &Equipment<'_>,
+) -> Result<(), MirrorError> {
+    let Target { folder, sharing } = target;
     let fail = |source| MirrorError::Layout(folder.to_owned(), source);
     let writer = LayoutWriter::create(folder).map_err(fail)?;
     let graphs = mirrored.images.iter().map(|(_, graph)| graph);
     for graph in graphs.chain(mirrored.attached.iter().map(|(_, graph)| graph)) {
-        for Descriptor { digest, .. } in graph.contents() {
-            writer.link_blob(digest, &equipment.store.path(digest)).map_err(fail)?;
+        for blob in graph.contents() {
+            writer.add_blob(blob, &equipment.store.path(&blob.digest), sharing).map_err(fail)?;
         }
     }
     let roots = mirrored.images.iter().map(|(image, graph)| (&image.reference, &graph.root().descriptor));

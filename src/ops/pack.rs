@@ -200,6 +200,7 @@ fn images(mirrored: &Mirrored, target: &Target<'_>, equipment: &Equipment<'_>) -
     let advance = |bytes| equipment.reporter.report(Event::Advanced(bytes));
     let output = archive
         .write(epoch, file, advance, output)
+        .inspect_err(|error| equipment.store.evict_wrong(error))
         .map_err(|source| PackError::Pack(platform.clone(), source))?;
     let (temporary, digest, size) = output.finish().map_err(write_error)?.finish();
     let file_name =

@@ -78,7 +78,7 @@ pub struct Parts {
 pub fn make(
     options: &Options<'_>,
     folder: &Path,
-    layout: Option<&Path>,
+    layout: Option<mirror::Target<'_>>,
     equipment: &Equipment<'_>,
 ) -> Result<Parts, PartsError> {
     let Options { spec, locked, sources, secrets, now } = *options;

@@ -1,14 +1,16 @@
 //! The store on disk: `<root>/<algorithm>/<hex>`, shared by all builds of a user.
 
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 use tempfile::NamedTempFile;
 
 use super::complete::Staged;
 use super::{Descriptor, Mismatch, VerifyReader};
-use crate::digest::{Algorithm, Digest, HashingWriter};
+use crate::digest::{Algorithm, Digest, HashingWriter, PIECE};
 use crate::fs::{close_to_others, create_folder, named_temporary};
 
 /// How many bytes may wait in the page cache before the disk is told to begin writing them.
@@ -77,16 +79,48 @@ impl DiskStore {
         found.is_file().then_some(found.len())
     }
 
+    /// Returns whether the blob is there with the right content, which is read only if it may have changed since it was
+    /// read last; a wrong one is taken out, or cannot be and is as good as missing.
+    ///
+    /// Its time of change is the record: it is set to what [`mark`] says when the content has been verified, and whoever
+    /// writes to the file sets another one.
+    pub fn is_whole(&self, descriptor: &Descriptor) -> bool {
+        let path = self.path(&descriptor.digest);
+        let Ok(found) = fs::metadata(&path) else { return false };
+        if found.len() == descriptor.size && found.modified().is_ok_and(|time| time == mark(&found)) {
+            return true;
+        }
+        let is_whole = self.check(descriptor).unwrap_or(false);
+        if is_whole {
+            // In a store that is read-only, it is read the next time too.
+            let _is_read_again =
+                fs::File::open(&path).and_then(|file| file.file().set_modified(mark(&found)));
+        }
+        is_whole
+    }
+
+    /// Takes out the blob whose bytes an error was about, so that the next run fetches it again.
+    pub fn evict_wrong(&self, error: &(dyn std::error::Error + 'static)) {
+        if let Some(mismatch) = Mismatch::within(error) {
+            // Failing to remove it leaves the error that is about to be reported anyway.
+            let _reported_by_the_caller = self.evict(mismatch.digest());
+        }
+    }
+
     /// Returns whether the blob is there with the right content, all of which is read; a wrong one is taken out.
     pub fn check(&self, descriptor: &Descriptor) -> Result<bool, StoreError> {
         let digest = &descriptor.digest;
         let fail = |source| StoreError::Read(*digest, source);
-        if !self.contains(descriptor) {
-            return Ok(false);
+        match self.size(digest) {
+            None => return Ok(false),
+            Some(size) if size != descriptor.size => {
+                return self.evict(digest).map(|()| false).map_err(fail);
+            }
+            Some(_) => {}
         }
         let file = fs::File::open(self.path(digest)).map_err(fail)?;
         let mut reader = VerifyReader::new(file, *digest, descriptor.size);
-        let mut buffer = vec![0; 256 * 1024];
+        let mut buffer = vec![0; PIECE];
         loop {
             match reader.read(&mut buffer).map_err(|error| read_error(digest, error)) {
                 Ok(0) => return Ok(true),
@@ -182,16 +216,10 @@ impl DiskStore {
         let write_error = |source| StoreError::Write(crate::fs::parent(&target).to_owned(), source);
         let file = temporary.as_file();
         close(file).map_err(write_error)?;
+        // Where it cannot be set, the content is read again before it is used.
+        let _is_read_again = file.metadata().and_then(|found| file.set_modified(mark(&found)));
         file.sync_data().map_err(write_error)?;
         temporary.persist(&target).map_err(|error| write_error(error.error))?;
-        Ok(())
-    }
-
-    /// Makes all names given so far durable; once per batch, not per blob.
-    pub fn sync(&self) -> io::Result<()> {
-        for algorithm in ["sha256", "sha512"] {
-            crate::fs::sync_folder(&self.root.join(algorithm))?;
-        }
         Ok(())
     }
 
@@ -202,6 +230,14 @@ impl DiskStore {
             Ok(()) | Err(_) => Ok(()),
         }
     }
+}
+
+/// Returns the time of change of a file whose content was verified: no time that a clock says, and another one for every
+/// file and length.
+fn mark(found: &std::fs::Metadata) -> SystemTime {
+    let mixed = (found.ino() ^ found.len().rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let nanoseconds = u32::try_from(mixed >> 34).expect("30 bits are left") % 1_000_000_000;
+    SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, nanoseconds)
 }
 
 /// Asks the kernel to begin writing a range, without waiting, so that the final sync finds little left to do.
@@ -250,7 +286,7 @@ fn stream(
     output: &mut impl Spill,
     advance: &mut impl FnMut(u64),
 ) -> Result<(), StreamError> {
-    let mut buffer = vec![0; 256 * 1024];
+    let mut buffer = vec![0; PIECE];
     let (mut written, mut begun) = (0, 0);
     loop {
         let read = match content.read(&mut buffer) {
@@ -325,7 +361,7 @@ mod tests {
         fs::remove_file(store.path(&blob.digest)).unwrap();
         fs::write(store.path(&blob.digest), b"c0ntent").unwrap();
         assert!(matches!(store.read(&blob), Err(StoreError::Mismatch(Mismatch::WrongContent { .. }))));
-        assert!(!store.check(&blob).unwrap());
+        assert!(!store.is_whole(&blob));
         assert!(store.read(&blob).unwrap().is_none(), "what rotted is taken out");
         store.push(&blob, &b"content"[..], |_| {}).unwrap();
         assert!(store.check(&blob).unwrap());

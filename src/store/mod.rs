@@ -8,14 +8,13 @@ mod complete;
 mod disk;
 mod part;
 mod partial;
-mod verify;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::digest::{Mismatch, VerifyReader};
 pub use complete::{CompleteError, Completed, Kept, Opened, Size, Staged, Wanted};
 pub use disk::{DiskStore, StoreError};
 pub use part::Part;
-pub use verify::{Mismatch, VerifyReader};
 
 use crate::digest::Digest;
 

@@ -13,7 +13,7 @@ use fs_err as fs;
 use serde::Serialize;
 
 use crate::artifact::{ArtifactList, InvalidSums, SUMS};
-use crate::digest::{Algorithm, Digest, Hasher};
+use crate::digest::{Algorithm, Digest, Hasher, PIECE};
 use crate::progress::{Event, Reporter};
 use crate::tree::TreePath;
 
@@ -208,9 +208,6 @@ impl Work<'_> {
         }
     }
 }
-
-/// How much is read at once.
-const PIECE: usize = 256 * 1024;
 
 /// Hashes what passes through.
 struct Hashing {

@@ -1,6 +1,7 @@
 //! What needs no oracle: sizes, refusals, determinism.
 
 use super::*;
+use crate::digest::Digest;
 use crate::tree::{Content, Entry};
 
 fn options() -> Options {
@@ -81,7 +82,7 @@ fn the_directory_after_the_last_number_is_refused() {
 #[test]
 fn more_blocks_than_can_be_numbered_are_refused() {
     let mut tree = FileTree::new();
-    tree.insert_file("huge", 0o644, Content::Path { path: "huge".into(), size: 1 << 43 }).unwrap();
+    tree.insert_file("huge", 0o644, Content::file("huge".into(), Digest::sha256(b""), 1 << 43)).unwrap();
     assert!(matches!(plan(&tree, &options()), Err(IsoError::VolumeTooLarge)));
 }
 
@@ -90,13 +91,15 @@ fn a_file_that_changed_its_size_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("payload");
     let mut tree = FileTree::new();
-    tree.insert_file("opt/payload", 0o644, Content::Path { path: path.clone(), size: 5000 }).unwrap();
+    tree.insert_file("opt/payload", 0o644, Content::file(path.clone(), Digest::sha256(b""), 5000)).unwrap();
     let plan = plan(&tree, &options()).unwrap();
-    for (size, expected) in [(4999, "ends after 4999"), (5001, "there are more")] {
+    for (size, expected) in
+        [(4999, "is truncated: 4999 of 5000 bytes"), (5001, "is longer than the 5000 bytes")]
+    {
         fs_err::write(&path, vec![1; size]).unwrap();
         let error = plan.write(&mut Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), "cannot write `opt/payload` into the ISO image");
-        let source = std::error::Error::source(&error).unwrap().to_string();
-        assert!(source.contains(expected), "{source}");
+        let reason = crate::text::chain(&error).join(": ");
+        assert!(reason.contains(expected), "{reason}");
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use super::text::{LARGEST, Text};
 use crate::archive::compress::Compression;
 use crate::cluster::executable::{self, Executable};
-use crate::digest::{Algorithm, Digest, Hasher};
+use crate::digest::{Algorithm, Digest, Hasher, PIECE};
 use crate::disc::{Content, Disc, EntryKind, Names};
 use crate::inspect::{self, Finding, Images, InspectError, Inspected, Inspection, OpsBundle};
 use crate::text::chain;
@@ -219,7 +219,7 @@ impl Look<'_> {
         if self.shelf.artifacts.contains(self.digest) {
             return None;
         }
-        let input = || BufReader::with_capacity(256 * 1024, self.disc.open_content(self.content));
+        let input = || BufReader::with_capacity(PIECE, self.disc.open_content(self.content));
         let read = || Archive::read(Path::new(path), self.content.size(), input());
         Some(kept(&self.shelf.archives, self.digest, read))
     }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+use crate::digest::PIECE;
 use crate::oci::{ImageSource, Reference, SourceError};
 use crate::store::{Descriptor, DiskStore, Part};
 
@@ -183,7 +184,7 @@ impl Ahead {
             return false;
         }
         let mut reader = opened.reader.take(missing.end - missing.start);
-        let mut buffer = vec![0; 256 * 1024];
+        let mut buffer = vec![0; PIECE];
         while part.end() < end && !self.lock().is_closed {
             let came = match reader.read(&mut buffer) {
                 Ok(0) => return false,

@@ -14,6 +14,7 @@ pub use payload::PlacedFile;
 pub use seed::{K3sNode, Seed};
 
 use super::finding::Finding;
+use crate::digest::PIECE;
 use crate::disc::{Disc, EntryKind, Names};
 use crate::progress::{Event, Reporter};
 
@@ -105,7 +106,7 @@ fn advance(reporter: &dyn Reporter, bytes: u64) {
 /// Reads to the end in pieces, so that progress is seen.
 fn hash(mut content: impl Read, reporter: &dyn Reporter) -> io::Result<crate::digest::Digest> {
     let mut hasher = crate::digest::Hasher::new(crate::digest::Algorithm::Sha256);
-    let mut buffer = vec![0; 256 * 1024];
+    let mut buffer = vec![0; PIECE];
     loop {
         match content.read(&mut buffer)? {
             0 => return Ok(hasher.finish()),

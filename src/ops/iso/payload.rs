@@ -105,7 +105,7 @@ fn files(
     let common = common_disc(spec);
     let stored = |role: FileRole, destination: NodePath, mode: u32, disc: Disc| {
         let LockedFile { sha256, size, .. } = locked.file(&role)?.clone();
-        let content = Content::Path { path: equipment.store.path(&sha256), size };
+        let content = Content::file(equipment.store.path(&sha256), sha256, size);
         Some(PayloadFile { destination, mode, content, digest: sha256, disc })
     };
     let platform = &node.platform;
@@ -118,7 +118,7 @@ fn files(
     let own = own.map(|packed| PayloadFile {
         destination: NodePath::own(format!("{IMAGES_FOLDER}/{}", packed.file_name)),
         mode: 0o644,
-        content: Content::Path { path: folder.join(&packed.file_name), size: packed.artifact.size },
+        content: Content::file(folder.join(&packed.file_name), packed.artifact.digest, packed.artifact.size),
         digest: packed.artifact.digest,
         disc: common,
     });
@@ -132,7 +132,8 @@ fn files(
 fn ops(material: &Material<'_>, node: &Node) -> Option<OpsPackages> {
     let architecture = Packages::architecture(&node.platform)?;
     let bundle = material.parts.bundles.iter().find(|bundle| bundle.architecture == architecture)?;
-    let content = Content::Path { path: material.folder.join(&bundle.file_name), size: bundle.artifact.size };
+    let content =
+        Content::file(material.folder.join(&bundle.file_name), bundle.artifact.digest, bundle.artifact.size);
     let archive = PayloadFile {
         destination: NodePath::own(format!("{OPS_FOLDER}/{}", bundle.file_name)),
         mode: 0o644,

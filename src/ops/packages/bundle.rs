@@ -72,7 +72,7 @@ pub fn fetch(
     equipment: &Equipment<'_>,
 ) -> Result<(), PackagesError> {
     let missing: Vec<&LockedPackage> =
-        locked.packages.iter().filter(|package| !equipment.store.contains(&descriptor_of(package))).collect();
+        locked.packages.iter().filter(|package| !equipment.store.is_whole(&descriptor_of(package))).collect();
     let bytes = missing.iter().map(|package| package.size).sum();
     equipment.reporter.report(Event::Planned { bytes, items: missing.len() as u64 });
     let results = parallel::map(&missing, equipment.jobs, |package| {
@@ -209,7 +209,10 @@ fn bundles(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Vec<Packe
     let signing = spec.packages.as_ref().and_then(|packages| packages.sign.as_ref());
     let node_keyring = signing.and_then(|signing| signing.node_keyring.as_deref());
     let signer = key.map(|key| Signer { key, node_keyring });
-    plans(locked, &templates, signer, equipment)?.into_iter().map(|plan| plan.write(folder)).collect()
+    plans(locked, &templates, signer, equipment)?
+        .into_iter()
+        .map(|plan| plan.write(folder, equipment))
+        .collect()
 }
 
 /// A bundle that is not written yet.
@@ -248,7 +251,7 @@ fn bundled(locked: &LockedPackages, target: &str, equipment: &Equipment<'_>) -> 
         version: package.version.clone(),
         architecture: package.architecture.clone(),
         stanza: package.stanza.clone(),
-        content: Content::Path { path: equipment.store.path(&package.sha256), size: package.size },
+        content: Content::file(equipment.store.path(&package.sha256), package.sha256, package.size),
         sha256: package.sha256,
         why: package.why.clone(),
     };
@@ -256,13 +259,14 @@ fn bundled(locked: &LockedPackages, target: &str, equipment: &Equipment<'_>) -> 
 }
 
 impl Plan<'_> {
-    fn write(self, folder: &Path) -> Result<PackedBundle, PackagesError> {
+    fn write(self, folder: &Path, equipment: &Equipment<'_>) -> Result<PackedBundle, PackagesError> {
         let Self { architecture, bundle, packages } = self;
         let fail = |source| PackagesError::Bundle(architecture.to_owned(), source);
         let write_error = |source| PackagesError::Write(folder.to_owned(), source);
         let workers = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
         let output = HashingWriter::new(named_temporary(folder).map_err(write_error)?);
-        let (temporary, digest, size) = bundle.write(workers, output).map_err(fail)?.finish();
+        let written = bundle.write(workers, output).inspect_err(|error| equipment.store.evict_wrong(error));
+        let (temporary, digest, size) = written.map_err(fail)?.finish();
         crate::fs::make_readable(temporary.as_file()).map_err(write_error)?;
         temporary.as_file().sync_data().map_err(write_error)?;
         let file_name = bundle.file_name();

@@ -94,7 +94,7 @@ pub(crate) fn expected(tree: &FileTree) -> Listing {
     let describe = |entry: &Entry| match entry {
         Entry::Directory { mode } => format!("directory {mode:o}"),
         Entry::File { mode, content: Content::Bytes(bytes) } => describe_file(*mode, bytes),
-        Entry::File { content: Content::Path { path, .. }, .. } => panic!("{path:?} is not in memory"),
+        Entry::File { content: Content::File(file), .. } => panic!("{file:?} is not in memory"),
         Entry::Symlink { target } => format!("link {target}"),
     };
     tree.iter().map(|(path, entry)| (path.to_string(), describe(entry))).collect()

@@ -1,12 +1,12 @@
 //! What a build does with what is there already: an old kit, an old copy of the seeds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use seedkit::digest::Digest;
 
-use crate::support::sandbox::{BUILD, SPEC, Sandbox, debris, files, names};
+use crate::support::sandbox::{BUILD, Run, SPEC, Sandbox, debris, files, names};
 
 /// Every file of a folder with its content.
 pub(crate) fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -44,25 +44,121 @@ fn a_build_that_fails_leaves_the_old_kit_as_it_was_and_no_debris() {
 fn what_rotted_in_the_store_is_replaced_or_refused_and_never_built_in() {
     let sandbox = Sandbox::built_lab();
     let good = sandbox.read("kit/SHA256SUMS");
-    for (what, is_refused) in [("k3s-stand-in.sh", false), ("images/blobs/sha256", true)] {
+    for what in ["k3s-stand-in.sh", "images/blobs/sha256"] {
         let content = match sandbox.path("lab").join(what) {
             file if file.is_file() => fs::read(file).unwrap(),
             // A layer: the manifests are read, and so checked, in any case.
             _ => fs::read(largest_in(&sandbox.path("kit/images/blobs/sha256"))).unwrap(),
         };
         let stored = sandbox.store().join("sha256").join(Digest::sha256(&content).hex());
-        let rotten = vec![b'x'; content.len()];
-        fs::remove_file(&stored).unwrap();
-        fs::write(&stored, rotten).unwrap();
-        if is_refused {
-            let run = sandbox.seedkit(&BUILD);
-            let message = run.fails(2);
-            assert!(message.contains("has other content"), "{message}");
-            assert_eq!(sandbox.read("kit/SHA256SUMS"), good, "the old kit stays");
+        for rotten in [vec![b'x'; content.len()], content[..content.len() - 1].to_vec(), Vec::new()] {
+            fs::remove_file(&stored).unwrap();
+            fs::write(&stored, &rotten).unwrap();
+            sandbox.seedkit(&BUILD).succeeds();
+            assert_eq!(sandbox.read("kit/SHA256SUMS"), good, "{what}, {} bytes", rotten.len());
+            assert!(fs::read(&stored).unwrap() == content);
         }
-        sandbox.seedkit(&BUILD).succeeds();
-        assert_eq!(sandbox.read("kit/SHA256SUMS"), good, "{what}");
     }
+}
+
+/// The largest layer of the lab: its place in the store, and the bytes that belong there.
+struct Layer {
+    stored: PathBuf,
+    content: Vec<u8>,
+}
+
+impl Layer {
+    fn of(sandbox: &Sandbox) -> Self {
+        let content = fs::read(largest_in(&sandbox.path("kit/images/blobs/sha256"))).unwrap();
+        Self { stored: sandbox.store().join("sha256").join(Digest::sha256(&content).hex()), content }
+    }
+
+    /// Changes it in the store, and in all kits that share it, as a careless program or the disk does.
+    fn damage(&self, damage: fn(&mut Vec<u8>), keeps_time: bool) {
+        let time = fs::metadata(&self.stored).unwrap().modified().unwrap();
+        let mut damaged = self.content.clone();
+        damage(&mut damaged);
+        let file = std::fs::OpenOptions::new().write(true).open(&self.stored).unwrap();
+        file.set_len(0).unwrap();
+        std::io::Write::write_all(&mut &file, &damaged).unwrap();
+        if keeps_time {
+            file.set_modified(time).unwrap();
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        fs::read(&self.stored).unwrap() == self.content
+    }
+}
+
+#[test]
+fn no_command_publishes_a_blob_that_was_changed_in_the_store() {
+    let damages: [fn(&mut Vec<u8>); 3] = [|bytes| bytes[30] ^= 1, |bytes| bytes.truncate(40), Vec::clear];
+    let sandbox = Sandbox::built_lab();
+    let layer = Layer::of(&sandbox);
+    for command in ["mirror", "pack images", "iso"] {
+        let line: Vec<&str> = command.split(' ').chain(["-f", SPEC, "-o", "out"]).collect();
+        let publish = || {
+            let run = sandbox.seedkit(&line).succeeds();
+            let digests = digests(&sandbox, "out");
+            fs::remove_dir_all(sandbox.path("out")).unwrap();
+            (run, digests)
+        };
+        let (_, good) = publish();
+        for damage in damages {
+            layer.damage(damage, false);
+            let (run, digests) = publish();
+            assert!(run.stderr.contains("is damaged and is replaced"), "{command}: {run:?}");
+            assert!(layer.is_whole(), "{command}");
+            assert_eq!(digests, good, "{command}");
+        }
+    }
+}
+
+#[test]
+fn what_rots_without_a_trace_is_found_when_it_is_packed_and_replaced_by_the_next_run() {
+    let sandbox = Sandbox::built_lab();
+    let layer = Layer::of(&sandbox);
+    for command in
+        [["pack", "images", "-f", SPEC, "-o", "out"].as_slice(), &["iso", "-f", SPEC, "-o", "out"], &BUILD]
+    {
+        layer.damage(|bytes| bytes[30] ^= 1, true);
+        let run = sandbox.seedkit(command);
+        let message = run.fails(2);
+        assert!(message.contains("has the wrong content: it hashes to"), "{message}");
+        assert!(!layer.stored.exists(), "{command:?}");
+        sandbox.seedkit(command).succeeds();
+        assert!(layer.is_whole(), "{command:?}");
+    }
+}
+
+// A kit shares its blobs with the store: who writes to one changes both.
+#[test]
+fn with_copy_no_file_of_a_kit_or_layout_is_a_second_name_of_another() {
+    use std::os::unix::fs::MetadataExt as _;
+    let sandbox = Sandbox::built_lab();
+    let shared = |folder: &str| {
+        let names = files(&sandbox.path(folder)).into_iter().map(|name| sandbox.path(folder).join(name));
+        names.filter(|path| fs::metadata(path).unwrap().nlink() > 1).count()
+    };
+    assert!(shared("kit") > 3);
+    sandbox.seedkit(&[&BUILD[..], &["--copy"]].concat()).succeeds();
+    sandbox.seedkit(&["mirror", "--copy", "-f", SPEC, "-o", "layout"]).succeeds();
+    assert_eq!((shared("kit"), shared("layout")), (0, 0));
+    let modes = |folder: &str| {
+        let blobs = fs::read_dir(sandbox.path(folder).join("blobs/sha256")).unwrap();
+        blobs.map(|blob| blob.unwrap().metadata().unwrap().mode() & 0o777).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(modes("layout"), [0o444].into());
+    sandbox.seedkit(&["verify", "kit"]).succeeds();
+}
+
+/// Returns what `sha256sum` says of all files of a folder.
+fn digests(sandbox: &Sandbox, folder: &str) -> String {
+    let mut command = sandbox.command("sh");
+    let script =
+        format!("cd {folder}; find . -type f ! -name .gitignore -print0 | sort -z | xargs -0 sha256sum");
+    Run::of(command.args(["-c", &script])).succeeds().stdout
 }
 
 /// Returns the largest file that is not JSON.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use seedkit::digest::Digest;
+use seedkit::fs::Sharing;
 use seedkit::oci::layout::{LayoutIndex, LayoutWriter};
 use seedkit::oci::{Graph, ImageSource, LayoutSource, Reference, graph};
 use serde_json::Value;
@@ -160,7 +161,7 @@ fn the_airgap_tarball_is_a_source_of_its_images_in_both_forms() {
 fn write_layout(mirror: &Mirror, folder: &Path) {
     let writer = LayoutWriter::create(folder).unwrap();
     for content in mirror.images.iter().flat_map(|(_, graph)| graph.contents()) {
-        writer.link_blob(&content.digest, &mirror.store.path(&content.digest)).unwrap();
+        writer.add_blob(content, &mirror.store.path(&content.digest), Sharing::Links).unwrap();
     }
     let roots = mirror.images.iter().map(|(reference, graph)| (reference, &graph.root().descriptor));
     writer.finish(&LayoutIndex::of(roots, Reference::to_string)).unwrap();

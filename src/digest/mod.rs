@@ -3,12 +3,16 @@
 //! A [`Digest`] is always well formed; a [`Hasher`] is the only way to make one from content.
 //! The grammar is that of the OCI image specification, "Digests": `algorithm:encoded`.
 
+mod verify;
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
+
+pub use verify::{Mismatch, VerifyReader};
 
 /// The hash functions that the OCI image specification registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +32,9 @@ impl Algorithm {
         }
     }
 }
+
+/// How much is read at once of what is hashed, in bytes: system calls vanish beside the hash, and it fits into the L2 cache.
+pub const PIECE: usize = 256 * 1024;
 
 /// A content digest such as `sha256:e3b0c442…`, lower-case hexadecimal where it is written.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -182,8 +189,7 @@ impl Hasher {
     /// Reads `reader` to its end and returns its SHA-256 digest and length in bytes.
     pub fn sha256_of(reader: &mut impl Read) -> io::Result<(Digest, u64)> {
         let mut hasher = Self::new(Algorithm::Sha256);
-        // 256 KiB: large enough that system calls vanish beside the hash, small enough for the L2 cache.
-        let mut buffer = vec![0; 256 * 1024];
+        let mut buffer = vec![0; PIECE];
         let mut size = 0;
         loop {
             let read = match reader.read(&mut buffer) {

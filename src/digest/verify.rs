@@ -1,5 +1,6 @@
 //! A reader that vouches for what passed through it.
 
+use std::error::Error;
 use std::io::{self, Read};
 
 use crate::digest::{Digest, Hasher};
@@ -28,6 +29,29 @@ pub enum Mismatch {
         /// The digest it has.
         actual: Digest,
     },
+}
+
+impl Mismatch {
+    /// Returns the blob that was asked for.
+    pub fn digest(&self) -> &Digest {
+        match self {
+            Self::Truncated { digest, .. } | Self::Oversized(digest, _) => digest,
+            Self::WrongContent { expected, .. } => expected,
+        }
+    }
+
+    /// Returns the mismatch that an error, or one of its causes, is about.
+    pub fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            if let Some(mismatch) = error.downcast_ref().or_else(|| inner?.downcast_ref()) {
+                return Some(mismatch);
+            }
+            next = error.source();
+        }
+        None
+    }
 }
 
 /// Passes bytes on while hashing and counting them; the end of the content fails if it is not as expected.

@@ -39,7 +39,7 @@ const LARGEST_USER_DATA: usize = 512 * 1024;
 const RENDERED: [(&str, u32); 3] = [("meta-data", 0o644), ("network-config", 0o644), ("user-data", 0o600)];
 
 /// Files that cloud-init writes: template, destination and mode.
-const WRITTEN: [(&str, &str, u32); 12] = [
+const WRITTEN: [(&str, &str, u32); 13] = [
     // Before the distribution's own and cloud-init's, as the first value counts.
     ("node/sshd.conf.tera", "/etc/ssh/sshd_config.d/10-seedkit.conf", 0o644),
     // After the distribution's own, as the last value counts.
@@ -52,6 +52,7 @@ const WRITTEN: [(&str, &str, u32); 12] = [
     ("node/bootstrap.sh.tera", "/usr/local/sbin/seedkit-bootstrap", 0o755),
     ("node/clock.py.tera", "/usr/local/sbin/seedkit-clock", 0o755),
     ("node/finish.sh.tera", "/usr/local/sbin/seedkit-finish", 0o755),
+    ("node/look.sh.tera", "/usr/local/sbin/seedkit-look", 0o755),
     ("node/marker.sh.tera", "/usr/local/sbin/seedkit-marker", 0o755),
     ("node/observe.sh.tera", "/usr/local/sbin/seedkit-observe", 0o755),
     ("node/stage.sh.tera", "/usr/local/sbin/seedkit-stage", 0o755),

@@ -46,6 +46,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("node/hosts.tera", include_str!("../../templates/node/hosts.tera")),
     ("node/k3s.service.tera", include_str!("../../templates/node/k3s.service.tera")),
     ("node/finish.sh.tera", include_str!("../../templates/node/finish.sh.tera")),
+    ("node/look.sh.tera", include_str!("../../templates/node/look.sh.tera")),
     ("node/marker.sh.tera", include_str!("../../templates/node/marker.sh.tera")),
     ("node/modules-load.conf.tera", include_str!("../../templates/node/modules-load.conf.tera")),
     ("node/observe.sh.tera", include_str!("../../templates/node/observe.sh.tera")),

@@ -1,5 +1,6 @@
 //! One emulated machine: its disk, its seed, its console, and the way in.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use crate::evidence::Evidence;
 use crate::image::image;
 use crate::kit::{Kit, address, mac};
 use crate::lan::Lan;
+use crate::tools::{as_root, command, finish};
 
 /// How long a guest may take for what it is asked: several times what it takes on two idle cores.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
@@ -47,6 +49,26 @@ pub(crate) struct Boot<'a> {
     pub(crate) seed: Option<&'a Path>,
     /// What the drive is.
     pub(crate) drive: Drive,
+    /// What the network card is.
+    pub(crate) card: Card,
+}
+
+impl<'a> Boot<'a> {
+    /// A boot with a disc and nothing wrong.
+    pub(crate) fn with(seed: &'a Path) -> Self {
+        Self { clock: "utc", seed: Some(seed), drive: Drive::Cdrom, card: Card::Own }
+    }
+}
+
+/// The network card of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Card {
+    /// That of the spec.
+    Own,
+    /// One with another address.
+    Another,
+    /// That of the spec, without its cable.
+    Unplugged,
 }
 
 /// How a seed is attached.
@@ -71,7 +93,8 @@ impl<'a> Guest<'a> {
     /// Switches the machine on.
     pub(crate) fn start(&mut self, boot: Boot) {
         assert!(self.qemu.is_none(), "{} is running already", self.name);
-        let Boot { clock, seed, drive } = boot;
+        let Boot { clock, seed, drive, card } = boot;
+        let mac = if card == Card::Another { "52:54:00:ff:ff:ff" } else { mac(self.name) };
         let mut qemu = self.lan.command("qemu-system-x86_64");
         qemu.args(MACHINE.split_whitespace())
             .args(["-name", self.name, "-rtc", &format!("base={clock}")])
@@ -82,7 +105,7 @@ impl<'a> Guest<'a> {
             .args(["-append", KERNEL_ARGUMENTS])
             .args(["-drive", &format!("file={},format=raw,if=virtio,cache=unsafe", self.disk.display())])
             .args(["-netdev", &format!("tap,id=link,ifname=tap{},script=no,downscript=no", self.slot)])
-            .args(["-device", &format!("virtio-net-pci,netdev=link,mac={}", mac(self.name))])
+            .args(["-device", &format!("virtio-net-pci,netdev=link,id=card,mac={mac}")])
             .args(["-chardev", &format!("file,id=console,append=on,path={}", self.console.display())])
             .args(["-serial", "chardev:console"]);
         if let Some(seed) = seed {
@@ -93,8 +116,74 @@ impl<'a> Guest<'a> {
             qemu.args(["-drive", &format!("file={},format=raw,if=none,id=seed,readonly=on", seed.display())])
                 .args(["-device", device]);
         }
+        let monitor = if card == Card::Unplugged { "stdio" } else { "none" };
+        let mut qemu = qemu.args(["-monitor", monitor]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = qemu.stdin.take().unwrap();
+        if card == Card::Unplugged {
+            input.write_all(b"set_link card off\n").unwrap();
+        }
         self.boots += 1;
-        self.qemu = Some(qemu.stdin(Stdio::null()).spawn().unwrap());
+        self.qemu = Some(qemu);
+    }
+
+    /// Waits until the console shows a text, and returns all that it shows.
+    pub(crate) fn shows(&mut self, text: &str) -> String {
+        self.wait_for(&format!("`{text}` on the console"), |guest| guest.shown().contains(text));
+        self.shown()
+    }
+
+    /// Returns what the console shows, of all boots.
+    pub(crate) fn shown(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.console).unwrap()).into_owned()
+    }
+
+    /// Lets the machine run until its processor has worked for so many seconds, or the console shows a text; then ends
+    /// it as a power cut does.
+    pub(crate) fn cut_power_after(&mut self, seconds: u64, text: &str) {
+        self.wait_for("its first steps", |guest| guest.worked() >= seconds || guest.shown().contains(text));
+        self.cut_power();
+    }
+
+    /// Ends the machine as a power cut does: what the guest has not written to its disk is lost.
+    pub(crate) fn cut_power(&mut self) {
+        finish(as_root("kill").args(["-9", &self.process().to_string()]));
+        self.wait_for("the end", |guest| guest.has_ended());
+        self.qemu = None;
+    }
+
+    /// Waits until the machine has restarted itself once, which ends QEMU, and switches it on again.
+    pub(crate) fn restart(&mut self, boot: Boot) {
+        self.wait_for("the end", |guest| guest.has_ended());
+        self.qemu = None;
+        self.start(boot);
+    }
+
+    /// Returns a file on the disk of a machine that is off, as the next boot will find it.
+    pub(crate) fn file(&self, path: &str) -> String {
+        assert!(self.qemu.is_none(), "{} is running", self.name);
+        // It ends with 1 if it has done something, such as what the journal says.
+        let _mended = command("e2fsck").args(["-fy"]).arg(&self.disk).output().unwrap();
+        let mut cat = command("debugfs");
+        String::from_utf8(finish(cat.args(["-R", &format!("cat {path}")]).arg(&self.disk)).stdout).unwrap()
+    }
+
+    /// Returns the seconds of the processor that QEMU has had.
+    fn worked(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process())).unwrap_or_default();
+        // After the name, in brackets; then `utime` and `stime` are the twelfth and thirteenth, in hundredths.
+        let numbers = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+        numbers.map(|number| number.parse::<u64>().unwrap()).sum::<u64>() / 100
+    }
+
+    /// Returns QEMU's process, which is a descendant of the one that was started.
+    fn process(&self) -> u32 {
+        let mut id = self.qemu.as_ref().unwrap().id();
+        let child =
+            |id: u32| fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        while let Some(next) = child(id).split_whitespace().next().and_then(|next| next.parse().ok()) {
+            id = next;
+        }
+        id
     }
 
     /// Waits until the guest has settled, and returns what it looks like from inside.
@@ -103,7 +192,7 @@ impl<'a> Guest<'a> {
         let mut probe = self.ssh(&[], "sudo python3 -");
         let mut probe =
             probe.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        std::io::Write::write_all(&mut probe.stdin.take().unwrap(), PROBE.as_bytes()).unwrap();
+        probe.stdin.take().unwrap().write_all(PROBE.as_bytes()).unwrap();
         let probe = std::thread::spawn(move || probe.wait_with_output().unwrap());
         self.wait_for("its state", |_| probe.is_finished());
         let Output { status, stdout, stderr } = probe.join().unwrap();
@@ -156,8 +245,7 @@ impl<'a> Guest<'a> {
     }
 
     fn fail(&self, what: &str) -> ! {
-        let log = fs::read(&self.console).unwrap();
-        let log = String::from_utf8_lossy(&log);
+        let log = self.shown();
         let lines: Vec<&str> = log.lines().collect();
         let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
         panic!("{} {what}\nits console ({}) ends with:\n{last}", self.name, self.console.display());

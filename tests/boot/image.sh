@@ -16,7 +16,7 @@ packages="
     systemd systemd-sysv systemd-resolved libnss-resolve dbus
     cloud-init cloud-guest-utils e2fsprogs fdisk locales tzdata
     netplan.io iproute2 iputils-ping openssh-server ca-certificates openssl
-    sudo procps mount python3
+    sudo procps mount python3 apparmor
 "
 
 # shellcheck disable=SC2016  # $1 is the hook's
@@ -24,9 +24,9 @@ finish='
     set -e
     # The real containerd, where only the stand-in for k3s finds it: k3s carries its own, and the node has no other.
     cd "$1/tmp"
-    APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -qq -o APT::Sandbox::User=root download containerd
-    dpkg-deb --extract containerd_*.deb "$1/opt/containerd"
-    rm containerd_*.deb
+    APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -qq -o APT::Sandbox::User=root download containerd runc
+    for package in containerd_*.deb runc_*.deb; do dpkg-deb --extract "$package" "$1/opt/containerd"; done
+    rm containerd_*.deb runc_*.deb
     # As in the cloud image.
     chroot "$1" systemctl --quiet enable systemd-networkd
     # One kind of host key: an RSA one takes an emulated processor half a minute.

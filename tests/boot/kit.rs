@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use seedkit::digest::Digest;
 
+use crate::pause;
 use crate::tools::{command, finish, repository, scratch};
 
 /// The nodes of `fixtures/boot/seedkit.yaml`.
@@ -18,7 +20,7 @@ pub(crate) struct Kit {
 
 impl Kit {
     /// Builds one with secrets of its own, for a scenario; what the scenario's run before has left is replaced.
-    pub(crate) fn build(scenario: &str) -> Self {
+    pub(crate) fn build(scenario: &str, change: impl FnOnce(String) -> String) -> Self {
         let folder = scratch().join(format!("boot-{scenario}"));
         if folder.exists() {
             fs::remove_dir_all(&folder).unwrap();
@@ -26,18 +28,20 @@ impl Kit {
         for name in ["boot", "lab"] {
             copy_tree(&repository("fixtures").join(name), &folder.join(name));
         }
+        pause::put_into(&folder.join("lab/images"));
+        let kit = Self { folder };
+        kit.build_as("kit", change);
+        kit
+    }
+
+    /// Builds with the same secrets, from a spec that is changed, into a folder of its own.
+    pub(crate) fn build_as(&self, name: &str, change: impl FnOnce(String) -> String) {
+        let spec = fs::read_to_string(self.path("boot/seedkit.yaml")).unwrap();
+        let path = format!("boot/{name}.yaml");
+        fs::write(self.path(&path), change(spec)).unwrap();
         let mut build = command(env!("CARGO_BIN_EXE_seedkit"));
-        build.current_dir(&folder).env("HOME", &folder).args([
-            "build",
-            "-f",
-            "boot/seedkit.yaml",
-            "-o",
-            "kit",
-            "--cache-dir",
-            "cache",
-        ]);
-        finish(&mut build);
-        Self { folder }
+        let words = ["build", "-f", &path, "-o", name, "--cache-dir", "cache"];
+        finish(build.current_dir(&self.folder).env("HOME", &self.folder).args(words));
     }
 
     /// Returns the path of something in the kit's folder.
@@ -47,16 +51,54 @@ impl Kit {
 
     /// Returns the seed of a node.
     pub(crate) fn seed(&self, node: &str) -> PathBuf {
-        self.path(&format!("kit/seeds/seed-{node}.iso"))
+        self.seed_of("kit", node)
+    }
+
+    /// Returns the seed of a node in the kit that [`Self::build_as`] has put into a folder.
+    pub(crate) fn seed_of(&self, name: &str, node: &str) -> PathBuf {
+        self.path(&format!("{name}/seeds/seed-{node}.iso"))
+    }
+
+    /// Returns a copy of a node's seed whose tarball has two images under each other's names, with sums that are right.
+    pub(crate) fn swapped_seed(&self, node: &str) -> PathBuf {
+        let tarballs = fs::read_dir(self.path("kit")).unwrap().map(|entry| entry.unwrap().path());
+        let tarball =
+            tarballs.filter(|path| path.extension().is_some_and(|end| end == "tar")).last().unwrap();
+        let whole = fs::read(tarball).unwrap();
+        let lines = self.image_lines();
+        let digest = |name: &str| {
+            let line = lines.iter().find(|line| line.starts_with(name)).unwrap();
+            line.rsplit(':').next().unwrap().as_bytes().to_vec()
+        };
+        let pair = ["docker.io/lab/hello:", "quay.io/lab/hello:"].map(digest);
+        let mut swapped = whole.clone();
+        let mut archive = tar::Archive::new(&whole[..]);
+        for entry in archive.entries().unwrap().map(Result::unwrap) {
+            if entry.path().unwrap().ends_with("index.json") {
+                let start = usize::try_from(entry.raw_file_position()).unwrap();
+                let index = &mut swapped[start..start + usize::try_from(entry.size()).unwrap()];
+                for place in 0..index.len() - 64 {
+                    let other = pair.iter().position(|digest| index[place..].starts_with(digest));
+                    if let Some(other) = other {
+                        index[place..place + 64].copy_from_slice(&pair[1 - other]);
+                    }
+                }
+            }
+        }
+        assert_ne!(swapped, whole, "the tarball's index does not name the two images");
+        let sum = |bytes: &[u8]| Digest::sha256(bytes).to_string().replace("sha256:", "");
+        let mut seed = fs::read(self.seed(node)).unwrap();
+        replace(&mut seed, &whole, &swapped);
+        replace(&mut seed, sum(&whole).as_bytes(), sum(&swapped).as_bytes());
+        let path = self.path(&format!("swapped-{node}.iso"));
+        fs::write(&path, seed).unwrap();
+        path
     }
 
     /// Returns a copy of a node's seed in which one bit of its k3s is another.
     pub(crate) fn damaged_seed(&self, node: &str) -> PathBuf {
         let mut seed = fs::read(self.seed(node)).unwrap();
-        let wanted = b"It is not k3s, and runs no pod.";
-        let places: Vec<usize> = (0..seed.len()).filter(|&start| seed[start..].starts_with(wanted)).collect();
-        let [place] = places[..] else { panic!("the k3s of the seed begins at {places:?}") };
-        seed[place] ^= 1;
+        replace(&mut seed, b"It is not k3s, and runs no pod.", b"It is not k3s, and runs no pot.");
         let damaged = self.path(&format!("damaged-{node}.iso"));
         fs::write(&damaged, seed).unwrap();
         damaged
@@ -100,6 +142,13 @@ pub(crate) fn address(node: &str) -> &'static str {
 /// Returns the hardware address of a node, as the spec has it.
 pub(crate) fn mac(node: &str) -> &'static str {
     if node == SERVER { "52:54:00:06:00:10" } else { "52:54:00:06:00:11" }
+}
+
+/// Replaces the one place that has these bytes.
+fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) {
+    let places: Vec<usize> = (0..bytes.len()).filter(|&start| bytes[start..].starts_with(old)).collect();
+    let [place] = places[..] else { panic!("what is to be replaced is at {places:?}") };
+    bytes[place..place + new.len()].copy_from_slice(new);
 }
 
 fn copy_tree(source: &Path, target: &Path) {

@@ -12,6 +12,8 @@ mod guest;
 mod image;
 mod kit;
 mod lan;
+mod long;
+mod pause;
 mod registry;
 mod scenario;
 mod tools;

@@ -26,6 +26,8 @@ QUESTIONS = {
     "system": "systemctl is-system-running",
     "unit": f"systemctl is-active {UNIT}.service",
     "unit starts": f"systemctl show --property=ExecMainStartTimestampMonotonic --value {UNIT}.service",
+    "units of k3s": "systemctl list-unit-files --no-legend --plain 'k3s*' | awk '{ print $1, $2 }'",
+    "running units of k3s": "systemctl list-units --no-legend --plain --state=active 'k3s*' | awk '{ print $1 }'",
     "stage": "systemctl is-active seedkit-stage.service",
     "seed id": "cat /var/lib/seedkit/staged",
     "done": f"cat /var/lib/{UNIT}-bootstrap.done",

@@ -57,6 +57,8 @@ pub(crate) struct Mishaps {
     pub(crate) damaged: Evidence,
     /// A server whose clock began in 1970.
     pub(crate) old: Evidence,
+    /// The same two, when a seed has made the server an agent, and the other node its server.
+    pub(crate) turned: [Evidence; 2],
     /// The kit that both come from.
     pub(crate) kit: Kit,
 }
@@ -80,7 +82,7 @@ impl Attempt {
 pub(crate) fn cluster() -> &'static Cluster {
     static CLUSTER: Once<Cluster> = Once::new();
     CLUSTER.get(|| {
-        let kit = Kit::build("cluster");
+        let kit = Kit::build("cluster", |spec| spec);
         boot_cluster(kit)
     })
 }
@@ -89,9 +91,9 @@ pub(crate) fn cluster() -> &'static Cluster {
 pub(crate) fn mishaps() -> &'static Mishaps {
     static MISHAPS: Once<Mishaps> = Once::new();
     MISHAPS.get(|| {
-        let kit = Kit::build("mishaps");
-        let (old, damaged) = boot_mishaps(&kit);
-        Mishaps { kit, old, damaged }
+        let kit = Kit::build("mishaps", |spec| spec);
+        let (old, damaged, turned) = boot_mishaps(&kit);
+        Mishaps { old, damaged, turned, kit }
     })
 }
 
@@ -103,16 +105,16 @@ fn boot_cluster(kit: Kit) -> Cluster {
     let mut server = Guest::new(SERVER, &lan, 0, &kit);
     let mut agent = Guest::new(AGENT, &lan, 1, &kit);
     let [server_seed, agent_seed] = [SERVER, AGENT].map(|name| kit.seed(name));
-    server.start(Boot { clock: "utc", seed: Some(&server_seed), drive: Drive::Disk });
-    agent.start(Boot { clock: "utc", seed: Some(&agent_seed), drive: Drive::Cdrom });
+    server.start(Boot { drive: Drive::Disk, ..Boot::with(&server_seed) });
+    agent.start(Boot::with(&agent_seed));
     let first = both(|| server.look(), || agent.look());
     let tried = both(|| Tried::on(&server), || Tried::on(&agent));
     let stranger =
         ask_to_join(&lan, "server", "0000000000000000000000000000000000000000000000000000000000000000");
     let nobody = ask_to_join(&lan, "node", &kit.secret("agent-token"));
     both(|| server.shut_down(), || agent.shut_down());
-    server.start(Boot { clock: "1970-01-01", seed: Some(&server_seed), drive: Drive::Disk });
-    agent.start(Boot { clock: "utc", seed: None, drive: Drive::Cdrom });
+    server.start(Boot { clock: "1970-01-01", drive: Drive::Disk, ..Boot::with(&server_seed) });
+    agent.start(Boot { seed: None, ..Boot::with(&agent_seed) });
     let second = both(|| server.look(), || agent.look());
     drop((server, agent));
     let server = Node { name: SERVER, first: first.0, second: second.0, tried: tried.0 };
@@ -120,14 +122,31 @@ fn boot_cluster(kit: Kit) -> Cluster {
     Cluster { kit, server, agent, stranger, nobody }
 }
 
-/// Boots a server with a wrong clock, and an agent from a damaged seed; nobody else is there.
-fn boot_mishaps(kit: &Kit) -> (Evidence, Evidence) {
+/// Boots a server with a wrong clock, and an agent from a damaged seed; nobody else is there. Then each gets a seed for
+/// the other role.
+fn boot_mishaps(kit: &Kit) -> (Evidence, Evidence, [Evidence; 2]) {
     let lan = Lan::new();
     let mut old = Guest::new(SERVER, &lan, 0, kit);
     let mut damaged = Guest::new(AGENT, &lan, 1, kit);
-    old.start(Boot { clock: "1970-01-01", seed: Some(&kit.seed(SERVER)), drive: Drive::Cdrom });
-    damaged.start(Boot { clock: "utc", seed: Some(&kit.damaged_seed(AGENT)), drive: Drive::Cdrom });
-    both(|| old.look(), || damaged.look())
+    old.start(Boot { clock: "1970-01-01", ..Boot::with(&kit.seed(SERVER)) });
+    damaged.start(Boot::with(&kit.damaged_seed(AGENT)));
+    let (first, second) = both(|| old.look(), || damaged.look());
+    both(|| old.shut_down(), || damaged.shut_down());
+    kit.build_as("turned", |spec| {
+        spec.replace("role: server", "role: other")
+            .replace("role: agent", "role: server")
+            .replace("role: other", "role: agent")
+    });
+    let [agent, server] = [SERVER, AGENT].map(|name| kit.seed_of("turned", name));
+    old.start(Boot::with(&agent));
+    damaged.start(Boot::with(&server));
+    let look = || {
+        // It was done, and cloud-init has to read the new seed.
+        old.restart(Boot::with(&agent));
+        old.look()
+    };
+    let turned = both(look, || damaged.look());
+    (first, second, turned.into())
 }
 
 impl Tried {
@@ -164,7 +183,7 @@ fn ask_to_join(lan: &Lan, user: &str, password: &str) -> String {
 }
 
 /// Does two things at the same time.
-fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (A, B) {
+pub(crate) fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (A, B) {
     std::thread::scope(|scope| {
         let first = scope.spawn(first);
         let second = second();
@@ -173,14 +192,14 @@ fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B
 }
 
 /// A scenario happens once; a claim that comes after its failure says so instead of trying again.
-struct Once<T>(OnceLock<Option<T>>);
+pub(crate) struct Once<T>(OnceLock<Option<T>>);
 
 impl<T> Once<T> {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(OnceLock::new())
     }
 
-    fn get(&self, run: impl FnOnce() -> T) -> &T {
+    pub(crate) fn get(&self, run: impl FnOnce() -> T) -> &T {
         static TURN: Mutex<()> = Mutex::new(());
         let scenario = self.0.get_or_init(|| {
             let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,6 +22,10 @@ case "$*" in
         while read -r name digest; do
             printf '%s type %s 1.0 MiB linux/amd64 -\n' "$name" "${digest:-sha256:$(printf %s "$name" | sha256sum | cut -c 1-64)}"
         done </answers/images ;;
+    'ctr run --detach --null-io --snapshotter native docker.io/rancher/mirrored-pause:3.6 seedkit-look')
+        cat /answers/container ;;
+    'ctr tasks ls') printf 'TASK PID STATUS\nseedkit-look 7 RUNNING\n' ;;
+    'ctr tasks rm --force seedkit-look' | 'ctr containers rm seedkit-look') echo "$*" >>/answers/removed ;;
     *) echo "not asked for: $*" >&2; exit 1 ;;
 esac
 "#;
@@ -161,6 +165,98 @@ fn what_is_waited_for_is_logged_once_and_nothing_is_marked_before() {
 }
 
 #[test]
+fn a_node_on_which_no_container_runs_is_not_done() {
+    let seed = lab().swap_remove(0);
+    let machine = started(&seed);
+    answer(&machine, "server", "True");
+    answer(&machine, "images", DONE);
+    // What k3s writes for its containerd.
+    let folder = machine.root().join("var/lib/rancher/k3s/agent/etc/containerd");
+    fs::create_dir_all(&folder).unwrap();
+    let config = "  sandbox_image = \"rancher/mirrored-pause:3.6\"\n    snapshotter = \"native\"\n";
+    fs::write(folder.join("config.toml"), config).unwrap();
+    // Without a file of that name the answer is cat's, and no container.
+    let markers = markers_until(&machine, 400, ": >/answers/container");
+    let expected =
+        "no container runs: cat: /answers/container: No such file or directory, after 120 s".to_owned();
+    assert_eq!(markers[0]["reason"], expected);
+    assert_eq!(machine.marker("k3s-bootstrap").unwrap().0, "done");
+    let removed = machine.file("answers/removed").1;
+    assert!(
+        removed.ends_with("ctr tasks rm --force seedkit-look\nctr containers rm seedkit-look\n"),
+        "{removed}"
+    );
+}
+
+#[test]
+fn what_containers_need_is_named_before_k3s_starts_with_what_to_do() {
+    let seed = lab().swap_remove(0);
+    let machine = started(&seed);
+    assert_eq!(machine.succeeds("seedkit-look"), "");
+    let parameters = machine.root().join("sys/module/apparmor/parameters");
+    fs::create_dir_all(&parameters).unwrap();
+    fs::write(parameters.join("enabled"), "Y\n").unwrap();
+    // Nothing of the kernel is there.
+    machine.stand_in("modprobe", "#!/bin/sh\nexit 1\n");
+    fs::write(machine.root().join("sys/fs/cgroup/cgroup.controllers"), "cpuset cpu io pids\n").unwrap();
+    let said = machine.succeeds("seedkit-look");
+    let lines: Vec<&str> = said.lines().collect();
+    let expected = [
+        "apparmor_parser is missing and the kernel has AppArmor on, so no container starts: install the package apparmor",
+        "the kernel has no module overlay: install all modules of this kernel",
+        "the kernel has no module br_netfilter: ",
+        "the kernel has no module nf_conntrack: ",
+        "the kernel has no module vxlan: ",
+        "the kernel has neither nf_tables nor ip_tables, which iptables needs: ",
+        "the control group controller memory is off: start the kernel with cgroup_enable=memory",
+    ];
+    assert_eq!(lines.len(), expected.len(), "{said}");
+    assert!(lines.iter().zip(expected).all(|(line, expected)| line.starts_with(expected)), "{said}");
+    // k3s' unit runs it first; and a node that fails has it in its marker.
+    let unit = text(&built(&seed), "user-data");
+    assert!(
+        unit.find("/usr/local/sbin/seedkit-look\\n").unwrap()
+            < unit.find("ExecStart=/usr/local/bin/k3s").unwrap()
+    );
+    answer(&machine, "server", "False");
+    answer(&machine, "images", DONE);
+    let markers = markers_soon(&machine, &seed, "echo True >/answers/server");
+    let reason = markers[0]["reason"].as_str().unwrap();
+    assert!(expected.iter().all(|expected| reason.contains(expected)), "{reason}");
+}
+
+#[test]
+fn a_node_without_its_cable_says_so_soon_and_in_its_marker() {
+    let seed = lab().swap_remove(2);
+    let machine = started(&seed);
+    answer(&machine, "images", DONE);
+    answer(&machine, "activity", "activating\n");
+    answer(&machine, "journal", "time=\"2026-11-22T08:00:01Z\" level=info msg=waiting\n");
+    let card = machine.root().join("sys/class/net/eth0/carrier");
+    fs::write(&card, "0\n").unwrap();
+    let told =
+        "the network card eth0 has no link: is its cable in, and is it connected to the virtual network?";
+    let change =
+        "echo True >/answers/agent; echo active >/answers/activity; echo 1 >/sys/class/net/eth0/carrier";
+    let markers = markers_soon(&machine, &seed, change);
+    let reason = markers[0]["reason"].as_str().unwrap();
+    assert!(reason.contains(told) && reason.ends_with("; k3s says: waiting"), "{reason}");
+    let log = fs::read_to_string(machine.root().join("var/log/k3s-bootstrap.log")).unwrap();
+    let soon = log.lines().position(|line| line.contains(told) && line.contains(", for 60 s; ")).unwrap();
+    assert!(soon < log.lines().position(|line| line.starts_with('{')).unwrap(), "{log}");
+}
+
+#[test]
+fn a_slow_machine_may_be_given_another_time() {
+    let seed = lab().swap_remove(0);
+    let machine = started(&seed);
+    answer(&machine, "images", DONE);
+    answer(&machine, "server", "False");
+    let markers = markers_soon(&machine, &seed, "echo True >/answers/server");
+    assert_eq!(markers[0]["reason"], "the node is not Ready: False, after 60 s");
+}
+
+#[test]
 fn an_agent_that_cannot_join_says_so_with_the_reason_of_k3s() {
     let seed = lab().swap_remove(2);
     let machine = started(&seed);
@@ -172,7 +268,7 @@ fn an_agent_that_cannot_join_says_so_with_the_reason_of_k3s() {
     let change = "echo True >/answers/agent; echo active >/answers/activity";
     let markers = markers_until(&machine, 1150, change);
     let [failed, done] = &markers[..] else { panic!("{markers:?}") };
-    let expected = "k3s-agent.service is not active, but activating, after 900 s: \
+    let expected = "k3s-agent.service is not active, but activating, after 900 s; k3s says: \
                     \"token is not valid: 서버 \\\"x\\\"\"";
     assert_eq!(failed["reason"], expected);
     assert_eq!(machine.marker("k3s-agent-bootstrap").unwrap(), ("done", done.clone()));
@@ -188,7 +284,10 @@ fn a_node_is_not_done_while_its_own_k3s_does_not_run() {
     answer(&machine, "activity", "inactive\n");
     answer(&machine, "journal", "");
     let markers = markers_until(&machine, 1150, "echo active >/answers/activity");
-    assert_eq!(markers[0]["reason"], "k3s-agent.service is not active, but inactive, after 900 s: ");
+    assert_eq!(
+        markers[0]["reason"],
+        "k3s-agent.service is not active, but inactive, after 900 s; k3s says: "
+    );
     assert_eq!(markers.len(), 2, "{markers:?}");
 }
 
@@ -205,11 +304,24 @@ fn the_completion_unit_of_another_role_marks_nothing() {
     }
 }
 
+/// The same with a unit that is told to wait a minute only.
+fn markers_soon(machine: &Machine, seed: &NodeSeed, change: &str) -> Vec<Value> {
+    let unit = seed.k3s.membership.completion_unit();
+    machine.add_script("patient", &format!("#!/bin/sh\nSEEDKIT_PATIENCE=60 exec seedkit-bootstrap {unit}\n"));
+    answer(machine, "then", format!("[ ${{now%.*}} -lt 200 ] || {{ {change}; }}"));
+    machine.succeeds("patient");
+    logged(machine)
+}
+
 /// Runs the script until the world changes at the second `at`, and returns the lines of JSON in its log.
 fn markers_until(machine: &Machine, at: u32, change: &str) -> Vec<Value> {
     let keep = "cp /var/lib/k3s-bootstrap.failed /answers/failed 2>/dev/null || true";
     answer(machine, "then", format!("{keep}\n[ ${{now%.*}} -lt {at} ] || {{ {change}; }}"));
     machine.completes();
+    logged(machine)
+}
+
+fn logged(machine: &Machine) -> Vec<Value> {
     let log = fs::read_to_string(machine.root().join("var/log/k3s-bootstrap.log")).unwrap();
     log.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
 }

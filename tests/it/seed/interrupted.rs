@@ -102,3 +102,57 @@ fn the_units_of_another_role_are_gone_before_they_start() {
         assert_eq!(stopped, expected);
     }
 }
+
+#[test]
+fn a_seed_takes_back_the_keys_and_the_user_of_the_one_before_and_nothing_else() {
+    let key = |name: &str| format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA{name:A<42} {name}");
+    let finishes = |machine: &Machine, user: &str, keys: &[&str]| {
+        let mut seed = lab().swap_remove(0);
+        user.clone_into(&mut seed.ssh.user);
+        seed.ssh.authorized_keys = keys.iter().map(|name| key(name).parse().unwrap()).collect();
+        let files = super::written_files(&built(&seed));
+        let finish = files.into_iter().find(|(path, ..)| path.ends_with("/seedkit-finish")).unwrap().2;
+        machine.add_script("seedkit-finish", &finish);
+        machine.succeeds("seedkit-finish");
+    };
+    let machine = with_boot_commands(&lab()[0]);
+    let root = machine.root();
+    let units = super::values::parsed(&text(&built(&lab()[0]), "user-data"))["runcmd"][1].clone();
+    let units: Vec<&str> = units.as_array().unwrap()[2..].iter().map(|unit| unit.as_str().unwrap()).collect();
+    fs::write(root.join("answers/enabled"), units.join("\n")).unwrap();
+    for (path, content) in [
+        (
+            "etc/passwd",
+            "root:x:0:0::/root:/bin/sh\nops:x:1000:1000::/home/ops:/bin/sh\nnew:x:1001:1001::/home/new:/bin/sh\n",
+        ),
+        ("etc/shadow", "root:*:1::::::\nops:$6$x$y:1::::::\nnew:!:1::::::\n"),
+        ("etc/group", "root:x:0:\nops:x:1000:\nnew:x:1001:\n"),
+        (
+            "etc/sudoers.d/90-cloud-init-users",
+            "# User rules for ops\nops ALL=(ALL) NOPASSWD:ALL\nnew ALL=(ALL) NOPASSWD:ALL\n",
+        ),
+        ("home/ops/.ssh/authorized_keys", &[key("one"), key("two"), key("own"), String::new()].join("\n")),
+    ] {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    let keys = || machine.file("home/ops/.ssh/authorized_keys").1;
+    let shadow = |user: &str| {
+        let shadow = machine.file("etc/shadow").1;
+        shadow.lines().find(|line| line.starts_with(user)).unwrap().to_owned()
+    };
+    finishes(&machine, "ops", &["one", "two"]);
+    assert_eq!(keys(), format!("{}\n{}\n{}\n", key("one"), key("two"), key("own")));
+    finishes(&machine, "ops", &["two", "three"]);
+    assert_eq!(keys(), format!("{}\n{}\n", key("two"), key("own")), "what a person has added stays");
+    finishes(&machine, "new", &["two"]);
+    assert_eq!(keys(), format!("{}\n", key("own")));
+    assert_eq!(shadow("ops"), "ops:!$6$x$y:1:::::1:", "locked, and expired");
+    let rules = machine.file("etc/sudoers.d/90-cloud-init-users").1;
+    assert!(!rules.contains("\nops ") && rules.contains("\nnew "), "{rules}");
+    assert_eq!(shadow("new"), "new:!:1::::::");
+    finishes(&machine, "ops", &["two"]);
+    assert!(shadow("ops").ends_with("::::::"), "{}", shadow("ops"));
+    assert!(shadow("new").ends_with(":1:"), "{}", shadow("new"));
+}

@@ -25,7 +25,7 @@ mount --bind /usr "$root/usr"
 mount --bind "$root/local" "$root/usr/local"
 mount --bind /dev "$root/dev"
 status=0
-timeout --kill-after=5 60 chroot "$root" /usr/bin/env -i PATH=/stand-in:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin "$@" || status=$?
+timeout --kill-after=5 300 chroot "$root" /usr/bin/env -i PATH=/stand-in:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin "$@" || status=$?
 for disc in disc shared; do
     if mountpoint -q "$root/run/seedkit/$disc"; then
         echo "$disc is still mounted"
@@ -112,8 +112,9 @@ impl Machine {
         let card = root.join("sys/class/net/eth0");
         fs::create_dir_all(&card).unwrap();
         fs::write(card.join("address"), format!("{}\n", seed.node.card.mac().unwrap())).unwrap();
+        fs::write(card.join("carrier"), "1\n").unwrap();
         fs::create_dir_all(root.join("sys/fs/cgroup")).unwrap();
-        fs::write(root.join("sys/fs/cgroup/cgroup.controllers"), "cpu memory pids\n").unwrap();
+        fs::write(root.join("sys/fs/cgroup/cgroup.controllers"), "cpuset cpu io memory pids\n").unwrap();
         let mut tree = FileTree::new();
         for (name, script) in STAND_INS {
             tree.insert_file(&format!("stand-in/{name}"), 0o755, format!("#!/bin/sh\n{script}\n")).unwrap();

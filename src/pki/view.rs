@@ -100,7 +100,7 @@ impl CertificateView {
         Ok(Self {
             subject: name_text(certificate.subject())?,
             issuer: name_text(certificate.issuer())?,
-            serial: hex_pairs(certificate.raw_serial()),
+            serial: hex_pairs(without_sign(certificate.raw_serial())),
             names,
             other_names,
             not_before: certificate.validity().not_before.timestamp(),
@@ -258,6 +258,14 @@ fn name_text(name: &X509Name<'_>) -> Result<String, String> {
 /// Replaces control characters, which could repaint a terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}
+
+/// Returns a positive number of DER without the octet that only says that it is positive (X.690, 8.3).
+fn without_sign(number: &[u8]) -> &[u8] {
+    match number {
+        [0, rest @ ..] if !rest.is_empty() => rest,
+        all => all,
+    }
 }
 
 fn hex_pairs(bytes: &[u8]) -> String {

@@ -27,6 +27,17 @@ fn openssl(sandbox: &Sandbox, certificate: &str, option: &str) -> String {
 const EC: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 const RSA: [&str; 2] = ["-newkey", "rsa:2048"];
 
+// DER puts a zero octet before a number whose first bit is set; OpenSSL chooses such a serial number now and then.
+#[test]
+fn a_serial_number_is_shown_without_the_octet_of_its_sign() {
+    let sandbox = Sandbox::new();
+    make(&sandbox, "server", &EC, &["-set_serial", "0xE85573D255D9682D"]);
+    let result = sandbox.seedkit(&["inspect", "--json", "server.crt"]).succeeds().json();
+    let serial = result["certificates"][0]["serial"].as_str().unwrap().replace(':', "");
+    assert_eq!(serial, openssl(&sandbox, "server.crt", "-serial"));
+    assert_eq!(serial, "E85573D255D9682D");
+}
+
 #[test]
 fn a_certificate_is_described_as_openssl_describes_it() {
     let sandbox = Sandbox::new();

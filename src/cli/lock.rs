@@ -46,5 +46,5 @@ pub(super) fn run(arguments: LockArguments, session: &Session) -> anyhow::Result
     let Outcome { path, images, files, bytes, is_changed, .. } = outcome;
     let what = if is_changed { "written" } else { "up to date" };
     let bytes = Bytes(bytes);
-    ui::print(&format!("{}: {what}; {images} images, {files} files, at most {bytes}\n", path.display()))
+    ui::print(&format!("{}: {what}; {images} images, {files} files, {bytes}\n", path.display()))
 }

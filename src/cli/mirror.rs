@@ -13,7 +13,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   seedkit mirror                    fetch the locked images into ./images
   seedkit mirror -o /srv/images     into another folder, replacing a layout there
-  skopeo inspect oci:images:docker.io/rancher/mirrored-pause:3.6";
+  seedkit inspect images            what the layout has, by name and platform";
 
 /// Arguments of `seedkit mirror`.
 #[derive(Debug, Args)]

@@ -14,9 +14,9 @@ use crate::lockfile::{FileRole, Locked, LockedFile, WantedFile};
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::parallel;
 use crate::progress::Event;
-use crate::registry::{KeptPart, PlainHttp};
+use crate::registry::PlainHttp;
 use crate::spec::{Checksum, FileSource, Place, Spec};
-use crate::store::{CompleteError, Completed, Descriptor, Kept, Opened, Size, StoreError, Wanted};
+use crate::store::{CompleteError, Completed, Descriptor, Kept, Size, StoreError, Wanted};
 
 /// The most bytes one file may have.
 const FILE_LIMIT: u64 = 64 * 1024 * 1024 * 1024;
@@ -272,11 +272,7 @@ fn download(
     equipment: &Equipment<'_>,
 ) -> Result<u64, CompleteError<SourceError>> {
     let store = equipment.store;
-    let open = |kept: &Kept| {
-        let kept = KeptPart { length: kept.length, total: None, entity_tag: kept.entity_tag.clone() };
-        let file = sources.download_rest(url, FILE_LIMIT, PlainHttp::Allowed, &kept)?;
-        Ok(Opened { from: file.from, entity_tag: file.entity_tag, reader: file.reader })
-    };
+    let open = |kept: &Kept| sources.download_rest(url, FILE_LIMIT, PlainHttp::Allowed, kept);
     let advance = |bytes| equipment.reporter.report(Event::Advanced(bytes));
     let wanted = Wanted { digest: expected, size: Size::AtMost(FILE_LIMIT) };
     match store.complete_staged(&wanted, open, advance)? {

@@ -1,6 +1,6 @@
 //! Where things come from: everything that brings images, files and packages into the store.
 //!
-//! [`sources`] knows the places of a spec, [`transfer`] brings the blobs of images, [`files`] the files of the kit; each
+//! [`places`] asks one place after the other, [`sources`] knows those of a spec, [`transfer`] brings the blobs of images, [`files`] the files of the kit; each
 //! content is hashed as it comes and continued by the next run. What failed is in [`failures`], and what registries
 //! still allow in [`pulls`].
 
@@ -10,6 +10,7 @@ pub mod places;
 pub mod pulls;
 pub mod sources;
 pub mod transfer;
+pub mod whole;
 
 use crate::progress::Reporter;
 use crate::store::DiskStore;

@@ -1,96 +1,197 @@
-//! Files that several mirrors have: from the first one that gives them right.
+//! One place after the other, for whatever several have: images, packages, files.
 //!
-//! A mirror that lacks a file is passed over silently, because mirrors lag behind each other; whatever else one does is a
-//! warning. When none gives the file, the error has the reasons of all.
+//! The next place is asked when one does not have something, refuses it, cannot be reached, or gives what is not what
+//! it should be. Only the last place's word that something is not there counts, for the others are its copies. A place
+//! that cannot be reached, wants to be left alone, or gives wrong bytes again and again is not asked again in this run,
+//! nor for the rest of a repository that it refuses, nor for a content of which it gave wrong bytes. Nothing of this is
+//! silent: what a place did is a warning, unless it only lacks something; and when all fail, the error has all their
+//! reasons.
+//!
+//! # Why
+//! Bytes may be wrong by chance: the only place that gave something wrongly is asked for it once more.
 
-use crate::fetch::Equipment;
-use crate::fetch::sources::{Sources, none_of};
-use crate::oci::{SourceError, SourceErrorKind};
-use crate::progress::Reporter;
-use crate::registry::KeptPart;
-use crate::store::{CompleteError, Completed, Descriptor, Kept, Opened, StoreError, Wanted};
+mod conduct;
+mod doubts;
+
+use std::sync::Arc;
+
+pub use self::conduct::Complaint;
+pub(super) use self::conduct::Conduct;
+use self::doubts::Doubts;
+use crate::digest::Digest;
+use crate::oci::{Reference, SourceError, SourceErrorKind};
 use crate::text::chain;
 
-/// The mirrors of a file, in their order.
-pub struct Places<'a> {
-    urls: Vec<String>,
-    /// The one that is asked, or gives what comes.
-    next: usize,
-    /// What the others did, and how many of these the user has heard of.
-    failed: Vec<(String, SourceError)>,
-    said: usize,
-    reporter: &'a dyn Reporter,
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    title: String,
+    /// What a refusal is about, if it is about more than this one thing.
+    repository: Option<String>,
 }
 
-impl<'a> Places<'a> {
-    /// Returns the mirrors, of which none was asked yet.
-    pub fn new(urls: impl IntoIterator<Item = String>, reporter: &'a dyn Reporter) -> Self {
-        Self { urls: urls.into_iter().collect(), next: 0, failed: Vec::new(), said: 0, reporter }
+impl Subject {
+    /// Asks for a file.
+    pub fn file(path: &str) -> Self {
+        Self { title: format!("`{path}`"), repository: None }
+    }
+}
+
+impl From<&Reference> for Subject {
+    fn from(reference: &Reference) -> Self {
+        let repository = Some(reference.repository().to_owned());
+        Self { title: format!("`{reference}`"), repository }
+    }
+}
+
+/// A place, and what people know it by.
+#[derive(Debug)]
+struct Place<S> {
+    name: String,
+    source: S,
+}
+
+/// The places of the same things.
+pub struct Places<S> {
+    all: Arc<[Place<S>]>,
+    doubts: Arc<Doubts>,
+    conduct: Arc<Conduct>,
+}
+
+impl<S> Clone for Places<S> {
+    fn clone(&self) -> Self {
+        let Self { all, doubts, conduct } = self;
+        Self { all: Arc::clone(all), doubts: Arc::clone(doubts), conduct: Arc::clone(conduct) }
+    }
+}
+
+impl<S> Places<S> {
+    /// Joins places, each with what people know it by.
+    pub(super) fn new(places: impl IntoIterator<Item = (String, S)>, conduct: &Arc<Conduct>) -> Self {
+        let all = places.into_iter().map(|(name, source)| Place { name, source }).collect();
+        Self { all, doubts: Arc::default(), conduct: Arc::clone(conduct) }
     }
 
-    /// Asks one mirror after the other, from the current one on, until one gives `what`; returns its URL too.
+    /// Returns how many there are.
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Returns what gives something at each place, in their order.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &S> {
+        self.all.iter().map(|place| &place.source)
+    }
+
+    /// Asks one place after the other until one answers with something; an answer of `None` is one if the last gives it.
     pub fn ask<T>(
-        &mut self,
-        what: &str,
-        ask: impl Fn(&str) -> Result<T, SourceError>,
-    ) -> Result<(String, T), SourceError> {
-        while let Some(url) = self.urls.get(self.next).cloned() {
-            match ask(&url) {
+        &self,
+        subject: &Subject,
+        ask: impl Fn(usize, &S) -> Result<Option<T>, SourceError>,
+    ) -> Result<Option<T>, SourceError> {
+        let mut failures: Vec<(String, SourceError)> = Vec::new();
+        let last = self.all.len().saturating_sub(1);
+        for (number, Place { name, source }) in self.all.iter().enumerate() {
+            let result = match self.conduct.given_up(name, subject.repository.as_deref()) {
+                // The last one's answer is needed.
+                Some(why) if number < last => Err(SourceError::new(SourceErrorKind::Connection, why)),
+                Some(_) | None => ask(number, source),
+            };
+            match result {
+                Ok(None) if number < last => {}
                 Ok(answer) => {
-                    self.say_what_failed();
-                    return Ok((url, answer));
+                    // A place need not have everything.
+                    for (name, error) in failures.iter().filter(|(_, error)| !error.kind.is_lack()) {
+                        self.conduct.complain(name, format!("is passed over: {}", chain(error).join(": ")));
+                    }
+                    return Ok(answer);
                 }
-                Err(error) => self.failed.push((url, error)),
-            }
-            self.next += 1;
-        }
-        if self.failed.is_empty() {
-            return Err(SourceError::new(SourceErrorKind::Invalid, "the spec names no mirror"));
-        }
-        Err(none_of(what, std::mem::take(&mut self.failed), self.urls.len()))
-    }
-
-    fn say_what_failed(&mut self) {
-        for (url, error) in &self.failed[self.said..] {
-            if error.kind != SourceErrorKind::NotFound {
-                self.reporter.warn(format!("`{url}` is passed over: {}", chain(error).join(": ")));
+                Err(error) => {
+                    self.conduct.give_up_after(name, subject.repository.as_deref(), &error);
+                    failures.push((name.clone(), error));
+                }
             }
         }
-        self.said = self.failed.len();
+        Err(none_of(&subject.title, failures))
     }
 
-    /// Goes on to the next mirror because what came is wrong or stopped coming; tells whether there is one.
-    fn pass_over(&mut self, error: &StoreError) -> bool {
-        if self.next + 1 >= self.urls.len() {
-            return false;
+    /// Asks for something that must be there; tells which place gave it.
+    pub fn get<T>(
+        &self,
+        subject: &Subject,
+        get: impl Fn(&S) -> Result<T, SourceError>,
+    ) -> Result<(usize, T), SourceError> {
+        let found = self.ask(subject, |number, source| get(source).map(|found| Some((number, found))))?;
+        Ok(found.expect("what is got is something, and all else is an error"))
+    }
+
+    /// Opens some of a content at the first place that did not give it wrongly.
+    pub fn open<T>(
+        &self,
+        subject: &Subject,
+        digest: &Digest,
+        open: impl Fn(&S) -> Result<T, SourceError>,
+    ) -> Result<(usize, T), SourceError> {
+        let open_one = || {
+            let opened = self.ask(subject, |number, source| self.open_at((number, source), digest, &open))?;
+            Ok(opened.expect("what is opened is something, and all else is an error"))
+        };
+        open_one().or_else(|error| if self.doubts.forgive(digest) { open_one() } else { Err(error) })
+    }
+
+    /// Opens some of a content at the next place behind one that broke off.
+    pub(super) fn open_behind<T>(
+        &self,
+        broken: usize,
+        digest: &Digest,
+        open: impl Fn(&S) -> Result<T, SourceError>,
+    ) -> Option<(usize, T)> {
+        let places = self.all.iter().enumerate().skip(broken + 1);
+        let mut places = places.map(|(number, place)| (number, &place.source));
+        places.find_map(|place| self.open_at(place, digest, &open).ok().flatten())
+    }
+
+    fn open_at<T>(
+        &self,
+        (number, source): (usize, &S),
+        digest: &Digest,
+        open: impl Fn(&S) -> Result<T, SourceError>,
+    ) -> Result<Option<(usize, T)>, SourceError> {
+        if let Some(why) = self.doubts.against(digest, number) {
+            return Err(SourceError::new(SourceErrorKind::Invalid, why));
         }
-        let reason = SourceError::new(SourceErrorKind::Invalid, chain(error).join(": "));
-        self.failed.push((self.urls[self.next].clone(), reason));
-        self.next += 1;
-        true
+        let opened = open(source)?;
+        self.doubts.note(digest, number);
+        Ok(Some((number, opened)))
+    }
+
+    /// Hears that what was given of a content is wrong; tells whether it is worth asking for it again.
+    pub fn distrust(&self, digest: &Digest, why: &str) -> bool {
+        let Some(judged) = self.doubts.judge(digest, why) else { return false };
+        if judged.is_certain {
+            self.conduct.note_wrong(&self.all[judged.place].name);
+        }
+        self.all.len() > 1 || self.doubts.forgive(digest)
+    }
+
+    /// Warns of what a place did while another one took over.
+    pub(super) fn complain(&self, place: usize, what: String) {
+        self.conduct.complain(&self.all[place].name, what);
     }
 }
 
-/// Completes a file of which the digest is known, with what is missing from the first mirror that gives it right.
-pub fn complete(
-    wanted: &Descriptor,
-    path: &str,
-    mut places: Places<'_>,
-    (sources, equipment): (&Sources, &Equipment<'_>),
-    advance: impl Fn(u64),
-) -> Result<Completed, CompleteError<SourceError>> {
-    loop {
-        let open = |kept: &Kept| {
-            let kept = KeptPart { length: kept.length, total: Some(wanted.size), entity_tag: None };
-            let rest = |url: &str| sources.rest_of_repository_file(url, path, &kept);
-            let (_, (from, reader)) = places.ask(&format!("`{path}`"), rest)?;
-            Ok(Opened { from, entity_tag: None, reader })
-        };
-        let completed = equipment.store.complete_staged(&Wanted::described(wanted), open, &advance);
-        match &completed {
-            Err(CompleteError::Store(error @ (StoreError::Mismatch(_) | StoreError::Read(..))))
-                if places.pass_over(error) => {}
-            Ok(_) | Err(_) => return completed,
-        }
+/// Makes one error of those of all places; that of a single place stays as it is.
+///
+/// It is of the kind that somebody can do most about: of one place that failed rather than of one that lacks something.
+fn none_of(what: &str, mut failures: Vec<(String, SourceError)>) -> SourceError {
+    if failures.len() <= 1 {
+        let none =
+            || SourceError::new(SourceErrorKind::Invalid, format!("the spec names no place for {what}"));
+        return failures.pop().map_or_else(none, |(_, error)| error);
     }
+    let reasons: Vec<String> =
+        failures.iter().map(|(place, error)| format!("`{place}`: {}", chain(error).join(": "))).collect();
+    let decisive = failures.iter().position(|(_, error)| !error.kind.is_lack());
+    let (_, SourceError { kind, cause, .. }) = failures.swap_remove(decisive.unwrap_or(failures.len() - 1));
+    let message = format!("none of {} places gives {what}: {}", reasons.len(), reasons.join("; "));
+    SourceError { kind, message, cause }
 }

@@ -1,8 +1,6 @@
 //! Where every image and file comes from: the store first, then what the spec says, then the registry itself.
 
-mod doubts;
-mod failover;
-mod whole;
+mod several;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,21 +8,22 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-pub use self::failover::{Complaint, none_of};
-use self::failover::{Complaints, Failover};
-pub use self::whole::{Streamed, fetch_whole, is_to_be_had_elsewhere};
+use self::several::Several;
 use crate::digest::Digest;
+use crate::fetch::places::{Complaint, Conduct, Places, Subject};
+use crate::fetch::whole::{self, Blob};
 use crate::fs::open_regular;
 use crate::oci::{
     AttachmentSource, BlobPart, ImageSource, LayoutSource, MANIFEST_LIMIT, Reference, SourceError,
     SourceErrorKind,
 };
 use crate::progress::Reporter;
-use crate::registry::{
-    Client, ClientOptions, Endpoint, FetchedFile, InvalidEndpoint, KeptPart, PlainHttp, RateLimit, Registry,
-};
+use crate::registry::{Client, ClientOptions, Endpoint, InvalidEndpoint, PlainHttp, RateLimit, Registry};
 use crate::spec::{Origin, Source, SourcePlace, Spec};
-use crate::store::{CompleteError, Descriptor, DiskStore, Mismatch, StoreError};
+use crate::store::{
+    CompleteError, Completed, Descriptor, DiskStore, Kept, Mismatch, Opened, StoreError, Wanted,
+};
+use crate::text::chain;
 
 /// Whether there is a network, and how it is reached.
 #[derive(Debug, Clone)]
@@ -39,15 +38,15 @@ pub enum Network {
 pub struct Sources {
     routes: BTreeMap<String, Source>,
     client: Option<Client>,
-    opened: Mutex<BTreeMap<String, Opened>>,
-    complaints: Arc<Complaints>,
+    opened: Mutex<BTreeMap<String, Route>>,
+    conduct: Arc<Conduct>,
     store: DiskStore,
     /// What relative paths are relative to.
     folder: PathBuf,
 }
 
 /// What stands for a registry, and the registries in it.
-struct Opened {
+struct Route {
     source: Arc<dyn AttachmentSource>,
     registries: Vec<Arc<Registry>>,
 }
@@ -68,46 +67,59 @@ impl Sources {
         let routes =
             spec.sources.iter().map(|(registry, source)| (registry.to_string(), source.clone())).collect();
         let (store, folder) = (store.clone(), spec.folder.clone());
-        let (opened, complaints) = Default::default();
-        Ok(Self { routes, client, opened, complaints, store, folder })
+        let (opened, conduct) = Default::default();
+        Ok(Self { routes, client, opened, conduct, store, folder })
     }
 
-    /// Opens what is missing of a file of a repository of packages; tells where in the file that begins.
-    ///
-    /// The digest of the whole must vouch for it: nobody asks whether the file is still the same.
-    pub fn rest_of_repository_file(
+    /// Returns the places of files that several have, of which none was asked yet.
+    pub fn places(&self, urls: impl IntoIterator<Item = String>) -> Places<String> {
+        Places::new(urls.into_iter().map(|url| (url.clone(), url)), &self.conduct)
+    }
+
+    /// Completes a file of a repository of packages, with what is missing from the first place that gives it right.
+    pub fn complete(
         &self,
-        base: &str,
         path: &str,
-        kept: &KeptPart,
-    ) -> Result<(u64, Box<dyn Read + Send>), SourceError> {
-        let limit = kept.total.unwrap_or(u64::MAX);
-        if base.starts_with("file:") {
-            return Ok((0, self.repository_file(base, path, limit)?));
-        }
-        let file = self.download_rest(&format!("{base}/{path}"), limit, PlainHttp::Allowed, kept)?;
-        Ok((file.from, file.reader))
+        places: &Places<String>,
+        wanted: &Descriptor,
+        advance: impl Fn(u64),
+    ) -> Result<Completed, CompleteError<SourceError>> {
+        let (subject, digest) = (Subject::file(path), &wanted.digest);
+        let open = |kept: &Kept| {
+            // The digest vouches for the whole, whoever gave which part of it: nobody asks whether it is still the same.
+            let kept = Kept { entity_tag: None, ..kept.clone() };
+            let (_, opened) =
+                places.open(&subject, digest, |base| self.repository_file(base, path, &kept))?;
+            Ok(Opened { entity_tag: None, ..opened })
+        };
+        let is_to_be_had_again = |result: &_| match (result, whole::wrong(result)) {
+            (_, Some(why)) => places.distrust(digest, &why.to_string()),
+            // It stopped coming: the next place has the rest.
+            (
+                Err(CompleteError::Store(error @ (StoreError::Read { .. } | StoreError::Mismatch(_)))),
+                None,
+            ) => places.count() > 1 && places.distrust(digest, &chain(error).join(": ")),
+            (Ok(_) | Err(_), None) => false,
+        };
+        whole::complete(&self.store, &Wanted::described(wanted), open, advance, is_to_be_had_again)
     }
 
-    /// Opens a file of a repository of packages, of which at most `limit` bytes are wanted.
+    /// Opens what is missing of a file of a repository of packages, of which at most `kept.total` bytes are wanted.
     ///
     /// `base` is a [`RepositoryAddress`](crate::spec::RepositoryAddress) as a lock has it. Plain `http` will do: the
     /// signature of the repository, and the digests below it, vouch for what comes.
-    pub fn repository_file(
-        &self,
-        base: &str,
-        path: &str,
-        limit: u64,
-    ) -> Result<Box<dyn Read + Send>, SourceError> {
+    pub fn repository_file(&self, base: &str, path: &str, kept: &Kept) -> Result<Opened, SourceError> {
+        let limit = kept.total.unwrap_or(u64::MAX);
         let Some(folder) = base.strip_prefix("file:") else {
-            return self.download(&format!("{base}/{path}"), limit, PlainHttp::Allowed);
+            let url = format!("{base}/{path}");
+            return self.download_rest(&url, limit, PlainHttp::Allowed, kept);
         };
         let file = self.folder.join(folder).join(path);
         let file = open_regular(&file).map_err(|error| {
             let message = format!("cannot read `{}`", file.display());
             SourceError::new(SourceErrorKind::Local, message).caused_by(error)
         })?;
-        Ok(Box::new(file.take(limit)))
+        Ok(Opened::at(0, Box::new(file.take(limit))))
     }
 
     /// Downloads a file of at most `limit` bytes; over plain `http` only where a digest vouches for what comes.
@@ -117,7 +129,7 @@ impl Sources {
         limit: u64,
         plain_http: PlainHttp,
     ) -> Result<Box<dyn Read + Send>, SourceError> {
-        Ok(self.client(url)?.fetch_file(url, limit, plain_http)?.reader)
+        Ok(self.download_rest(url, limit, plain_http, &Kept::default())?.reader)
     }
 
     /// Downloads what is missing of a file as [`Sources::download`] does.
@@ -126,8 +138,8 @@ impl Sources {
         url: &str,
         limit: u64,
         plain_http: PlainHttp,
-        kept: &KeptPart,
-    ) -> Result<FetchedFile, SourceError> {
+        kept: &Kept,
+    ) -> Result<Opened, SourceError> {
         self.client(url)?.fetch_rest(url, limit, plain_http, kept)
     }
 
@@ -142,7 +154,7 @@ impl Sources {
     fn source_for(&self, reference: &Reference) -> Result<Arc<dyn AttachmentSource>, SourceError> {
         let registry = reference.registry();
         let mut opened = self.opened.lock().expect("nobody panics while opening a source");
-        if let Some(Opened { source, .. }) = opened.get(registry) {
+        if let Some(Route { source, .. }) = opened.get(registry) {
             return Ok(Arc::clone(source));
         }
         let new = self.open(reference)?;
@@ -151,69 +163,61 @@ impl Sources {
         Ok(source)
     }
 
-    fn open(&self, reference: &Reference) -> Result<Opened, SourceError> {
+    fn open(&self, reference: &Reference) -> Result<Route, SourceError> {
         let registry = reference.registry();
-        let Some(Source { places }) = self.routes.get(registry) else {
-            return self.open_registry(reference, Endpoint::of(registry));
+        let mut registries = Vec::new();
+        let mut open_registry = |endpoint: Result<Endpoint, InvalidEndpoint>| {
+            let opened = self.open_registry(reference, endpoint)?;
+            registries.push(Arc::clone(&opened));
+            Ok::<Arc<dyn AttachmentSource>, SourceError>(opened)
         };
-        let mut opened = Vec::new();
-        for place in places {
-            opened.push((place.from.to_string(), self.open_place(reference, place, places.len() > 1)?));
-        }
-        if opened.len() == 1 {
-            return Ok(opened.remove(0).1);
-        }
-        let registries = opened.iter().flat_map(|(_, opened)| opened.registries.clone()).collect();
-        let places = opened.into_iter().map(|(name, opened)| (name, opened.source));
-        Ok(Opened { source: Arc::new(Failover::new(places, &self.complaints)), registries })
-    }
-
-    fn open_place(
-        &self,
-        reference: &Reference,
-        place: &SourcePlace,
-        has_others: bool,
-    ) -> Result<Opened, SourceError> {
-        let SourcePlace { from, ca_file } = place;
-        let layout: LayoutSource = match from {
-            Origin::Layout(path) => LayoutSource::folder(path)?,
-            Origin::LayoutArchive(path) => LayoutSource::oci_archive(path)?,
-            Origin::DockerArchive(path) => LayoutSource::docker_archive(path)?,
-            Origin::Registry(url) => {
-                // The spec lets an `http` URL pass only where it says `plainHttp`.
-                let endpoint = Endpoint::new(reference.registry(), url.as_str(), PlainHttp::Allowed);
-                let endpoint =
-                    endpoint.map(|endpoint| endpoint.with_ca_file(ca_file.clone()).among_others(has_others));
-                return self.open_registry(reference, endpoint);
+        let mut opened: Vec<(String, Arc<dyn AttachmentSource>)> = Vec::new();
+        match self.routes.get(registry) {
+            None => opened.push((registry.to_owned(), open_registry(Endpoint::of(registry))?)),
+            Some(Source { places }) => {
+                for SourcePlace { from, ca_file } in places {
+                    let source: Arc<dyn AttachmentSource> = match from {
+                        Origin::Layout(path) => Arc::new(LayoutSource::folder(path)?),
+                        Origin::LayoutArchive(path) => Arc::new(LayoutSource::oci_archive(path)?),
+                        Origin::DockerArchive(path) => Arc::new(LayoutSource::docker_archive(path)?),
+                        // The spec lets an `http` URL pass only where it says `plainHttp`.
+                        Origin::Registry(url) => {
+                            let endpoint = Endpoint::new(registry, url.as_str(), PlainHttp::Allowed);
+                            open_registry(endpoint.map(|endpoint| {
+                                endpoint.with_ca_file(ca_file.clone()).among_others(places.len() > 1)
+                            }))?
+                        }
+                    };
+                    opened.push((from.to_string(), source));
+                }
             }
-        };
-        Ok(Opened { source: Arc::new(layout), registries: Vec::new() })
+        }
+        Ok(Route { source: Arc::new(Several::new(opened, &self.conduct)), registries })
     }
 
     fn open_registry(
         &self,
         reference: &Reference,
         endpoint: Result<Endpoint, InvalidEndpoint>,
-    ) -> Result<Opened, SourceError> {
+    ) -> Result<Arc<Registry>, SourceError> {
         let invalid = |error| {
             let message = format!("the registry `{}` cannot be reached", reference.registry());
             SourceError::new(SourceErrorKind::Invalid, message).caused_by(error)
         };
         let endpoint = endpoint.map_err(invalid)?;
-        let registry = Arc::new(self.client(&reference.to_string())?.registry(endpoint)?);
-        Ok(Opened { source: Arc::<Registry>::clone(&registry), registries: vec![registry] })
+        Ok(Arc::new(self.client(&reference.to_string())?.registry(endpoint)?))
     }
 
     /// Warns of what places did, while others gave what was asked for; of each only once.
     pub fn say_complaints(&self, reporter: &dyn Reporter) {
-        for complaint in self.complaints.take() {
+        for complaint in self.conduct.take() {
             reporter.warn(complaint.to_string());
         }
     }
 
     /// Returns all that [`Sources::say_complaints`] ever warned of.
     pub fn complaints(&self) -> Vec<Complaint> {
-        self.complaints.taken()
+        self.conduct.taken()
     }
 
     /// Returns what the registry that is asked for these images last said of how much may still be pulled.
@@ -259,9 +263,10 @@ impl ImageSource for Sources {
             return self.source_for(reference)?.blob_part(reference, descriptor, part);
         }
         let fail = |error| store_error(error, "a blob");
-        let mut file = fs_err::File::open(self.store.path(&descriptor.digest)).map_err(fail)?;
+        let path = self.store.path(&descriptor.digest);
+        let mut file = fs_err::File::open(&path).map_err(fail)?;
         file.seek(SeekFrom::Start(part.start)).map_err(fail)?;
-        Ok(BlobPart::exact(file.take(part.end - part.start)))
+        Ok(BlobPart::exact(file.take(part.end - part.start), format!("`{}`", path.display())))
     }
 
     fn is_remote(&self, reference: &Reference) -> bool {
@@ -279,8 +284,8 @@ impl ImageSource for Sources {
         descriptor: &Descriptor,
     ) -> Result<Box<dyn Read + Send>, SourceError> {
         if descriptor.size <= MANIFEST_LIMIT {
-            let wanted = (reference, descriptor);
-            fetch_whole(self, &self.store, wanted, |_| {}, || {}).map_err(|error| match error {
+            let blob = Blob { source: self, reference, descriptor };
+            blob.fetch(&self.store, |_| {}, || {}).map_err(|error| match error {
                 CompleteError::Open(error) => error,
                 CompleteError::Store(error @ StoreError::Mismatch(_)) => {
                     let message = format!("a blob of `{reference}` is not what it should be");

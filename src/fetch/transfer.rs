@@ -15,7 +15,7 @@ use self::ahead::{Ahead, Stitched, Taken};
 use crate::digest::Digest;
 use crate::fetch::Equipment;
 use crate::fetch::failures::{Failure, Failures};
-use crate::fetch::sources::{Streamed, fetch_whole, is_to_be_had_elsewhere};
+use crate::fetch::whole::{Blob, Streamed, wrong};
 use crate::oci::graph::{self, GraphError};
 use crate::oci::{Graph, ImageSource, Platform, Reference, SourceError};
 use crate::progress::{Event, Reporter};
@@ -188,16 +188,22 @@ impl State {
 
     /// Names every image that something is missing of, once, with the first reason.
     fn failures(&self, images: &[Image]) -> Failures {
+        let name = |image: usize| images[image].reference.to_string();
         let mut failed = BTreeMap::new();
         for (image, blob, error) in &self.errors {
             let needing = blob.as_ref().and_then(|digest| self.seen.get(digest));
             for needing in needing.into_iter().flatten().chain([image]) {
-                failed.entry(*needing).or_insert(error);
+                failed.entry(*needing).or_insert_with(|| {
+                    let mut failure = Failure::of("image", name(*needing), error);
+                    if needing != image {
+                        // What follows speaks of the other one.
+                        failure.reasons.insert(0, format!("it has a blob that `{}` has too", name(*image)));
+                    }
+                    failure
+                });
             }
         }
-        let failure =
-            |(image, error): (usize, _)| Failure::of("image", images[image].reference.to_string(), error);
-        Failures(failed.into_iter().map(|(image, error)| failure((image, error))).collect())
+        Failures(failed.into_values().collect())
     }
 }
 
@@ -301,7 +307,7 @@ impl Work<'_> {
     fn stream(&self, descriptor: &Descriptor, reference: &Reference) -> Streamed {
         let advance = |bytes| self.reporter.report(Event::Advanced(bytes));
         let begins_anew = || advance_anew(self.reporter, descriptor);
-        fetch_whole(self.source, self.store, (reference, descriptor), advance, begins_anew)
+        Blob { source: self.source, reference, descriptor }.fetch(self.store, advance, begins_anew)
     }
 
     /// Fetches a large blob, with the help of workers that have nothing else to do.
@@ -321,24 +327,20 @@ impl Work<'_> {
             }
             drop(state);
             self.queue.changed.notify_all();
-            Ok(Opened { from: kept.length, entity_tag: None, reader })
+            Ok(Opened::at(kept.length, reader))
         };
         let advance = |bytes| self.reporter.report(Event::Advanced(bytes));
         let result = self.store.complete(descriptor, open, advance);
         self.queue.lock().large.retain(|other| !Arc::ptr_eq(other, &ahead));
-        let is_wrong = matches!(
-            result,
-            Err(CompleteError::Store(StoreError::Mismatch(
-                Mismatch::WrongContent { .. } | Mismatch::Oversized(..)
-            )))
-        );
-        let help = ahead.close(is_wrong || result.is_ok());
+        let wrong = wrong(&result);
+        let help = ahead.close(wrong.is_some() || result.is_ok());
         // What an earlier run left may have rotted, which is nobody's fault, or a server mistakes ranges: either may still
         // give the whole.
         let was_mistaken =
             help.is_any && matches!(result, Err(CompleteError::Store(StoreError::Mismatch(_))));
-        let has_rotted = is_wrong && help.kept > 0;
-        if has_rotted || is_to_be_had_elsewhere(self.source, reference, descriptor, &result) || was_mistaken {
+        let has_rotted = wrong.is_some() && help.kept > 0;
+        let is_to_be_had_again = |why: &Mismatch| self.source.distrust(reference, descriptor, why);
+        if has_rotted || wrong.is_some_and(is_to_be_had_again) || was_mistaken {
             advance_anew(self.reporter, descriptor);
             return self.stream(descriptor, reference);
         }

@@ -197,7 +197,13 @@ impl LayoutSource {
             return Ok(Box::new(content));
         }
         let name = self.names.get(&descriptor.digest).cloned();
-        Ok(self.files.open_from(&name.unwrap_or_else(|| blob_path(&descriptor.digest)), from)?)
+        let opened = self.files.open_from(&name.unwrap_or_else(|| blob_path(&descriptor.digest)), from);
+        opened.map_err(|error| {
+            let is_missing = matches!(error, SourceFilesError::Missing { .. });
+            let error = SourceError::from(error);
+            let kind = if is_missing { SourceErrorKind::ContentNotFound } else { error.kind };
+            SourceError { kind, ..error }
+        })
     }
 }
 
@@ -255,11 +261,12 @@ impl ImageSource for LayoutSource {
         descriptor: &Descriptor,
         part: Range<u64>,
     ) -> Result<BlobPart, SourceError> {
+        let origin = format!("blob {} in `{}`", descriptor.digest, self.files.path().display());
         if part == (0..descriptor.size) {
-            return Ok(BlobPart::of_whole(self.open_content(descriptor, 0)?, 0));
+            return Ok(BlobPart::of_whole(self.open_content(descriptor, 0)?, 0, origin));
         }
         let length = part.end - part.start;
-        Ok(BlobPart::exact(self.open_content(descriptor, part.start)?.take(length)))
+        Ok(BlobPart::exact(self.open_content(descriptor, part.start)?.take(length), origin))
     }
 }
 

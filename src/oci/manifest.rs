@@ -95,6 +95,16 @@ pub enum ManifestError {
     Unknown(Digest, String),
 }
 
+impl ManifestError {
+    /// Returns whether it is a document of another kind, rather than damaged or a web page.
+    pub fn is_unsupported(&self) -> bool {
+        match self {
+            Self::SchemaOne | Self::Unknown { .. } => true,
+            Self::NotJson { .. } => false,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawManifest {

@@ -25,6 +25,12 @@ pub enum SourceErrorKind {
     Local,
     /// A layout or archive on this machine does not have the image.
     NotInLayout,
+    /// A manifest or blob that its digest names is not there, though something refers to it.
+    ContentNotFound,
+    /// Another server, to which the source leads, refuses what it was asked for.
+    RefusedElsewhere,
+    /// It is there, and of a kind that is not supported.
+    Unsupported,
     /// The store cannot be read or written.
     Store,
 }
@@ -40,6 +46,13 @@ pub struct SourceError {
     /// The cause below, if there is one.
     #[source]
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl SourceErrorKind {
+    /// Returns whether it only says that something is not there.
+    pub fn is_lack(self) -> bool {
+        matches!(self, Self::NotFound | Self::NotInLayout | Self::ContentNotFound)
+    }
 }
 
 impl SourceError {
@@ -106,6 +119,8 @@ pub struct BlobPart {
     /// What lies before the part is then read and thrown away at the first read, and the reader goes on behind the
     /// part, to wherever the source ends. Whoever fetches several parts of a blob at once had better stop that.
     pub is_of_whole: bool,
+    /// What gives it, for errors: `the answer to GET …`, a file.
+    pub origin: String,
 }
 
 impl std::fmt::Debug for BlobPart {
@@ -116,13 +131,13 @@ impl std::fmt::Debug for BlobPart {
 
 impl BlobPart {
     /// Returns a part that `reader` gives, and nothing else.
-    pub fn exact(reader: impl Read + Send + 'static) -> Self {
-        Self { reader: Box::new(reader), is_of_whole: false }
+    pub fn exact(reader: impl Read + Send + 'static, origin: String) -> Self {
+        Self { reader: Box::new(reader), is_of_whole: false, origin }
     }
 
     /// Returns what `whole` gives from `start` on.
-    pub fn of_whole(whole: impl Read + Send + 'static, start: u64) -> Self {
-        Self { reader: Box::new(Skipping { whole, left: start }), is_of_whole: true }
+    pub fn of_whole(whole: impl Read + Send + 'static, start: u64, origin: String) -> Self {
+        Self { reader: Box::new(Skipping { whole, left: start }), is_of_whole: true, origin }
     }
 }
 

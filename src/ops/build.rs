@@ -13,6 +13,7 @@ use crate::bill;
 use crate::check::{self, Kit};
 use crate::digest::Digest;
 use crate::fetch::Equipment;
+use crate::fetch::places::Complaint;
 use crate::fs::{EVERYTHING, GIT_IGNORE, Sharing, Staging, create_folder, hide_from_git, write_atomic};
 use crate::lockfile::FILE_NAME;
 use crate::ops::ca::{self, Certificates};
@@ -53,6 +54,8 @@ pub struct Outcome {
     pub images: usize,
     /// How many blobs were fetched for it.
     pub fetched: u64,
+    /// What places did while another one gave what was asked for.
+    pub passed_over: Vec<Complaint>,
     /// How many known failures it was checked for, and how that went.
     pub check: check::Summary,
     /// The seeds that were copied elsewhere.
@@ -62,7 +65,7 @@ pub struct Outcome {
 /// Builds the kit.
 pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, BuildError> {
     let Options { parts: made_from, output, sharing, deliver: target } = options;
-    let parts::Options { spec, locked, secrets, .. } = *made_from;
+    let parts::Options { spec, locked, secrets, sources, .. } = *made_from;
     let write_error = |source| BuildError::Write(output.to_path_buf(), source);
     let mut others = vec![("the secrets", secrets.folder()), ("the store", equipment.store.root())];
     others.extend(target.map(|target| ("the folder that seeds are delivered to", target)));
@@ -91,6 +94,7 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
         artifacts,
         images: parts.mirrored.images.len(),
         fetched: parts.mirrored.fetched,
+        passed_over: sources.complaints(),
         check: report.summary,
         delivered,
     })

@@ -13,8 +13,9 @@ use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fetch::failures::Failures;
 use crate::fetch::files::{self, DocumentError, FileError, SpecFile};
+use crate::fetch::places::Complaint;
 use crate::fetch::pulls::{NoPullsLeft, Pulls};
-use crate::fetch::sources::{Complaint, Sources};
+use crate::fetch::sources::Sources;
 use crate::imagelist::{self, ImageList, ImageListError};
 use crate::lockfile::{Drift, FileRole, Locked, LockedFile, Lockfile, Wanted, WantedImage};
 use crate::oci::Reference;
@@ -132,7 +133,7 @@ pub struct Outcome {
     pub attached: usize,
     /// How many files it has.
     pub files: usize,
-    /// The most bytes that images and files have; what images share is counted for each.
+    /// The bytes of images and files; what images share is counted once.
     pub bytes: u64,
     /// Whether it is another one than before.
     pub is_changed: bool,
@@ -145,7 +146,7 @@ pub struct Outcome {
 impl Outcome {
     /// Returns what an unchanged lock pins.
     pub fn of(path: PathBuf, lockfile: &Lockfile) -> Self {
-        let Lockfile { epoch, images, files, .. } = lockfile;
+        let Lockfile { epoch, images, files, image_size, .. } = lockfile;
         let file_bytes: u64 = files.iter().map(|file| file.size).sum();
         Self {
             path,
@@ -153,7 +154,7 @@ impl Outcome {
             images: images.len(),
             attached: images.iter().map(|image| image.attached.len()).sum(),
             files: files.len(),
-            bytes: file_bytes + images.iter().map(|image| image.total_size).sum::<u64>(),
+            bytes: file_bytes + image_size,
             is_changed: false,
             pulls: Vec::new(),
             passed_over: Vec::new(),

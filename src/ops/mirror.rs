@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use crate::fetch::Equipment;
 use crate::fetch::failures::Failures;
+use crate::fetch::places::Complaint;
 use crate::fetch::pulls::{self, NoPullsLeft, PlannedImage, Pulls};
-use crate::fetch::sources::{Complaint, Sources};
+use crate::fetch::sources::Sources;
 use crate::fetch::transfer::{self, Image, TransferError, Transferred};
 use crate::fs::{Sharing, Staging};
 use crate::lockfile::{Locked, LockedAttachment, LockedImage, Lockfile};
 use crate::oci::layout::{LayoutIndex, LayoutWriter};
-use crate::oci::{Graph, Reference};
+use crate::oci::{Graph, MANIFEST_LIMIT, Manifest, Reference};
 use crate::ops::output::{self, Irreplaceable};
 use crate::progress::{Bytes, Event, step};
 use crate::spec::Spec;
@@ -165,6 +166,7 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
         if graph.platforms != image.platforms {
             return Err(MirrorError::PlatformsDiffer(image.reference.clone()));
         }
+        warn_of_other_platforms(image, &graph, equipment);
         pairs.push((image.clone(), graph));
     }
     let names = attached.into_iter().map(|image| image.reference);
@@ -176,6 +178,27 @@ pub fn fetch(locked: &Locked, sources: &Sources, equipment: &Equipment<'_>) -> R
         bytes: done.bytes + also.bytes,
         present: done.present + also.present,
     })
+}
+
+/// Warns of images that an index lists for another platform than their configurations say: container runtimes take the
+/// index's word, and what is in them is for one of the two.
+fn warn_of_other_platforms(image: &LockedImage, graph: &Graph, equipment: &Equipment<'_>) {
+    for stated in graph.platforms.keys() {
+        let config = graph.image_for(stated).and_then(|node| node.manifest.config.as_ref());
+        let config = config.filter(|config| config.descriptor.size <= MANIFEST_LIMIT);
+        // What cannot be read is an error of whoever needs it.
+        let bytes = config.and_then(|config| equipment.store.read(&config.descriptor).ok().flatten());
+        let own = bytes.and_then(|bytes| Manifest::platform_of_config(&bytes));
+        if let Some(own) =
+            own.filter(|own| (own.os(), own.architecture()) != (stated.os(), stated.architecture()))
+        {
+            let text = format!(
+                "`{}`: its index lists an image for {stated} that says of itself that it is for {own}: it may not run",
+                image.reference
+            );
+            equipment.reporter.warn(text);
+        }
+    }
 }
 
 /// Transfers what is attached after the images: also if some of these failed, under `--keep-going`.

@@ -10,9 +10,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
 use crate::bill::{self, Bill, BillError};
+use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::net::{Host, RegistryHost};
+use crate::oci::Reference;
 use crate::oci::inventory::{Inventory, LayoutError};
+use crate::oci::layout::blob_path;
 use crate::ops::ca::names;
 use crate::ops::kit::{IMAGES, REGISTRY};
 use crate::pki::{CertificateView, SubjectName};
@@ -20,6 +23,7 @@ use crate::progress::{Bytes, Reporter};
 use crate::serve::{
     Catalog, Identity, Limits, OwnName, Passwords, PasswordsError, Served, Server, Site, Stop, TlsError,
 };
+use crate::store::Descriptor;
 use crate::template::{TemplateError, Templates};
 use crate::text::counted;
 
@@ -101,6 +105,12 @@ pub fn prepare(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Prepare
             "`{path}` has another length than it should and is not served; `seedkit verify` says more"
         ));
     }
+    for (image, blob) in gone(&inventory, &images) {
+        let text = format!(
+            "`{image}` cannot be pulled whole: its blob {blob} is not in the kit; `seedkit verify` lists all that is gone"
+        );
+        reporter.warn(text);
+    }
     let identity = identity(kit, &registry, now, reporter)?;
     let passwords = passwords.map(Passwords::load).transpose()?;
     let limits = with_files(limits, reporter);
@@ -138,6 +148,22 @@ impl Prepared {
         reporter.note(format!("stopped after {requests} requests, {} sent", Bytes(bytes)));
         Ok(served)
     }
+}
+
+/// Returns the images of which a blob is gone, each with one.
+fn gone<'a>(
+    inventory: &'a Inventory,
+    images: &'a [bill::Image],
+) -> impl Iterator<Item = (&'a Reference, Digest)> {
+    let is_gone = |blob: &&Descriptor| {
+        let is_damaged = inventory.damaged.iter().any(|path| path.ends_with(blob_path(&blob.digest)));
+        !is_damaged && !inventory.blobs.contains_key(&blob.digest)
+    };
+    images.iter().filter_map(move |image| {
+        let mut manifests = image.platforms.values().filter_map(|digest| inventory.manifests.get(digest));
+        let blob = manifests.find_map(|manifest| manifest.blobs.iter().find(is_gone))?;
+        Some((&image.reference, blob.digest))
+    })
 }
 
 /// Returns the name that an image list chose for this registry.

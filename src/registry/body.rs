@@ -1,12 +1,13 @@
 //! Bodies: their errors say whose they are, and they end where they must.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use super::fault::Fault;
 use super::retry::{Failure, Patience};
 use super::transport::{Answer, Content};
 use crate::oci::{SourceError, SourceErrorKind};
-use std::sync::Arc;
+use crate::store::Mismatch;
 
 /// A body that breaks off; the cause is the [`Fault`].
 #[derive(Debug, thiserror::Error)]
@@ -97,8 +98,18 @@ impl Read for Body {
 pub(super) enum Stopped {
     /// Its body broke off: the whole may be asked for again.
     Early(BrokenOff),
+    /// It came, and is not what its digest says: it may be asked for once more.
+    Wrong(SourceError),
     /// Anything else; what may pass was tried again already.
     For(SourceError),
+}
+
+impl Stopped {
+    /// Returns that the answer to `origin` is wrong.
+    pub(super) fn wrong(origin: &str, mismatch: Mismatch) -> Self {
+        let error = SourceError::new(SourceErrorKind::Invalid, format!("the answer to {origin} is wrong"));
+        Self::Wrong(error.caused_by(mismatch))
+    }
 }
 
 impl From<SourceError> for Stopped {
@@ -122,10 +133,12 @@ pub(super) fn until_whole<T>(
     mut ask: impl FnMut() -> Result<T, Stopped>,
 ) -> Result<T, SourceError> {
     let mut attempts = patience.attempts();
+    let mut was_wrong = false;
     loop {
         let broken = match ask() {
             Ok(whole) => return Ok(whole),
-            Err(Stopped::For(error)) => return Err(error),
+            Err(Stopped::Wrong(_)) if !std::mem::replace(&mut was_wrong, true) => continue,
+            Err(Stopped::Wrong(error) | Stopped::For(error)) => return Err(error),
             Err(Stopped::Early(broken)) => broken,
         };
         let wait = broken.failure().and_then(|(host, failure)| attempts.next(host, &failure));

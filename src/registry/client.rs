@@ -11,12 +11,12 @@ use reqwest::{Method, StatusCode};
 use super::ClientOptions;
 use super::body::{Body, Stopped, until_whole};
 use super::challenge::Challenge;
-use super::continued::{Continued, Rest};
+use super::continued::Continued;
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::part::{Given, Part};
 use super::rate_limit::RateLimit;
-use super::refusal::refused;
+use super::refusal::{refused, web_page};
 use super::retry::Patience;
 use super::token::{Access, Authorizer, Renewed};
 use super::transport::{Answer, Request, Transport, host_of};
@@ -24,7 +24,7 @@ use crate::digest::{Algorithm, Digest, Hasher};
 use crate::oci::{
     BlobPart, ImageSource, MANIFEST_LIMIT, Manifest, Reference, SourceError, SourceErrorKind, media_type,
 };
-use crate::store::{Descriptor, Mismatch, VerifyReader};
+use crate::store::{Descriptor, Mismatch, Opened, VerifyReader};
 
 /// What all registries and file servers share. Make one for a run; it may be used from many threads.
 #[derive(Debug)]
@@ -175,22 +175,23 @@ impl Registry {
         part: Range<u64>,
     ) -> Result<BlobPart, SourceError> {
         if part == (0..descriptor.size) {
-            return Ok(BlobPart::of_whole(Body::new(self.open(repository, BLOBS, descriptor)?, u64::MAX), 0));
+            return Ok(whole_from(self.open(repository, BLOBS, descriptor)?, 0));
         }
         let (given, answer) = self.ask_part(repository, descriptor, &part)?;
         let whole = match given {
             Given::Part { bytes, .. } => {
                 let length = bytes.end - bytes.start;
-                return Ok(BlobPart::exact(Body::new(answer, u64::MAX).take(length)));
+                let origin = shown(&answer);
+                return Ok(BlobPart::exact(Body::new(answer, u64::MAX).take(length), origin));
             }
             Given::Whole => check_length(answer, descriptor)?,
             Given::NoSuchBytes { .. } | Given::Other => {
                 answer.drain();
                 self.open(repository, BLOBS, descriptor)?
             }
-            Given::Refusal => return Err(self.refused(repository, answer)),
+            Given::Refusal => return Err(of_content(self.refused(repository, answer))),
         };
-        Ok(BlobPart::of_whole(Body::new(whole, u64::MAX), part.start))
+        Ok(whole_from(whole, part.start))
     }
 
     /// Asks as [`Self::ask`] does; an answer other than 200 is an error.
@@ -230,8 +231,7 @@ impl Registry {
 
     /// Learns what a name stands for by fetching it.
     fn fetch_and_hash(&self, repository: &str, reference: &Reference) -> Result<Descriptor, Stopped> {
-        let answer = self.get(repository, MANIFESTS, &name(reference))?;
-        check_manifest(&answer)?;
+        let answer = check_manifest(self.get(repository, MANIFESTS, &name(reference))?)?;
         let (origin, served_as) = (answer.origin.clone(), answer.media_type());
         let announced =
             answer.header("docker-content-digest").and_then(|digest| digest.parse::<Digest>().ok());
@@ -242,23 +242,26 @@ impl Registry {
         let digest = hasher.finish();
         if let Some(wanted) = wanted.filter(|wanted| **wanted != digest) {
             let mismatch = Mismatch::WrongContent { expected: *wanted, actual: digest };
-            return Err(invalid(format!("the answer to {origin} is wrong")).caused_by(mismatch).into());
+            return Err(Stopped::wrong(&origin, mismatch));
         }
-        let manifest = Manifest::parse(&bytes, served_as.as_deref())
-            .map_err(|error| invalid(format!("the answer to {origin} is no manifest")).caused_by(error))?;
+        let manifest = Manifest::parse(&bytes, served_as.as_deref()).map_err(|error| {
+            let is_unsupported = error.is_unsupported();
+            let kind = if is_unsupported { SourceErrorKind::Unsupported } else { SourceErrorKind::Invalid };
+            SourceError::new(kind, format!("the answer to {origin} is no manifest")).caused_by(error)
+        })?;
         Ok(Descriptor { media_type: manifest.media_type, digest, size: bytes.len() as u64 })
     }
 
     fn open(&self, repository: &str, kind: &str, descriptor: &Descriptor) -> Result<Answer, SourceError> {
-        check_length(self.get(repository, kind, &descriptor.digest.to_string())?, descriptor)
+        let answer = self.get(repository, kind, &descriptor.digest.to_string()).map_err(of_content)?;
+        check_length(answer, descriptor)
     }
 
     fn read_manifest(&self, repository: &str, descriptor: &Descriptor) -> Result<Vec<u8>, Stopped> {
         if descriptor.size > MANIFEST_LIMIT {
             return Err(too_large(&format!("`{}`", descriptor.digest), descriptor.size).into());
         }
-        let answer = self.open(repository, MANIFESTS, descriptor)?;
-        check_manifest(&answer)?;
+        let answer = check_manifest(self.open(repository, MANIFESTS, descriptor)?)?;
         let origin = answer.origin.clone();
         let body = Body::new(answer, MANIFEST_LIMIT);
         let mut verified = VerifyReader::new(body, descriptor.digest, descriptor.size);
@@ -266,9 +269,7 @@ impl Registry {
         match verified.read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
             Err(error) => Err(match error.downcast::<Mismatch>() {
-                Ok(mismatch) => {
-                    invalid(format!("the answer to {origin} is wrong")).caused_by(mismatch).into()
-                }
+                Ok(mismatch) => Stopped::wrong(&origin, mismatch),
                 Err(error) => error.into(),
             }),
         }
@@ -305,21 +306,16 @@ impl ImageSource for Registry {
         part: Range<u64>,
     ) -> Result<BlobPart, SourceError> {
         let repository = self.endpoint.repository(reference.repository());
-        let BlobPart { reader, is_of_whole } = self
+        let BlobPart { reader, is_of_whole, origin } = self
             .open_part(&repository, descriptor, part.clone())
             .map_err(|error| while_doing(&format!("cannot get a blob of `{reference}`"), error))?;
         let (registry, descriptor, end) = (self.clone(), descriptor.clone(), part.end);
-        let origin = (format!("`{}`", descriptor.digest), host_of(self.endpoint.base()));
-        let reopen = move |from| {
-            let BlobPart { reader, .. } = registry.open_part(&repository, &descriptor, from..end)?;
-            Ok(Rest { reader, from, is_none: false })
-        };
-        let position = (part.start, Some(end));
-        let patience = self.transport.patience();
-        Ok(BlobPart {
-            reader: Box::new(Continued::new(reader, origin, position, patience, Box::new(reopen))),
-            is_of_whole,
-        })
+        let reopen =
+            move |from| Ok(Opened::at(from, registry.open_part(&repository, &descriptor, from..end)?.reader));
+        let opened = Opened { length: Some(end), origin: origin.clone(), ..Opened::at(part.start, reader) };
+        let (host, patience) = (host_of(self.endpoint.base()), self.transport.patience());
+        let reader = Box::new(Continued::new(opened, host, patience, Box::new(reopen)));
+        Ok(BlobPart { reader, is_of_whole, origin })
     }
 }
 
@@ -339,13 +335,28 @@ pub(super) fn invalid(message: String) -> SourceError {
     SourceError::new(SourceErrorKind::Invalid, message)
 }
 
+/// Something refers to what was asked for by its digest: if it is not there, no name is wrong.
+fn of_content(error: SourceError) -> SourceError {
+    let kind = if error.kind.is_lack() { SourceErrorKind::ContentNotFound } else { error.kind };
+    SourceError { kind, ..error }
+}
+
+/// Returns what an answer is called in errors.
+fn shown(answer: &Answer) -> String {
+    format!("the answer to {}", answer.origin)
+}
+
+fn whole_from(answer: Answer, start: u64) -> BlobPart {
+    let origin = shown(&answer);
+    BlobPart::of_whole(Body::new(answer, u64::MAX), start, origin)
+}
+
 fn check_length(answer: Answer, descriptor: &Descriptor) -> Result<Answer, SourceError> {
     if let Some(length) = answer.announced_length().filter(|length| *length != descriptor.size) {
+        let (origin, size) = (answer.origin.clone(), descriptor.size);
+        let page = if is_web_page(&answer) { format!(": it is {}", web_page(answer)) } else { String::new() };
         return Err(invalid(format!(
-            "the answer to {} is {length} bytes long instead of {}{}",
-            answer.origin,
-            descriptor.size,
-            if is_web_page(&answer) { ": it is a web page" } else { "" }
+            "the answer to {origin} is {length} bytes long instead of {size}{page}"
         )));
     }
     Ok(answer)
@@ -355,11 +366,14 @@ fn is_web_page(answer: &Answer) -> bool {
     answer.media_type().as_deref() == Some("text/html")
 }
 
-fn check_manifest(answer: &Answer) -> Result<(), SourceError> {
-    if is_web_page(answer) {
-        return Err(invalid(format!("the answer to {} is a web page instead of a manifest", answer.origin)));
+fn check_manifest(answer: Answer) -> Result<Answer, SourceError> {
+    if is_web_page(&answer) {
+        let origin = answer.origin.clone();
+        let page = web_page(answer);
+        return Err(invalid(format!("the answer to {origin} is {page} instead of a manifest")));
     }
-    answer.announced_length().map_or(Ok(()), |size| check_limit(answer, size))
+    answer.announced_length().map_or(Ok(()), |size| check_limit(&answer, size))?;
+    Ok(answer)
 }
 
 fn check_limit(answer: &Answer, size: u64) -> Result<(), SourceError> {
@@ -371,5 +385,6 @@ fn check_limit(answer: &Answer, size: u64) -> Result<(), SourceError> {
 }
 
 fn too_large(what: &str, size: u64) -> SourceError {
-    invalid(format!("{what} is {size} bytes long; a manifest has at most {MANIFEST_LIMIT}"))
+    let message = format!("{what} is {size} bytes long; a manifest has at most {MANIFEST_LIMIT}");
+    SourceError::new(SourceErrorKind::Unsupported, message)
 }

@@ -8,23 +8,15 @@ use super::fault::Fault;
 use super::retry::{Attempts, Failure, Patience};
 use crate::digest::{Algorithm, Hasher};
 use crate::oci::SourceError;
+use crate::store::Opened;
 
 /// So many bytes are worth a new beginning of counting failures: less would let a server hand out single bytes forever,
 /// and more would end runs on a line that is cut every minute.
 const WORTH_COUNTING: u64 = 256 * 1024;
 
-/// The rest of a content, opened.
-pub(super) struct Rest {
-    /// Its bytes.
-    pub(super) reader: Box<dyn Read + Send>,
-    /// Which byte of the content they begin with: the one that was asked for, or an earlier one.
-    pub(super) from: u64,
-    /// Whether there are none: the content ends where it broke off, whatever length was announced.
-    pub(super) is_none: bool,
-}
-
-/// Opens the rest of a content from a byte on.
-pub(super) type Reopen = Box<dyn FnMut(u64) -> Result<Rest, SourceError> + Send>;
+/// Opens the rest of a content from a byte on: what comes may begin with an earlier one. If its length is that byte, the
+/// content ends there, whatever was announced.
+pub(super) type Reopen = Box<dyn FnMut(u64) -> Result<Opened, SourceError> + Send>;
 
 /// Who vouches that answers belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +36,10 @@ struct Changed(String);
 pub(super) struct Continued {
     current: Box<dyn Read + Send>,
     reopen: Reopen,
-    /// What is read, for errors, and from which host.
-    origin: (String, String),
+    /// What is read, for errors.
+    origin: String,
+    /// From which host.
+    host: String,
     /// The next byte.
     position: u64,
     /// Where the content ends, if that is known.
@@ -60,16 +54,11 @@ pub(super) struct Continued {
 }
 
 impl Continued {
-    /// Returns a content from byte `position` of it on, which `current` begins; `origin` is what was asked, of which host.
-    pub(super) fn new(
-        current: impl Read + Send + 'static,
-        origin: (String, String),
-        (position, end): (u64, Option<u64>),
-        patience: &Arc<Patience>,
-        reopen: Reopen,
-    ) -> Self {
-        let (current, attempts) = (Box::new(current), patience.attempts());
-        Self { current, reopen, origin, position, end, known: 0, seen: None, since_failure: 0, attempts }
+    /// Returns a content up to its length, which `opened` begins.
+    pub(super) fn new(opened: Opened, host: String, patience: &Arc<Patience>, reopen: Reopen) -> Self {
+        let Opened { from: position, length: end, entity_tag: _, origin, reader: current } = opened;
+        let (known, seen, since_failure, attempts) = (0, None, 0, patience.attempts());
+        Self { current, reopen, origin, host, position, end, known, seen, since_failure, attempts }
     }
 
     /// Has what comes again compared, if nobody vouches for it; the content must begin with its first byte.
@@ -105,7 +94,7 @@ impl Continued {
         let Some((seen, repeated)) = &mut self.seen else { return Ok(()) };
         repeated.update(again);
         if self.known == 0 && repeated.clone().finish() != seen.clone().finish() {
-            let changed = Changed(self.origin.0.clone());
+            let changed = Changed(self.origin.clone());
             return Err(io::Error::new(io::ErrorKind::InvalidData, changed));
         }
         Ok(())
@@ -121,9 +110,9 @@ impl Continued {
         // The connection is closed, and its place at the host free, before anybody waits.
         self.current = Box::new(io::empty());
         self.attempts.wait(wait);
-        let Rest { reader, from, is_none } = (self.reopen)(self.position).map_err(io::Error::other)?;
-        if is_none {
-            self.end = Some(self.position);
+        let Opened { reader, from, length, .. } = (self.reopen)(self.position).map_err(io::Error::other)?;
+        if from == self.position && length == Some(from) {
+            self.end = length;
         }
         (self.current, self.known) = (reader, self.position - from.min(self.position));
         if let Some((_, repeated)) = &mut self.seen {
@@ -148,7 +137,7 @@ impl Read for Continued {
                 Err(error) => Some(error),
             };
             let Some(error) = error else {
-                let host = self.origin.1.clone();
+                let host = self.host.clone();
                 match self.begins_again(&host, &Failure::BrokenOff(Fault::Closed))? {
                     true => continue,
                     // How much is missing is said by whoever verifies.

@@ -40,7 +40,6 @@ pub use client::{Client, Registry};
 pub use clock::{Clock, MonotonicClock};
 pub use endpoint::{Endpoint, InvalidEndpoint, PlainHttp};
 pub use fault::Fault;
-pub use file::{FetchedFile, KeptPart};
 pub use options::{ClientOptions, Proxies};
 pub use pace::Pace;
 pub use push::{Arrival, BlobUpload};

@@ -368,6 +368,9 @@ fn broken_off(error: &SourceError) -> Option<Failure> {
         | SourceErrorKind::Offline
         | SourceErrorKind::Local
         | SourceErrorKind::NotInLayout
+        | SourceErrorKind::ContentNotFound
+        | SourceErrorKind::RefusedElsewhere
+        | SourceErrorKind::Unsupported
         | SourceErrorKind::Store => return None,
     };
     match error.cause.as_ref().and_then(|cause| cause.downcast_ref::<Fault>()) {

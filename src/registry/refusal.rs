@@ -28,10 +28,11 @@ pub(super) fn refused(answer: Answer, note: Option<&str>) -> SourceError {
     let mut message = format!("{} answers {} {reason}", answer.origin, status.as_u16()).trim_end().to_owned();
     message += answer.attempts();
     let retry_after = answer.header("retry-after").map(|after| quoted(after, 40));
-    let mut explanation = String::new();
+    let (is_from_elsewhere, mut explanation) = (answer.is_from_elsewhere, String::new());
     // What cannot be read explains nothing; the status stands.
     let _partly = answer.into_content().take(LONGEST_EXPLANATION).read_to_string(&mut explanation);
-    if let Some(said) = explain(&explanation) {
+    let title = || Some(format!("a web page, titled {}", title(&explanation)?));
+    if let Some(said) = explain(&explanation).or_else(title) {
         message = format!("{message}: {said}");
     }
     if let Some(after) = retry_after {
@@ -40,15 +41,36 @@ pub(super) fn refused(answer: Answer, note: Option<&str>) -> SourceError {
     if let Some(note) = note {
         message = format!("{message} ({note})");
     }
-    let error = SourceError::new(kind(status), message);
+    let error = SourceError::new(kind(status, is_from_elsewhere), message);
     if status == StatusCode::BAD_REQUEST && TLS_WANTED.iter().any(|words| explanation.contains(words)) {
         return SourceError { kind: SourceErrorKind::Connection, ..error }.caused_by(Fault::NotPlain);
     }
     error
 }
 
-fn kind(status: StatusCode) -> SourceErrorKind {
+/// Describes a web page that came instead of something else, as filters and login pages do.
+pub(super) fn web_page(answer: Answer) -> String {
+    let mut begin = Vec::new();
+    let _partly = answer.into_content().take(LONGEST_EXPLANATION).read_to_end(&mut begin);
+    match title(&String::from_utf8_lossy(&begin)) {
+        Some(title) => format!("a web page, titled {title},"),
+        None => "a web page".to_owned(),
+    }
+}
+
+/// Returns the title of a web page, quoted.
+fn title(page: &str) -> Option<String> {
+    let lower = page.to_ascii_lowercase();
+    let begin = lower.find("<title")?;
+    let begin = begin + lower[begin..].find('>')? + 1;
+    let end = begin + lower[begin..].find("</title")?;
+    let title = page[begin..end].split_whitespace().collect::<Vec<_>>().join(" ");
+    (!title.is_empty()).then(|| format!("`{}`", quoted(&title, 100)))
+}
+
+fn kind(status: StatusCode, is_from_elsewhere: bool) -> SourceErrorKind {
     match status.as_u16() {
+        401 | 403 if is_from_elsewhere => SourceErrorKind::RefusedElsewhere,
         401 | 403 => SourceErrorKind::Denied,
         404 => SourceErrorKind::NotFound,
         429 => SourceErrorKind::RateLimited,
@@ -78,6 +100,19 @@ fn said(error: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_title_of_a_filters_page_is_found_and_cannot_move_the_cursor() {
+        for (page, expected) in [
+            ("<html><head><TITLE lang=en>\n Web filter:\n blocked </TITLE>", Some("`Web filter: blocked`")),
+            ("<title>a\u{1b}[0m</title>", Some("`a\\u{1b}[0m`")),
+            ("<title> </title>", None),
+            ("<title>never ends", None),
+            ("{}", None),
+        ] {
+            assert_eq!(title(page).as_deref(), expected, "{page}");
+        }
+    }
 
     #[test]
     fn what_servers_say_is_found_in_the_forms_in_use() {

@@ -153,7 +153,14 @@ async fn accept_all(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(shared.limits.connections));
     let mut connections = JoinSet::new();
+    let mut is_full = false;
     loop {
+        let (limit, left) = (shared.limits.connections, places.available_permits());
+        if left == 0 && !std::mem::replace(&mut is_full, true) {
+            shared.log.warn(format!("all {limit} connections are taken: other clients wait until one ends"));
+        }
+        // One that comes and goes at the limit is not said each time.
+        is_full &= left <= limit / 2;
         let accept = async {
             let place = Arc::clone(&places).acquire_owned().await;
             (place, listener.accept().await)
@@ -219,8 +226,13 @@ async fn serve(stream: TcpStream, client: SocketAddr, shared: &Shared, mut stopp
             let _stop_is_dropped_last = stopped.wait_for(|is_stopped| *is_stopped).await;
         };
         tokio::select! {
-            // How a connection ended is no news: answers that were cut have a line of their own.
-            _ended = connection.as_mut() => return,
+            ended = connection.as_mut() => {
+                // How a connection ended is no news otherwise: answers that were cut have a line of their own.
+                if let Err(error) = ended && error.is_parse() {
+                    log.note(format!("{client} sends no request that can be answered: {error}"));
+                }
+                return;
+            }
             () = stop => {
                 is_stopping = true;
                 connection.as_mut().graceful_shutdown();

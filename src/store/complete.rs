@@ -18,19 +18,32 @@ const MOST_AT_ONCE: usize = 256 * 1024;
 pub struct Kept {
     /// How many bytes, from the first one on.
     pub length: u64,
-    /// The entity tag of the answer that they came with.
+    /// How many the whole has, if that is known.
+    pub total: Option<u64>,
+    /// The strong entity tag of the answer that they came with. Without one nothing but a digest of the whole can say
+    /// whether what is kept and what comes belong together.
     pub entity_tag: Option<String>,
 }
 
 /// The rest of a content, or all of it, opened.
-#[derive(Debug)]
-pub struct Opened<R> {
+pub struct Opened<R = Box<dyn Read + Send>> {
     /// Where in the content the reader begins: after what is kept, or at 0 if that is of no use.
     pub from: u64,
-    /// The entity tag of the answer.
+    /// The length of the whole, if it is known.
+    pub length: Option<u64>,
+    /// The strong entity tag of the answer, if it has one.
     pub entity_tag: Option<String>,
-    /// The bytes.
+    /// What gives it, for errors: the request, or the file.
+    pub origin: String,
+    /// The bytes, not verified.
     pub reader: R,
+}
+
+impl<R> Opened<R> {
+    /// Returns what `reader` gives from byte `from` on, of which nothing more is known.
+    pub fn at(from: u64, reader: R) -> Self {
+        Self { from, length: None, entity_tag: None, origin: String::new(), reader }
+    }
 }
 
 /// Why a content is not complete.
@@ -70,6 +83,13 @@ impl<'a> Wanted<'a> {
     /// Wants what a descriptor describes.
     pub fn described(descriptor: &'a Descriptor) -> Self {
         Self { digest: &descriptor.digest, size: Size::Exactly(descriptor.size) }
+    }
+
+    fn length(&self) -> Option<u64> {
+        match self.size {
+            Size::Exactly(size) => Some(size),
+            Size::AtMost(_) => None,
+        }
     }
 
     /// Returns the most bytes that it may have.
@@ -144,8 +164,14 @@ impl DiskStore {
     ) -> Result<Completed, CompleteError<E>> {
         let is_there = || self.size(wanted.digest).is_some();
         let folder = self.root().join(FOLDER);
-        let claimed = Partial::claim(&folder, &name_of(wanted.digest), is_there)
-            .map_err(|source| write_error(&folder, source))?;
+        let claimed = match Partial::claim(&folder, &name_of(wanted.digest), is_there) {
+            Ok(claimed) => claimed,
+            Err(source) => {
+                // Where nothing can be had, nobody needs to be told that it could not be kept.
+                open(&Kept::default()).map_err(CompleteError::Open)?;
+                return Err(write_error(&folder, source).into());
+            }
+        };
         let Some(mut partial) = claimed else { return Ok(Completed::Present) };
         let mut has_kept = partial.prepare(wanted).map_err(|source| write_error(&folder, source))?;
         loop {
@@ -212,6 +238,7 @@ impl Attempt<'_> {
         advance: &mut impl FnMut(u64),
     ) -> Result<(u64, u64), CompleteError<E>> {
         let kept = self.partial.kept().map_err(|source| self.write_error(source))?;
+        let kept = Kept { total: self.wanted.length(), ..kept };
         let mut hasher = match kept.length {
             0 => self.new_hasher(),
             length => self.hash_kept(length, advance)?,
@@ -222,7 +249,7 @@ impl Attempt<'_> {
             self.judge(hasher, kept.length)?;
             return Ok((kept.length, 0));
         }
-        let Opened { from, entity_tag, mut reader } = open(&kept).map_err(CompleteError::Open)?;
+        let Opened { from, entity_tag, mut reader, .. } = open(&kept).map_err(CompleteError::Open)?;
         if from != kept.length {
             self.partial.reset().map_err(|source| self.write_error(source))?;
             hasher = self.new_hasher();

@@ -128,7 +128,7 @@ impl Partial {
             fs::File::open(path).ok()?.take(LONGEST_TAG).read_to_string(&mut text).ok()?;
             Some(text)
         });
-        Ok(Kept { length, entity_tag: entity_tag.filter(|tag| !tag.is_empty() && length > 0) })
+        Ok(Kept { length, total: None, entity_tag: entity_tag.filter(|tag| !tag.is_empty() && length > 0) })
     }
 
     /// Begins anew.

@@ -30,6 +30,7 @@ mod opsbundle;
 mod pack;
 mod packages;
 mod pki;
+mod pulls;
 mod push;
 mod registry;
 mod report;

@@ -1,10 +1,9 @@
-//! Several places for one registry's images, and registries that count what is pulled.
+//! Several places for one registry's images.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::attached::listing;
 use crate::mirror::write_spec;
@@ -15,12 +14,12 @@ use crate::support::unruly::{Ask, Unruly, Whim, noise};
 
 const IMAGE: &str = "copied.example/lab/app:1";
 
-fn app() -> Image {
+pub(crate) fn app() -> Image {
     index(&[image("linux", "amd64", &[layer("amd64")]), image("linux", "arm64", &[layer("arm64")])])
 }
 
 /// Writes a spec that takes the image from `from`, after asking `mirrors`.
-fn sandbox(mirrors: &[&str], from: &str) -> Sandbox {
+pub(crate) fn sandbox(mirrors: &[&str], from: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     write_spec(&sandbox, &[("copied.example", from)], &[IMAGE.to_owned()], "linux/amd64");
     let listed: Vec<String> =
@@ -31,7 +30,7 @@ fn sandbox(mirrors: &[&str], from: &str) -> Sandbox {
 }
 
 /// Runs the program without a second attempt: what a place does is meant to last.
-fn run(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+pub(crate) fn run(sandbox: &Sandbox, arguments: &[&str]) -> Run {
     Run::of(sandbox.prepare(arguments).env("SEEDKIT_RETRIES", "0"))
 }
 
@@ -232,6 +231,94 @@ fn when_every_place_gives_wrong_bytes_the_error_names_all_and_nothing_is_kept() 
 }
 
 #[test]
+fn wrong_bytes_are_asked_for_once_more_and_the_rest_is_kept_if_they_come_again() {
+    let app = app();
+    let layer = app.blobs[0].descriptor.digest.to_string();
+    // A single place, and one beside another that lacks the image.
+    let lacking = Hostile::start(|_| Answer::new(404, ""));
+    for (mirrors, times) in [(vec![], 1), (vec![lacking.url()], 1), (vec![], usize::MAX)] {
+        let (name, count) = (layer.clone(), AtomicU64::new(0));
+        let is_wrong =
+            move |asked: &str| asked == name && count.fetch_add(1, Ordering::SeqCst) < times as u64;
+        let server = lying(&app, is_wrong);
+        let mirrors: Vec<&str> = mirrors.iter().map(String::as_str).collect();
+        let sandbox = sandbox(&mirrors, &server.url());
+        run(&sandbox, &["lock"]).succeeds();
+        let mirrored = run(&sandbox, &["mirror"]);
+        assert_eq!(asked(&server, &layer), 2, "{mirrored:?}");
+        assert_eq!(partials(&sandbox), [""; 0]);
+        if times == 1 {
+            mirrored.succeeds();
+            let stored = sandbox.path("images/blobs/sha256").join(app.blobs[0].descriptor.digest.hex());
+            assert!(fs_err::read(stored).unwrap() == app.blobs[0].bytes);
+            continue;
+        }
+        let said = mirrored.fails(2);
+        let url = format!("{}/v2/lab/app/blobs/{layer}", server.url());
+        assert!(said.contains(&format!("the answer to GET {url} is wrong")), "{said}");
+        assert!(said.contains("hint: it was asked for more than once: name another place"), "{said}");
+        // What else came is not asked for again.
+        let config = app.blobs[1].descriptor.digest.to_string();
+        let before = asked(&server, &config);
+        run(&sandbox, &["mirror"]).fails(2);
+        assert_eq!(asked(&server, &config), before);
+    }
+}
+
+#[test]
+fn a_manifest_that_is_wrong_is_asked_for_once_more() {
+    let app = app();
+    let amd64 = app.manifests[0].clone();
+    let (name, count) = (amd64.descriptor.digest.to_string(), AtomicU64::new(0));
+    let server = listing(&app, &[], move |request| {
+        let is_first = request.target.ends_with(&name) && count.fetch_add(1, Ordering::SeqCst) == 0;
+        let mut other = amd64.bytes.clone();
+        other.reverse();
+        let media_type = &amd64.descriptor.media_type;
+        is_first.then(|| Answer::new(200, other).header("Content-Type", media_type))
+    });
+    run(&sandbox(&[], &server.url()), &["lock"]).succeeds();
+}
+
+#[test]
+fn a_place_that_refuses_a_repository_or_is_wrong_again_and_again_is_not_asked_for_all_of_it() {
+    let layers: Vec<_> = (0..12).map(|number| layer(&format!("layer {number}"))).collect();
+    let app = image("linux", "amd64", &layers);
+    let refusing = Hostile::start(|_| Answer::new(401, ""));
+    let bad = lying(&app, |_| true);
+    let good = listing(&app, &[], |_| None);
+    let sandbox = sandbox(&[&refusing.url(), &bad.url()], &good.url());
+    run(&sandbox, &["lock"]).succeeds();
+    let blobs = || bad.requests().iter().filter(|request| request.target.contains("/blobs/")).count();
+    let before = (refusing.requests().len(), blobs());
+    let mirrored = run(&sandbox, &["mirror", "--jobs", "1"]).succeeds();
+    assert_eq!(refusing.requests().len() - before.0, 1, "one refusal is enough");
+    assert_eq!(blobs() - before.1, 3, "and three wrong contents are");
+    assert_eq!(mirrored.stderr.matches(&format!("`{}` is passed over", refusing.url())).count(), 1);
+    let complaints = mirrored.stderr.matches(&format!("`{}` is passed over", bad.url())).count();
+    assert_eq!(complaints, 3, "two wrong contents, and that it is not asked again: {}", mirrored.stderr);
+}
+
+#[test]
+fn an_older_layout_that_lacks_most_of_an_image_is_no_reason_for_a_warning() {
+    let app = app();
+    let server = listing(&app, &[], |_| None);
+    let sandbox = sandbox(&[], &server.url());
+    run(&sandbox, &["lock"]).succeeds();
+    run(&sandbox, &["mirror"]).succeeds();
+    fs_err::remove_dir_all(sandbox.store()).unwrap();
+    fs_err::rename(sandbox.path("images"), sandbox.path("old")).unwrap();
+    let blob = app.blobs[0].descriptor.digest.hex();
+    fs_err::remove_file(sandbox.path("old/blobs/sha256").join(blob)).unwrap();
+    sandbox.edit("seedkit.yaml", "mirrors: [] }", "mirrors: [{ from: \"oci:old\" }] }");
+    let before = server.requests().len();
+    let mirrored = run(&sandbox, &["mirror"]).succeeds();
+    assert!(!mirrored.stderr.contains("passed over"), "{}", mirrored.stderr);
+    let asked: Vec<String> = server.requests()[before..].iter().map(Request::line).collect();
+    assert!(asked.len() == 1 && asked[0].contains("/blobs/"), "only what the layout lacks: {asked:?}");
+}
+
+#[test]
 fn wrong_bytes_in_the_middle_of_which_a_place_broke_off_do_not_spoil_those_of_the_next() {
     let app = app();
     let blob = app.blobs[0].clone();
@@ -271,81 +358,60 @@ fn a_large_blob_that_several_workers_fetch_comes_from_the_next_place_too() {
     assert_eq!(good.sent_twice(&digest.to_string()), 0);
 }
 
-/// A registry that counts pulls as Docker Hub does, and has `left` of them.
-fn counting(app: &Image, left: u64) -> (Hostile, Arc<AtomicU64>) {
-    let remaining = Arc::new(AtomicU64::new(left));
-    let counter = Arc::clone(&remaining);
-    let contents = app.by_name();
-    let server = listing(app, &[], move |request| {
-        if !request.target.contains("/manifests/") {
-            return None;
-        }
-        let content = contents.get(request.target.rsplit('/').next().unwrap())?;
-        let counts = u64::from(request.method == "GET");
-        let left = counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(counts));
-        let Ok(left) = left else { return Some(Answer::new(429, "")) };
-        let answer = Answer::new(200, content.bytes.clone())
-            .header("Content-Type", &content.descriptor.media_type)
-            .header("Docker-Content-Digest", &content.descriptor.digest.to_string())
-            .header("ratelimit-limit", "100;w=21600")
-            .header("ratelimit-remaining", &format!("{};w=21600", left - counts));
-        Some(answer)
-    });
-    (server, remaining)
-}
-
-fn pulls(run: &Run) -> Value {
-    run.json()["pulls"].clone()
+#[test]
+fn an_image_that_says_it_is_for_another_platform_than_its_index_says_is_a_warning() {
+    let lie = index(&[image("linux", "arm64", &[layer("arm64")]).listed_for("linux", "amd64")]);
+    for (app, is_warned) in [(lie, true), (app(), false)] {
+        let server = listing(&app, &[], |_| None);
+        let sandbox = sandbox(&[], &server.url());
+        run(&sandbox, &["lock"]).succeeds();
+        let mirrored = run(&sandbox, &["mirror"]).succeeds();
+        let said = format!(
+            "warning: `{IMAGE}`: its index lists an image for linux/amd64 that says of itself that it is for linux/arm64"
+        );
+        assert_eq!(mirrored.stderr.contains(&said), is_warned, "{}", mirrored.stderr);
+    }
 }
 
 #[test]
-fn how_many_pulls_are_needed_and_left_is_said_before_the_first() {
+fn offline_what_is_not_in_the_store_is_said_whether_the_store_can_be_written_or_not() {
     let app = app();
-    let (server, left) = counting(&app, 76);
+    let server = listing(&app, &[], |_| None);
     let sandbox = sandbox(&[], &server.url());
-    let locked = run(&sandbox, &["lock", "--json"]).succeeds();
-    let expected = |needed, is_at_least, remaining| {
-        json!([{ "registry": "copied.example", "needed": needed, "isAtLeast": is_at_least,
-                 "remaining": remaining, "limit": 100, "windowSeconds": 21600 }])
-    };
-    assert_eq!(pulls(&locked), expected(1, true, 76));
-    let said = "`copied.example`: at least 1 pull is needed, 76 of 100 left in 6 h";
-    assert!(locked.stderr.contains(said), "{}", locked.stderr);
-    assert_eq!(left.load(Ordering::SeqCst), 73, "an index and two images");
-    // What is in the store is not pulled again, and not counted.
-    assert_eq!(pulls(&run(&sandbox, &["mirror", "--json"]).succeeds()), json!([]));
-    assert_eq!(left.load(Ordering::SeqCst), 73);
-    fs_err::remove_dir_all(sandbox.store()).unwrap();
-    let mirrored = run(&sandbox, &["mirror", "--json"]).succeeds();
-    assert_eq!(pulls(&mirrored), expected(3, false, 73));
-    assert!(mirrored.stderr.contains("`copied.example`: 3 pulls are needed, 73 of 100 left in 6 h"));
-    assert_eq!(left.load(Ordering::SeqCst), 70);
-}
-
-#[test]
-fn too_few_pulls_are_a_warning_and_none_at_all_is_an_error_before_the_first() {
-    let app = app();
-    let (server, _) = counting(&app, 2);
-    let sandbox = sandbox(&[], &server.url());
-    run(&sandbox, &["lock"]).fails(2);
-    let (server, left) = counting(&app, 70);
-    let again = self::sandbox(&[], &server.url());
-    run(&again, &["lock"]).succeeds();
-    fs_err::remove_dir_all(again.store()).unwrap();
-    left.store(1, Ordering::SeqCst);
-    let failed = run(&again, &["mirror"]);
-    let warning =
-        "warning: `copied.example`: 3 pulls are needed, 1 of 100 left in 6 h: what is fetched is kept";
-    assert!(failed.stderr.contains(warning), "{}", failed.stderr);
-    assert!(failed.fails(2).contains("answers 429"), "{}", failed.stderr);
-    // The one that was pulled is kept; of the rest nothing is tried.
-    let gets = |server: &Hostile| server.requests().iter().filter(|request| request.method == "GET").count();
-    let before = gets(&server);
-    let failed = run(&again, &["mirror"]);
+    run(&sandbox, &["lock"]).succeeds();
+    let partial = sandbox.store().join("partial");
+    if partial.exists() {
+        fs_err::remove_dir(&partial).unwrap();
+    }
+    fs_err::write(&partial, "no folder").unwrap();
+    let failed = run(&sandbox, &["mirror", "--offline"]);
     let said = failed.fails(2);
-    assert!(
-        said.contains("`copied.example` allows no more pulls now (0 of 100 in 6 h), and 2 pulls are needed")
-    );
-    assert!(said.contains("hint: wait until there are more, log in"), "{said}");
-    assert_eq!(gets(&server), before);
+    assert!(said.contains("is not in the store, and --offline forbids to ask for it"), "{said}");
+}
+
+#[test]
+fn what_is_gone_or_refused_behind_the_registry_has_a_hint_of_its_own() {
+    let app = app();
+    let layer = app.blobs[0].descriptor.digest.to_string();
+    let elsewhere = Hostile::start(|_| Answer::new(403, "<html><title>Filter: blocked</title>"));
+    let to = elsewhere.url();
+    let answers = [
+        (Answer::new(404, ""), "answers 404", "hint: what refers to it is there, or was when it was locked"),
+        (
+            Answer::redirect(&format!("{to}/x")),
+            "answers 403 Forbidden: a web page, titled `Filter: blocked`",
+            "hint: the registry leads to this server for its contents",
+        ),
+    ];
+    for (answer, why, hint) in answers {
+        let name = layer.clone();
+        let server =
+            listing(&app, &[], move |request| request.target.ends_with(&name).then(|| answer.clone()));
+        let sandbox = sandbox(&[], &server.url());
+        run(&sandbox, &["lock"]).succeeds();
+        let failed = run(&sandbox, &["mirror"]);
+        let said = failed.fails(2);
+        assert!(said.contains(why) && said.contains(hint), "{said}");
+        assert!(!said.contains("log in") && !said.contains("check the image's name"), "{said}");
+    }
 }

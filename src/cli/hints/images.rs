@@ -6,7 +6,7 @@ use crate::fetch::transfer::TransferError;
 use crate::oci::graph::GraphError;
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::registry::Fault;
-use crate::store::StoreError;
+use crate::store::{Mismatch, StoreError};
 
 impl Hint for NoPullsLeft {
     fn hint(&self) -> Option<&'static str> {
@@ -37,17 +37,27 @@ impl Hint for GraphError {
                 None => without.to_owned(),
             },
             Self::NotAttached { .. } => format!("{without}, or ask who keeps the repository"),
+            Self::Manifest(_, source) if source.is_unsupported() => UNSUPPORTED.to_owned(),
             Self::Manifest { .. } | Self::SizesDiffer { .. } | Self::TooLarge { .. } => return Vec::new(),
         };
         vec![hint]
     }
 }
 
+const UNSUPPORTED: &str = "no current container runtime takes it: choose another image or tag, or have it built and \
+                           pushed anew with current tools";
+
 impl Hint for SourceError {
     fn hint(&self) -> Option<&'static str> {
         let fault: Option<&Fault> = self.cause.as_ref().and_then(|cause| cause.downcast_ref());
         if let Some(hint) = fault.and_then(Hint::hint) {
             return Some(hint);
+        }
+        if self.cause.as_ref().is_some_and(|cause| cause.is::<Mismatch>()) {
+            return Some(
+                "it was asked for more than once: name another place under `sources.HOST.mirrors`, or ask who keeps \
+                 the registry, or a proxy before it",
+            );
         }
         Some(match self.kind {
             SourceErrorKind::NotFound => {
@@ -71,6 +81,16 @@ impl Hint for SourceError {
                 "check the image's name and tag, or add it: `skopeo copy docker://IMAGE oci:DIR:IMAGE`, with the full \
                  name both times"
             }
+            SourceErrorKind::ContentNotFound => {
+                "what refers to it is there, or was when it was locked: `seedkit lock` takes what the tags stand for now; \
+                 if that changes nothing, the image is incomplete there: have it pushed again, or name another place \
+                 under `sources.HOST.mirrors`"
+            }
+            SourceErrorKind::RefusedElsewhere => {
+                "the registry leads to this server for its contents: let the proxy or filter between allow it; no login \
+                 goes there"
+            }
+            SourceErrorKind::Unsupported => UNSUPPORTED,
             // The cause below has one.
             SourceErrorKind::Store => return None,
         })

@@ -34,7 +34,11 @@ impl ImageSource for Memory {
         descriptor: &Descriptor,
         part: std::ops::Range<u64>,
     ) -> Result<BlobPart, SourceError> {
-        Ok(BlobPart::of_whole(std::io::Cursor::new(self.manifest(reference, descriptor)?), part.start))
+        Ok(BlobPart::of_whole(
+            std::io::Cursor::new(self.manifest(reference, descriptor)?),
+            part.start,
+            String::new(),
+        ))
     }
 }
 

@@ -12,7 +12,6 @@ use crate::deb::signature::SigningKey;
 use crate::digest::HashingWriter;
 use crate::fetch::Equipment;
 use crate::fetch::failures::Failures;
-use crate::fetch::places::{self, Places};
 use crate::fetch::sources::Sources;
 use crate::fs::{named_temporary, open_regular};
 use crate::lockfile::{LockedPackage, LockedPackages, PackageOrigin};
@@ -85,6 +84,7 @@ pub fn fetch(
         equipment.reporter.report(Event::ItemFinished(package.name.clone()));
         Ok(())
     });
+    sources.say_complaints(equipment.reporter);
     if !equipment.keep_going {
         return results.into_iter().collect();
     }
@@ -112,9 +112,7 @@ fn download(
 ) -> Result<(), PinnedError> {
     let descriptor = descriptor_of(package);
     let advance = |bytes| equipment.reporter.report(Event::Advanced(bytes));
-    let places = Places::new(urls, equipment.reporter);
-    let completed = places::complete(&descriptor, path, places, (sources, equipment), advance);
-    match completed {
+    match sources.complete(path, &sources.places(urls), &descriptor, advance) {
         Ok(Completed::Present) => Ok(()),
         Ok(Completed::Staged { staged, .. }) => keep(package, staged, equipment),
         Err(CompleteError::Open(source)) => {

@@ -10,13 +10,13 @@ use crate::deb::signature::{self, InvalidSignedText, Keyring};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
-use crate::fetch::places::{self, Places};
+use crate::fetch::places::{Places, Subject};
 use crate::fetch::sources::Sources;
 use crate::lockfile::{LockedIndex, LockedPackages};
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::progress::Event;
 use crate::spec::PackageSource;
-use crate::store::{CompleteError, Completed, Descriptor, StoreError};
+use crate::store::{CompleteError, Completed, Descriptor, Kept, StoreError};
 
 /// Why a suite cannot be used. Its name comes first.
 #[derive(Debug, thiserror::Error)]
@@ -82,8 +82,10 @@ pub struct Mirrors<'a> {
 /// A suite's release, verified.
 struct Signed {
     suite: String,
-    /// The mirrors that have the suite; the first gave the release.
-    urls: Vec<String>,
+    /// The mirror that gave the release.
+    url: String,
+    /// It, and then the others that have the suite.
+    places: Places<String>,
     release: Release,
     digest: Digest,
     signers: Vec<String>,
@@ -104,6 +106,7 @@ impl Mirrors<'_> {
                 indices.extend(self.component(&signed, component, architectures)?);
             }
         }
+        self.sources.say_complaints(self.equipment.reporter);
         Ok(indices)
     }
 
@@ -114,20 +117,23 @@ impl Mirrors<'_> {
         keyring: &Keyring,
     ) -> Result<Signed, PackagesError> {
         let mut urls: Vec<String> = source.urls.iter().map(|url| url.text(self.folder)).collect();
-        let mut places = Places::new(urls.clone(), self.equipment.reporter);
         let path = format!("dists/{suite}/InRelease");
-        let (url, bytes) = places
-            .ask(&format!("`{path}`"), |url| self.fetch(url, &path, RELEASE_LIMIT))
+        let (number, bytes) = self
+            .sources
+            .places(urls.clone())
+            .get(&Subject::file(&path), |url| self.fetch(url, &path, RELEASE_LIMIT))
             .map_err(|source| SuiteError::Fetch(suite.to_owned(), "InRelease".to_owned(), source))?;
         // What it lists comes from the same mirror, and from the others if that is in trouble.
-        urls.sort_by_key(|other| *other != url);
+        let url = urls.remove(number);
+        urls.insert(0, url.clone());
+        let places = self.sources.places(urls);
         let verified = signature::verify(&bytes, keyring, self.now)
             .map_err(|source| SuiteError::Signature(suite.to_owned(), source))?;
         let release =
             Release::parse(&verified.text).map_err(|source| SuiteError::Release(suite.to_owned(), source))?;
         self.check(suite, &release)?;
         let signers = verified.signers.iter().map(|signer| signer.as_str().to_owned()).collect();
-        Ok(Signed { suite: suite.to_owned(), urls, release, digest: Digest::sha256(&bytes), signers })
+        Ok(Signed { suite: suite.to_owned(), url, places, release, digest: Digest::sha256(&bytes), signers })
     }
 
     /// A mirror may serve an old release that is properly signed, or another suite's.
@@ -189,7 +195,7 @@ impl Mirrors<'_> {
             suite: suite.to_owned(),
             component: component.to_owned(),
             architecture: architecture.to_owned(),
-            url: signed.urls[0].clone(),
+            url: signed.url.clone(),
             date: signed.release.date,
             release: signed.digest,
             signers: signed.signers.clone(),
@@ -215,8 +221,7 @@ impl Mirrors<'_> {
             return Ok(bytes);
         }
         let path = format!("dists/{suite}/{}", file.location());
-        let places = Places::new(signed.urls.iter().cloned(), self.equipment.reporter);
-        match places::complete(&descriptor, &path, places, (self.sources, self.equipment), |_| {}) {
+        match self.sources.complete(&path, &signed.places, &descriptor, |_| {}) {
             Ok(Completed::Present) => {}
             Ok(Completed::Staged { staged, .. }) => {
                 self.equipment.store.keep(staged).map_err(store_error)?;
@@ -239,7 +244,8 @@ impl Mirrors<'_> {
 
     fn fetch(&self, url: &str, path: &str, limit: u64) -> Result<Vec<u8>, SourceError> {
         let mut bytes = Vec::new();
-        let reader = self.sources.repository_file(url, path, limit)?;
+        let wanted = Kept { total: Some(limit), ..Kept::default() };
+        let reader = self.sources.repository_file(url, path, &wanted)?.reader;
         reader.take(limit).read_to_end(&mut bytes).map_err(|error| {
             SourceError::new(SourceErrorKind::Connection, format!("cannot read {url}/{path} to its end"))
                 .caused_by(error)

@@ -32,7 +32,7 @@ fn partial_of(store: &DiskStore) -> PathBuf {
 fn rest(content: &'static [u8]) -> impl FnMut(&Kept) -> Result<Opened<&'static [u8]>, ()> {
     move |kept| {
         let from = kept.length.min(content.len() as u64);
-        Ok(Opened { from: kept.length, entity_tag: None, reader: &content[from as usize..] })
+        Ok(Opened::at(kept.length, &content[from as usize..]))
     }
 }
 
@@ -116,7 +116,7 @@ fn the_entity_tag_is_kept_with_the_bytes_that_it_came_with() {
         let open = |kept: &Kept| {
             seen.borrow_mut().push((kept.length, kept.entity_tag.clone()));
             let from = from.unwrap_or(kept.length);
-            Ok::<_, ()>(Opened { from, entity_tag: tag.map(str::to_owned), reader })
+            Ok::<_, ()>(Opened { entity_tag: tag.map(str::to_owned), ..Opened::at(from, reader) })
         };
         let mut open = Some(open);
         match store.complete_staged(&wanted, |kept| open.take().expect("opened once")(kept), |_| {}) {

@@ -399,7 +399,7 @@ fn credentials_do_not_follow_a_redirect_to_another_port() {
         match registry.blob(&from, &layer.descriptor) {
             Ok(_) => assert_eq!(status_elsewhere, 200),
             Err(error) => {
-                assert_eq!((status_elsewhere, error.kind), (401, SourceErrorKind::Denied));
+                assert_eq!((status_elsewhere, error.kind), (401, SourceErrorKind::RefusedElsewhere));
                 assert!(
                     error.message.contains("/cdn) answers 401") && !error.message.contains("credentials"),
                     "{error}"

@@ -63,20 +63,27 @@ fn answers_that_are_no_manifest_are_refused_by_what_they_are() {
     let digest = Digest::sha256(b"another").to_string();
     let endless = Answer::with_body(Body::Endless(vec![b' '; 100_000]));
     let huge = Answer::with_body(Body::Stalling(vec![], MANIFEST_LIMIT + 1));
-    for (answer, words) in [
+    let (invalid, unsupported) = (SourceErrorKind::Invalid, SourceErrorKind::Unsupported);
+    for (answer, kind, words) in [
         (
             Answer::new(200, "<html>log in").header("Content-Type", "text/html; charset=utf-8"),
+            invalid,
             "is a web page",
         ),
-        (Answer::new(200, "<html>log in"), "is no manifest"),
-        (Answer::new(200, r#"{"schemaVersion":1}"#), "is no manifest"),
-        (Answer::new(200, MANIFEST).header("Docker-Content-Digest", &digest), "is wrong"),
-        (endless, "is longer than the 4194304 bytes"),
-        (huge, "is 4194305 bytes long; a manifest has at most 4194304"),
+        (
+            Answer::new(200, "<html><title>Please\nlog in</title>").header("Content-Type", "text/html"),
+            invalid,
+            "is a web page, titled `Please log in`, instead of a manifest",
+        ),
+        (Answer::new(200, "<html>log in"), invalid, "is no manifest"),
+        (Answer::new(200, r#"{"schemaVersion":1}"#), unsupported, "is no manifest"),
+        (Answer::new(200, MANIFEST).header("Docker-Content-Digest", &digest), invalid, "is wrong"),
+        (endless, invalid, "is longer than the 4194304 bytes"),
+        (huge, unsupported, "is 4194305 bytes long; a manifest has at most 4194304"),
     ] {
         let (_server, registry) = always(answer);
         let error = registry.resolve(&reference(&registry, "some/app:1")).unwrap_err();
-        assert_eq!(error.kind, SourceErrorKind::Invalid);
+        assert_eq!(error.kind, kind);
         assert!(
             error.message.contains(words) && error.message.contains("/v2/some/app/manifests/1"),
             "{error}"
@@ -93,6 +100,11 @@ fn a_manifest_other_than_the_one_asked_for_is_refused() {
     for (answer, kind, words) in [
         (Answer::new(200, cut), SourceErrorKind::Invalid, "is 50 bytes long instead of"),
         (Answer::new(200, other.clone()), SourceErrorKind::Invalid, "is wrong"),
+        (
+            Answer::new(200, other.clone()).header("Content-Encoding", "gzip"),
+            SourceErrorKind::Invalid,
+            "(Content-Encoding: gzip) is wrong",
+        ),
         (Answer::with_body(Body::Chunked(cut.to_vec())), SourceErrorKind::Invalid, "is wrong"),
         (Answer::with_body(Body::Endless(other)), SourceErrorKind::Invalid, "is wrong"),
         (
@@ -109,7 +121,7 @@ fn a_manifest_other_than_the_one_asked_for_is_refused() {
             "{error}"
         );
         let mismatch = error.cause.as_ref().is_some_and(|cause| cause.is::<Mismatch>());
-        assert_eq!(mismatch, words == "is wrong", "{error:?}");
+        assert_eq!(mismatch, words.ends_with("is wrong"), "{error:?}");
     }
     let (server, registry) = always(Answer::new(200, MANIFEST));
     let large = Descriptor { size: MANIFEST_LIMIT + 1, ..wanted };
@@ -168,7 +180,7 @@ fn refusals_have_the_kind_and_the_words_of_their_status() {
     let errors = |text: &str| format!(r#"{{"errors":[{{"code":"CODE","message":"{text}"}}]}}"#);
     for (status, body, kind, words) in [
         (403, errors("no"), SourceErrorKind::Denied, "answers 403 Forbidden: CODE: no; it"),
-        (404, errors("gone"), SourceErrorKind::NotFound, "answers 404 Not Found: CODE: gone"),
+        (404, errors("gone"), SourceErrorKind::ContentNotFound, "answers 404 Not Found: CODE: gone"),
         (429, errors("slow"), SourceErrorKind::RateLimited, ": CODE: slow; it says Retry-After: 120 ("),
         (500, "<html>".to_owned(), SourceErrorKind::Connection, "answers 500 Internal Server Error; it says"),
         (503, errors(&"x".repeat(5000)), SourceErrorKind::Connection, "xxx…"),

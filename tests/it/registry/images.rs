@@ -77,7 +77,7 @@ fn what_is_not_there_is_named_with_the_words_of_the_registry() {
     );
     let blob = images::layer("absent").descriptor;
     let error = registry.blob(&absent, &blob).err().unwrap();
-    assert_eq!(error.kind, SourceErrorKind::NotFound);
+    assert_eq!(error.kind, SourceErrorKind::ContentNotFound);
     assert!(error.message.starts_with(&format!("cannot get a blob of `{absent}`: GET ")), "{error}");
     assert!(error.message.contains(&blob.digest.to_string()), "{error}");
     let error = registry.manifest(&absent, &blob).unwrap_err();

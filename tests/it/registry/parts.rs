@@ -4,8 +4,8 @@ use std::io::Read;
 use std::ops::Range;
 
 use seedkit::oci::{BlobPart, ImageSource, SourceErrorKind};
-use seedkit::registry::{Client, FetchedFile, KeptPart, PlainHttp};
-use seedkit::store::Descriptor;
+use seedkit::registry::{Client, PlainHttp};
+use seedkit::store::{Descriptor, Kept, Opened};
 
 use super::{options, reference, registry_at};
 use crate::support::hostile::{Answer, Body, Hostile};
@@ -86,7 +86,7 @@ fn a_part_of_a_blob_is_exactly_that_part_whatever_the_server_knows_of_ranges() {
 #[test]
 fn a_part_that_is_refused_is_an_error_with_the_servers_status() {
     for (status, kind) in [
-        (404, SourceErrorKind::NotFound),
+        (404, SourceErrorKind::ContentNotFound),
         (403, SourceErrorKind::Denied),
         (429, SourceErrorKind::RateLimited),
     ] {
@@ -118,22 +118,21 @@ fn debians_registry_gives_parts_and_the_whole_is_asked_for_without_a_range() {
 }
 
 /// What is to come of a file: from where, the text, the requests, and the last one's `Range` and `If-Range`.
-fn rest_of(kept: &KeptPart, answer: fn(bool) -> Answer) -> (u64, String, usize) {
+fn rest_of(kept: &Kept, answer: fn(bool) -> Answer) -> (u64, String, usize) {
     let server = Hostile::start(move |request| answer(request.header("range").is_some()));
     let client = Client::new(options()).unwrap();
-    let FetchedFile { from, reader, .. } =
-        client.fetch_rest(&server.url(), 16, PlainHttp::Allowed, kept).unwrap();
+    let Opened { from, reader, .. } = client.fetch_rest(&server.url(), 16, PlainHttp::Allowed, kept).unwrap();
     (from, std::io::read_to_string(reader).unwrap(), server.requests().len())
 }
 
 #[test]
 fn the_rest_of_a_file_follows_what_is_kept_or_begins_anew() {
-    let kept = |length, total| KeptPart { length, total, entity_tag: None };
+    let kept = |length, total| Kept { length, total, entity_tag: None };
     let whole = || (0, "0123456789abcdef".to_owned());
     let rest = || (10, "abcdef".to_owned());
     type Server = fn(bool) -> Answer;
     type Rest = (u64, String);
-    let cases: [(&str, KeptPart, Server, Rest, usize); 9] = [
+    let cases: [(&str, Kept, Server, Rest, usize); 9] = [
         ("nothing kept", kept(0, Some(16)), |_| Answer::new(200, CONTENT), whole(), 1),
         ("known length", kept(10, Some(16)), |_| partial(10..16), rest(), 1),
         ("unknown length", kept(10, None), |_| partial(10..16), rest(), 1),
@@ -184,13 +183,13 @@ fn a_file_is_continued_only_if_its_entity_tag_is_still_the_same() {
         _ => Answer::new(200, CONTENT).header("ETag", "\"one\""),
     });
     let client = Client::new(options()).unwrap();
-    let fetch = |kept: &KeptPart| {
+    let fetch = |kept: &Kept| {
         let file = client.fetch_rest(&server.url(), 16, PlainHttp::Allowed, kept).unwrap();
         (file.from, file.entity_tag, std::io::read_to_string(file.reader).unwrap())
     };
-    let first = fetch(&KeptPart::default());
+    let first = fetch(&Kept::default());
     assert_eq!(first, (0, Some("\"one\"".to_owned()), "0123456789abcdef".to_owned()));
-    let kept = |tag: &str| KeptPart { length: 10, total: None, entity_tag: Some(tag.to_owned()) };
+    let kept = |tag: &str| Kept { length: 10, total: None, entity_tag: Some(tag.to_owned()) };
     assert_eq!(fetch(&kept("\"one\"")), (10, Some("\"one\"".to_owned()), "abcdef".to_owned()));
     // A weak tag vouches for a meaning, not for bytes: it is not kept.
     assert_eq!(fetch(&kept("\"old\"")), (0, None, "changed".to_owned()));

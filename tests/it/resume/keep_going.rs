@@ -80,6 +80,10 @@ fn mirror_and_build_finish_the_rest_list_every_image_concerned_and_publish_nothi
     }
     let text = sandbox.seedkit(&["mirror", "-q", "--keep-going"]);
     assert_eq!(text.code, Some(1));
+    // The shared layer was asked for as one of `b`: of `d` that is said first.
+    let of_d = text.stdout.split("failed: image broken.example/d:1").nth(1).unwrap();
+    let shares = "\n  because: it has a blob that `broken.example/b:1` has too\n";
+    assert!(of_d.starts_with(shares), "{}", text.stdout);
     assert!(text.stdout.starts_with("failed: image broken.example/b:1\n  because: "), "{}", text.stdout);
     // Without it the first error ends the run, as ever.
     sandbox.seedkit(&["mirror", "-q"]).fails(2);

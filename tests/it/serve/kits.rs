@@ -123,6 +123,27 @@ fn a_blob_of_another_length_is_not_served_and_is_named() {
 }
 
 #[test]
+fn a_blob_that_is_gone_and_a_request_that_is_none_are_said() {
+    let sandbox = Sandbox::built_lab();
+    let blobs = sandbox.path("kit/images/blobs/sha256");
+    let bill: serde_json::Value = serde_json::from_str(&sandbox.read("kit/kit.json")).unwrap();
+    let image = &bill["images"][0];
+    let manifest = image["platforms"]["linux/amd64"].as_str().unwrap().replace("sha256:", "");
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(blobs.join(manifest)).unwrap()).unwrap();
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap();
+    fs::remove_file(blobs.join(layer.replace("sha256:", ""))).unwrap();
+    let serving = Serving::start(sandbox, &[]);
+    let name = image["reference"].as_str().unwrap();
+    serving.wait_for_line(&format!(
+        "warning: `{name}` cannot be pulled whole: its blob {layer} is not in the kit"
+    ));
+    let mut stream = super::hostile::connect(&serving);
+    std::io::Write::write_all(&mut stream, b"\x01\x02 no HTTP\r\n\r\n").unwrap();
+    serving.wait_for_line("sends no request that can be answered");
+}
+
+#[test]
 fn the_key_and_the_certificate_are_looked_at_before_nodes_do() {
     let sandbox = Sandbox::built_lab();
     let key = sandbox.path("kit/registry/registry.key");

@@ -42,6 +42,7 @@ fn more_connections_than_allowed_wait_until_one_ends() {
     let serving = Serving::start(sandbox, &["--max-connections", "1"]);
     let mut first = connect(&serving);
     first.conn.complete_io(&mut first.sock).unwrap();
+    serving.wait_for_line("all 1 connections are taken: other clients wait until one ends");
     let mut second = connect(&serving);
     second.sock.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
     let waits = second.conn.complete_io(&mut second.sock).unwrap_err();

@@ -218,6 +218,11 @@ impl Image {
         &self.manifests.last().unwrap().descriptor
     }
 
+    /// Has an index say that it is for another platform than it is.
+    pub(crate) fn listed_for(self, os: &'static str, architecture: &'static str) -> Self {
+        Self { platform: Some((os, architecture)), ..self }
+    }
+
     /// Returns every content by the last part of its path in a registry: its digest, and `1` for the image itself.
     pub(crate) fn by_name(&self) -> BTreeMap<String, Content> {
         let contents = self.manifests.iter().chain(&self.blobs);

@@ -81,8 +81,10 @@ fn whatever_a_registry_does_the_layout_is_right_or_the_error_is_exact_and_nothin
         ("429 without one", vec![busy(429, "")], Ok(0)),
         ("a storm", vec![busy(500, "0"), busy(502, "0"), busy(503, "0"), busy(504, "0")], Ok(0)),
         ("sent elsewhere", vec![Some(Whim::Says(redirect))], Ok(0)),
-        ("wrong bytes", vec![Some(Whim::Wrong)], Err(format!("blob {name} has the wrong content"))),
-        ("cut, then wrong bytes", vec![cut(), Some(Whim::Wrong)], Err("has the wrong content".to_owned())),
+        // They are asked for once more.
+        ("wrong bytes", vec![Some(Whim::Wrong)], Ok(SIZE)),
+        ("wrong bytes twice", vec![Some(Whim::Wrong); 2], Err(format!("blob {name} has the wrong content"))),
+        ("cut, then wrong bytes", vec![cut(), Some(Whim::Wrong)], Ok(SIZE)),
         ("announced too short", vec![Some(Whim::Length(SIZE as u64 - 1))], Err(too_short)),
         ("announced too long", vec![Some(Whim::Length(SIZE as u64 + 1))], Err(too_long)),
         ("refused", vec![busy(403, "")], Err("answers 403 Forbidden: CODE: why".to_owned())),

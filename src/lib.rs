@@ -77,9 +77,10 @@
 
 pub mod digest;
 pub mod epoch;
-pub mod fs;
 pub mod net;
 pub mod parallel;
+
+pub mod fs;
 
 pub mod artifact;
 pub mod progress;

@@ -82,7 +82,7 @@ impl DiskStore {
     /// Returns whether the blob is there with the right content, which is read only if it may have changed since it was
     /// read last; a wrong one is taken out, or cannot be and is as good as missing.
     ///
-    /// Its time of change is the record: it is set to what [`mark`] says when the content has been verified, and whoever
+    /// Its time of change is the record: it is set to what `mark` says when the content has been verified, and whoever
     /// writes to the file sets another one.
     pub fn is_whole(&self, descriptor: &Descriptor) -> bool {
         let path = self.path(&descriptor.digest);
@@ -216,10 +216,11 @@ impl DiskStore {
         let write_error = |source| StoreError::Write(crate::fs::parent(&target).to_owned(), source);
         let file = temporary.as_file();
         close(file).map_err(write_error)?;
-        // Where it cannot be set, the content is read again before it is used.
-        let _is_read_again = file.metadata().and_then(|found| file.set_modified(mark(&found)));
         file.sync_data().map_err(write_error)?;
-        temporary.persist(&target).map_err(|error| write_error(error.error))?;
+        let file = temporary.persist(&target).map_err(|error| write_error(error.error))?;
+        // Only now, when it is complete: what is kept of a content for later goes by its age. Where the time cannot be
+        // set, the content is read again before it is used.
+        let _is_read_again = file.metadata().and_then(|found| file.set_modified(mark(&found)));
         Ok(())
     }
 

@@ -83,8 +83,8 @@ impl Hint for SourceError {
             }
             SourceErrorKind::ContentNotFound => {
                 "what refers to it is there, or was when it was locked: `seedkit lock` takes what the tags stand for now; \
-                 if that changes nothing, the image is incomplete there: have it pushed again, or name another place \
-                 under `sources.HOST.mirrors`"
+                 if that changes nothing, the image is incomplete there: have it copied there again, or name another \
+                 place under `sources.HOST.mirrors`"
             }
             SourceErrorKind::RefusedElsewhere => {
                 "the registry leads to this server for its contents: let the proxy or filter between allow it; no login \

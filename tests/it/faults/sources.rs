@@ -107,8 +107,9 @@ fn a_layout_that_lies_is_found_out() {
                     because: cannot fetch a blob of `docker.io/lab/hello:1.0`\n  \
                     because: `lab/images` has no file \
                     `blobs/sha256/32c76d417895bbc48b56aadec2c05ba72133820b591d3965e198feb17332cd22`\n  \
-                    hint: check the path under `sources` in the spec; if it is right, have the layout or \
-                    archive made anew",
+                    hint: what refers to it is there, or was when it was locked: `seedkit lock` takes what the tags \
+                    stand for now; if that changes nothing, the image is incomplete there: have it copied there \
+                    again, or name another place under `sources.HOST.mirrors`",
             ..BUILD_FAILS
         },
         Fault {

@@ -55,8 +55,8 @@ impl Hint for SourceError {
         }
         if self.cause.as_ref().is_some_and(|cause| cause.is::<Mismatch>()) {
             return Some(
-                "it was asked for more than once: name another place under `sources.HOST.mirrors`, or ask who keeps \
-                 the registry, or a proxy before it",
+                "it was asked for more than once: name another place under `sources.HOST.mirrors`, or have it copied there \
+                 anew; a proxy before a registry may change what comes, too",
             );
         }
         Some(match self.kind {

@@ -129,11 +129,13 @@ fn a_layout_that_lies_is_found_out() {
             spoil: |sandbox| change(sandbox, LAYER, |bytes| bytes.push(0)),
             error: "error: cannot mirror the images\n  \
                     because: cannot fetch the images\n  \
-                    because: cannot store a blob of `docker.io/lab/hello:1.0`\n  \
+                    because: cannot fetch a blob of `docker.io/lab/hello:1.0`\n  \
+                    because: blob sha256:32c76d417895bbc48b56aadec2c05ba72133820b591d3965e198feb17332cd22 in \
+                    `lab/images` is wrong\n  \
                     because: blob sha256:32c76d417895bbc48b56aadec2c05ba72133820b591d3965e198feb17332cd22 \
                     is longer than the 135 bytes it was announced with\n  \
-                    hint: run the same command again; if it says the same, the image is damaged where it \
-                    comes from",
+                    hint: it was asked for more than once: name another place under `sources.HOST.mirrors`, or have \
+                    it copied there anew; a proxy before a registry may change what comes, too",
             ..BUILD_FAILS
         },
         Fault {
@@ -141,12 +143,14 @@ fn a_layout_that_lies_is_found_out() {
             spoil: |sandbox| change(sandbox, LAYER, |bytes| bytes[20] ^= 1),
             error: "error: cannot mirror the images\n  \
                     because: cannot fetch the images\n  \
-                    because: cannot store a blob of `docker.io/lab/hello:1.0`\n  \
+                    because: cannot fetch a blob of `docker.io/lab/hello:1.0`\n  \
+                    because: blob sha256:32c76d417895bbc48b56aadec2c05ba72133820b591d3965e198feb17332cd22 in \
+                    `lab/images` is wrong\n  \
                     because: blob sha256:32c76d417895bbc48b56aadec2c05ba72133820b591d3965e198feb17332cd22 \
                     has the wrong content: it hashes to \
                     sha256:9f419a038aac345c89b7f5f0f3c960492c20fc197c674a33c4fc6118232b6f6e\n  \
-                    hint: run the same command again; if it says the same, the image is damaged where it \
-                    comes from",
+                    hint: it was asked for more than once: name another place under `sources.HOST.mirrors`, or have \
+                    it copied there anew; a proxy before a registry may change what comes, too",
             ..BUILD_FAILS
         },
         Fault {

@@ -26,8 +26,8 @@ mod seed;
 mod tables;
 mod verdict;
 
-pub use kit::{Kit, KnownSecret, OpenError};
-pub use page::{BEGINNING, PAGE, page};
+pub use kit::{Kit, KnownSecret, OpenError, PAGE};
+pub use page::{BEGINNING, page};
 pub use plan::Plan;
 pub use report::{Finding, NotApplicable, Report, Summary, Unknown};
 pub use rows::{Origin, Part, Row, Scope, Severity, row, rows};

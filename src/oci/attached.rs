@@ -7,15 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::graph::{self, Excess, GraphError};
+use super::graph::{self, ATTACHED_LIMIT, Excess, GraphError};
 use super::{Graph, ImageSource, Reference, SourceError};
 use crate::digest::Digest;
 use crate::store::Descriptor;
 
 /// What cosign's tags end with: signatures, attestations, bills of materials.
 pub const TAG_ENDS: [&str; 3] = [".sig", ".att", ".sbom"];
-/// The most that one image may have attached, far above any real one: each is a request.
-pub(super) const ATTACHED_LIMIT: usize = 1000;
+
 /// The most characters that a tag may have (OCI distribution specification, "Pulling manifests").
 const LONGEST_TAG: usize = 128;
 

@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
-use super::attached::ATTACHED_LIMIT;
 use super::manifest::{Kind, MANIFEST_LIMIT, Manifest, ManifestError};
 use super::{ImageSource, Platform, Reference, SourceError, SourceErrorKind};
 use crate::digest::Digest;
 use crate::store::{Descriptor, VerifyReader};
 
+/// The most that one image may have attached, far above any real one: each is a request.
+pub(super) const ATTACHED_LIMIT: usize = 1000;
 /// How deep indexes may lie in indexes.
 const DEPTH_LIMIT: usize = 8;
 /// The most manifests one image may have, far above any real one: each is a request.

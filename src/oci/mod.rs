@@ -3,7 +3,6 @@
 //! Manifests are bytes first: they are hashed, stored and passed on exactly as they were served, and only
 //! *looked into* through [`Manifest`]. Nothing here opens a connection.
 
-mod archive_members;
 pub mod archive_names;
 pub mod attached;
 pub mod graph;
@@ -17,7 +16,6 @@ mod reference;
 mod source;
 mod source_files;
 
-pub(crate) use archive_members::resolve_link;
 pub use attached::AttachmentSource;
 pub use graph::Graph;
 pub use layout_source::LayoutSource;
@@ -25,3 +23,4 @@ pub use manifest::{Child, Kind, MANIFEST_LIMIT, Manifest, ManifestError, media_t
 pub use platform::{InvalidPlatform, Platform};
 pub use reference::{DOCKER_HUB, InvalidReference, Reference};
 pub use source::{BlobPart, ImageSource, SourceError, SourceErrorKind};
+pub(crate) use source_files::members::resolve_link;

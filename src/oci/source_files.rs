@@ -3,6 +3,8 @@
 //! Only regular files are opened, nothing outside the folder or archive is, nothing can block, and no size
 //! that a header claims is believed before it is compared with what is there.
 
+pub(super) mod members;
+
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::archive_members::{self, Members};
+use self::members::Members;
 use crate::archive::untar::TarFault;
 use crate::fs::open_below;
 
@@ -81,7 +83,7 @@ impl SourceFiles {
         if !file.metadata().map_err(read_error)?.is_file() {
             return Err(SourceFilesError::NotTar(path.to_owned(), "no regular file"));
         }
-        let members = archive_members::find(path, &file)?;
+        let members = members::find(path, &file)?;
         Ok(Self::Archive { path: path.to_owned(), file: Arc::new(file), members })
     }
 

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::output::resolved;
+use fs_err as fs;
+
 use crate::fetch::files;
 use crate::lockfile::FileRole;
 use crate::spec::{Checksum, Origin, PackageBaseline, Place, RepositoryAddress, Spec};
@@ -82,4 +83,17 @@ fn read(spec: &Spec) -> impl Iterator<Item = (String, PathBuf)> {
         paths.map(|path| ("a part of `packages`".to_owned(), path.clone()))
     });
     sources.chain(lists).chain(files).chain(packages)
+}
+
+/// Returns a path without links, whether or not its end exists yet.
+pub(super) fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = absolute.ancestors().find_map(|ancestor| Some((ancestor, fs::canonicalize(ancestor).ok()?)));
+    match found {
+        Some((ancestor, real)) => match absolute.strip_prefix(ancestor) {
+            Ok(rest) if !rest.as_os_str().is_empty() => real.join(rest),
+            Ok(_) | Err(_) => real,
+        },
+        None => absolute,
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use crate::ops::inputs;
+use crate::ops::inputs::{self, resolved};
 use crate::progress::Reporter;
 use crate::spec::Spec;
 
@@ -64,19 +64,6 @@ pub fn check(output: &Path, kind: Kind, spec: &Spec, others: &[(&str, &Path)]) -
             let is_replaceable = entries.next().is_none() || output.join(kind.marker()).is_file();
             if is_replaceable { Ok(()) } else { Err(Irreplaceable::Other(path(), kind)) }
         }
-    }
-}
-
-/// Returns a path without links, whether or not its end exists yet.
-pub(super) fn resolved(path: &Path) -> PathBuf {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let found = absolute.ancestors().find_map(|ancestor| Some((ancestor, fs::canonicalize(ancestor).ok()?)));
-    match found {
-        Some((ancestor, real)) => match absolute.strip_prefix(ancestor) {
-            Ok(rest) if !rest.as_os_str().is_empty() => real.join(rest),
-            Ok(_) | Err(_) => real,
-        },
-        None => absolute,
     }
 }
 

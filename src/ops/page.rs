@@ -3,7 +3,7 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::output::resolved;
+use super::inputs::resolved;
 use crate::check::BEGINNING;
 use crate::fs::{open_regular, write_atomic};
 

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use super::baseline::Baseline;
 use super::checker::{self, Claim, Violation};
-use super::explanation::Contradiction;
 use super::record::Record;
-use super::request::{Request, UnknownPackage};
+use super::request::Request;
 use super::scope::Scope;
-use super::search::{Asked, Extent, Search, Siblings};
+pub use super::search::Options;
+use super::search::{Extent, Search, Siblings};
 use super::universe::{Offer, PackageId, Universe};
-use super::why::Why;
-use crate::deb::index::{InvalidIndex, PackageStanza, Priority};
+pub use super::unsolvable::Unsolvable;
+use super::why::{Asked, Why};
+use crate::deb::index::{PackageStanza, Priority};
 use crate::deb::version::Version;
 
 /// What is to be shipped, and why.
@@ -32,40 +33,6 @@ pub struct Selected<'a> {
     pub why: Why,
     /// The earlier version of it that the base has.
     pub upgrades: Option<&'a Version<'a>>,
-}
-
-/// How to choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Options {
-    /// Whether what new packages recommend comes along, where it can.
-    pub recommends: bool,
-}
-
-/// Says why there is no closure.
-#[derive(Debug, thiserror::Error)]
-pub enum Unsolvable {
-    /// No package answers some of the requests.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Unknown(Vec<UnknownPackage>),
-    /// The packages do not go together.
-    #[error(transparent)]
-    Contradiction(#[from] Contradiction),
-    /// The packages go together, but in no order: each has to work before another one is unpacked.
-    #[error("{} pre-depend on each other in a circle", .0.join(", "))]
-    Circle(Vec<String>),
-    /// What the base is said to be does not go together.
-    #[error("the packages of the base's priority do not go together")]
-    Base(#[source] Box<Unsolvable>),
-    /// A package that was looked at is malformed.
-    #[error("the closure cannot be computed")]
-    Malformed(#[from] InvalidIndex),
-    /// The checker does not agree with the solver.
-    #[error("the closure is not valid, which is a fault of seedkit: {}", join(.0))]
-    Unproven(Vec<Violation>),
-}
-
-fn join(violations: &[Violation]) -> String {
-    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Chooses what to ship so that all requests can be installed on the base, and proves the choice.

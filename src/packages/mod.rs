@@ -26,6 +26,7 @@ pub mod why;
 mod scope;
 mod search;
 mod solver;
+mod unsolvable;
 
 #[cfg(test)]
 mod files;

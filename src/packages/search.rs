@@ -2,23 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::closure::{Options, Unsolvable};
 use super::explanation;
 use super::record::Field;
 use super::scope::Scope;
 use super::solver::{self, Answer, Goal};
 use super::universe::{Offer, PackageId};
-use super::why::{self, Why, Wish};
+use super::unsolvable::Unsolvable;
+use super::why::{self, Asked, Why, Wish};
 use crate::deb::index::{InvalidIndex, PackageStanza, Priority};
 use crate::deb::relation::{Operator, OrGroup};
 
-/// What answers the requests.
-#[derive(Debug, Default)]
-pub(super) struct Asked {
-    /// What has to be there.
-    pub(super) required: Vec<PackageId>,
-    /// What the base has in a later version than it would get: that is there in any case.
-    pub(super) later: Vec<PackageId>,
+/// How to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Whether what new packages recommend comes along, where it can.
+    pub recommends: bool,
 }
 
 /// How much more than what is needed.

@@ -6,7 +6,6 @@ use std::fmt;
 
 use super::record::Field;
 use super::scope::Scope;
-use super::search::Asked;
 use super::universe::PackageId;
 use crate::deb::index::InvalidIndex;
 
@@ -210,4 +209,13 @@ impl Search<'_, '_> {
         }
         Ok(None)
     }
+}
+
+/// What answers the requests.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// What has to be there.
+    pub(super) required: Vec<PackageId>,
+    /// What the base has in a later version than it would get: that is there in any case.
+    pub(super) later: Vec<PackageId>,
 }

@@ -17,9 +17,10 @@ use super::endpoint::Endpoint;
 use super::part::{Given, Part};
 use super::rate_limit::RateLimit;
 use super::refusal::{refused, web_page};
+use super::request::Request;
 use super::retry::Patience;
 use super::token::{Access, Authorizer, Renewed};
-use super::transport::{Answer, Request, Transport, host_of};
+use super::transport::{Answer, Transport, host_of};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::oci::{
     BlobPart, ImageSource, MANIFEST_LIMIT, Manifest, Reference, SourceError, SourceErrorKind, media_type,

@@ -10,7 +10,8 @@ use super::continued::{Continued, Voucher};
 use super::endpoint::{PlainHttp, parse_url, shown};
 use super::part::{Given, Part};
 use super::refusal::refused;
-use super::transport::{Answer, Request, Transport, host_of};
+use super::request::Request;
+use super::transport::{Answer, Transport, host_of};
 use crate::oci::SourceError;
 use crate::store::{Kept, Opened};
 

@@ -29,6 +29,7 @@ mod rate_limit;
 mod redirect;
 mod referrers;
 mod refusal;
+mod request;
 mod retry;
 mod tls;
 mod token;

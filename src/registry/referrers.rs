@@ -7,7 +7,8 @@ use reqwest::{Method, StatusCode, Url};
 use super::Registry;
 use super::body::{Body, Stopped, until_whole};
 use super::client::{MANIFESTS, invalid, while_doing};
-use super::transport::{Answer, Request};
+use super::request::Request;
+use super::transport::Answer;
 use crate::digest::Digest;
 use crate::oci::attached::list_tag;
 use crate::oci::{

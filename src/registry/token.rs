@@ -15,7 +15,8 @@ use super::challenge::{Bearer, Challenge};
 use super::credentials::{Credential, Credentials, Lookup};
 use super::endpoint::{Endpoint, PlainHttp, parse_url, shown};
 use super::refusal::refused;
-use super::transport::{Request, Transport};
+use super::request::Request;
+use super::transport::Transport;
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::secrets::SecretText;
 

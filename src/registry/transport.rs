@@ -6,10 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::blocking::{self, Response};
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE,
-    LOCATION, RANGE,
-};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 
 use super::endpoint::shown;
@@ -17,12 +14,12 @@ use super::fault::{Fault, quoted};
 use super::pace::Pace;
 use super::part::{Given, Part};
 use super::proxies::proxied;
+use super::request::Request;
 use super::retry::{Attempts, Failure, Patience, Place, retry_after};
-use super::upload::{Sent, Upload};
+use super::upload::Upload;
 use super::watch::Watch;
 use super::{ClientOptions, redirect, tls};
 use crate::oci::{SourceError, SourceErrorKind};
-use crate::secrets::SecretText;
 
 const MOST_REDIRECTS: usize = 10;
 /// The bytes a second that an upload must go on with at least, all in all: a line of 256 kbit/s that eight share. That
@@ -30,55 +27,6 @@ const MOST_REDIRECTS: usize = 10;
 const SLOWEST_UPLOAD: u64 = 4 * 1024;
 /// What is read of an answer that nobody wants, so that its connection can be used again.
 const WORTH_DRAINING: u64 = 64 * 1024;
-
-/// A request; its credentials are for the origin of its URL only.
-#[derive(Debug, Clone)]
-pub(super) struct Request {
-    /// The method.
-    pub(super) method: Method,
-    /// The URL.
-    pub(super) url: Url,
-    /// The media types that are understood, if that matters.
-    pub(super) accept: Option<String>,
-    /// The part that is wanted, if it is not the whole.
-    pub(super) part: Option<Part>,
-    /// The credentials, marked as sensitive.
-    pub(super) authorization: Option<HeaderValue>,
-    /// A form to send. Redirects are not followed with it: it holds credentials.
-    pub(super) form: Option<SecretText>,
-    /// A content to send.
-    pub(super) upload: Option<Upload>,
-    /// Whether another place is asked if this one cannot be: an outage then is not waited out.
-    pub(super) has_others: bool,
-}
-
-impl Request {
-    /// Returns a request without credentials.
-    pub(super) fn new(method: Method, url: Url) -> Self {
-        Self {
-            method,
-            url,
-            accept: None,
-            part: None,
-            authorization: None,
-            form: None,
-            upload: None,
-            has_others: false,
-        }
-    }
-
-    /// Returns whether sending it twice is like sending it once.
-    ///
-    /// A part of an upload is not: whoever uploads asks first how much of it arrived.
-    fn is_repeatable(&self) -> bool {
-        !matches!(self.upload, Some(Upload { content: Sent::Part(..), .. }))
-    }
-
-    /// Returns `METHOD url`, without secrets.
-    pub(super) fn shown(&self) -> String {
-        format!("{} {}", self.method, shown(&self.url))
-    }
-}
 
 /// The head of an answer, its body still to be read.
 #[derive(Debug)]
@@ -299,7 +247,7 @@ impl Transport {
     /// Sends a request once, and once more for each redirect.
     fn follow(&self, request: &Request, attempts: &Attempts) -> Result<Answer, Unanswered> {
         let mut url = request.url.clone();
-        let mut headers = headers(request);
+        let mut headers = request.headers();
         for _ in 0..=MOST_REDIRECTS {
             let host = host_of(&url);
             let place = attempts.enter(&host).map_err(|wait| left_alone(request, &host, wait))?;
@@ -379,28 +327,6 @@ fn left_alone(request: &Request, host: &str, wait: Duration) -> SourceError {
         wait.as_secs_f64().ceil()
     );
     SourceError::new(SourceErrorKind::RateLimited, message)
-}
-
-fn headers(request: &Request) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let accept = request.accept.as_ref().and_then(|accept| HeaderValue::from_str(accept).ok());
-    let form = request.form.is_some().then(|| HeaderValue::from_static("application/x-www-form-urlencoded"));
-    let text = |text: &String| HeaderValue::from_str(text).ok();
-    let (kind, range) = request
-        .upload
-        .as_ref()
-        .map_or((None, None), |upload| (text(&upload.media_type), upload.range.as_ref().and_then(text)));
-    for (name, value) in [
-        (ACCEPT, accept),
-        (AUTHORIZATION, request.authorization.clone()),
-        (RANGE, request.part.as_ref().map(Part::range).as_ref().and_then(text)),
-        (IF_RANGE, request.part.as_ref().and_then(Part::validator).and_then(text)),
-        (CONTENT_TYPE, form.or(kind)),
-        (CONTENT_RANGE, range),
-    ] {
-        value.map(|value| headers.insert(name, value));
-    }
-    headers
 }
 
 fn invalid(request: &Request, what: &str) -> SourceError {

@@ -1,40 +1,16 @@
 //! What a layout holds, by the names that clients ask with.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde_json::Value;
 
 use super::refusal::Refusal;
+use super::repository_name::RepositoryName;
 use crate::digest::Digest;
-use crate::oci::{DOCKER_HUB, Reference};
+use crate::oci::DOCKER_HUB;
 
 /// The other names of Docker Hub that a client may give as the registry it stands before.
 const HUB_ALIASES: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
-
-/// A repository: of the registry that its images come from, or of this registry's own.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RepositoryName {
-    /// The path, such as `rancher/mirrored-pause`.
-    pub(super) path: String,
-    /// The registry, such as `docker.io`; `None` for names that were chosen for this registry.
-    pub(super) registry: Option<String>,
-}
-
-impl RepositoryName {
-    /// Returns the repository that a reference names.
-    pub(super) fn of(reference: &Reference) -> Self {
-        let registry = Some(reference.registry().to_owned());
-        Self { path: reference.repository().to_owned(), registry }
-    }
-}
-
-impl fmt::Display for RepositoryName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.registry.iter().try_for_each(|registry| write!(formatter, "{registry}/"))?;
-        formatter.write_str(&self.path)
-    }
-}
 
 /// What a repository holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

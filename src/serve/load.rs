@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::catalog::{Catalog, Content, Referrer, Repository, RepositoryName};
+use super::catalog::{Catalog, Content, Referrer, Repository};
+use super::repository_name::RepositoryName;
 use crate::digest::Digest;
 use crate::oci::attached::is_attached;
 use crate::oci::inventory::{HeldManifest, Inventory};

@@ -18,6 +18,7 @@ mod passwords;
 mod patience;
 mod range;
 mod refusal;
+mod repository_name;
 mod route;
 mod server;
 mod tls;

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use serde_json::json;
 
-use super::catalog::RepositoryName;
+use super::repository_name::RepositoryName;
 use crate::digest::Digest;
 
 /// What a message repeats of a name, at most.

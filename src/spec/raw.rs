@@ -3,6 +3,7 @@
 //! The documentation of these types is what editors show to the user of `seedkit.yaml`. Every field is optional to
 //! serde, so that a missing key does not hide what else is wrong; what must be there is marked `required`.
 
+mod packages;
 mod password;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::node::{DiskTraits, Flavour};
+pub use packages::BaselinePriority;
+pub(super) use packages::{RawBaseline, RawPackageSource, RawPackages, RawSign};
 pub(super) use password::RawPasswordFrom;
 
 /// What an air-gapped k3s cluster is made of.
@@ -261,82 +264,6 @@ pub(super) struct RawNodeFile {
     pub(super) mode: Option<String>,
     /// The names of the nodes that get it. Without it: all.
     pub(super) nodes: Option<Vec<String>>,
-}
-
-/// Debian packages to install on the nodes without a network.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Packages")]
-pub(super) struct RawPackages {
-    /// The code name of the nodes' release, such as `bookworm`. Nodes of another one refuse the packages.
-    #[schemars(required)]
-    pub(super) suite: Option<String>,
-    /// The repositories to take packages from; at least one.
-    #[schemars(required)]
-    pub(super) sources: Option<Vec<RawPackageSource>>,
-    /// What the nodes have already, and need not be brought. Without it: nothing.
-    pub(super) baseline: Option<RawBaseline>,
-    /// The packages to install, such as `jq` or `iproute2=6.1.0-3`. What they need comes along.
-    pub(super) names: Option<Vec<String>>,
-    /// Whether to take what packages recommend, too; false unless told.
-    pub(super) recommends: Option<bool>,
-    /// A key of your own to sign the bundle with. Without it: it is not signed, and apt is told to trust it.
-    pub(super) sign: Option<RawSign>,
-    /// Loose `.deb` files to install, relative to the folder of this spec. What they need comes from the sources.
-    pub(super) extra: Option<Vec<String>>,
-}
-
-/// What signs the bundle of packages, and what the nodes know it by.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Sign")]
-pub(super) struct RawSign {
-    /// The name of a file in the secrets folder: an armored private OpenPGP key without a passphrase.
-    #[schemars(required)]
-    pub(super) secret: Option<String>,
-    /// The file on the nodes that has its certificate, in `.asc` or `.gpg`. Without it: the one in the bundle.
-    pub(super) node_keyring: Option<String>,
-}
-
-/// A repository of Debian packages.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "PackageSource")]
-pub(super) struct RawPackageSource {
-    /// Its addresses, tried in order: the folder above `dists`. `http` will do, as the index is signed; so will
-    /// `file:FOLDER`, relative to the folder of this spec.
-    #[schemars(required)]
-    pub(super) urls: Option<Vec<String>>,
-    /// The suites to take from it, such as `bookworm-updates`. Without it: the suite of the nodes.
-    pub(super) suites: Option<Vec<String>>,
-    /// The components to take from it; `main` unless told.
-    pub(super) components: Option<Vec<String>>,
-    /// The certificates that may sign it, armored or binary, relative to the folder of this spec. Without it: those of
-    /// Debian 12 and 13, which come along.
-    pub(super) keyring: Option<String>,
-}
-
-/// What nodes have already: exactly one of `status`, `manifest` and `priority`.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Baseline")]
-pub(super) struct RawBaseline {
-    /// A copy of a node's `/var/lib/dpkg/status`, relative to the folder of this spec.
-    pub(super) status: Option<String>,
-    /// The `.manifest` of the nodes' cloud image, relative to the folder of this spec.
-    pub(super) manifest: Option<String>,
-    /// The packages that every installation has.
-    pub(super) priority: Option<BaselinePriority>,
-}
-
-/// Up to which priority an installation has all packages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum BaselinePriority {
-    /// What nothing works without.
-    Required,
-    /// That, and what one expects of any system.
-    Important,
 }
 
 /// One machine of the cluster.

@@ -3,27 +3,14 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
 use super::disk::{DiskStore, StoreError, WRITE_BEHIND, begin_writing};
 use super::partial::{FOLDER, Partial};
+use super::wanted::{Kept, Size, Staged, Wanted};
 use super::{Descriptor, Mismatch};
 use crate::digest::{Digest, Hasher};
 
 /// The most bytes that are read at once.
 const MOST_AT_ONCE: usize = 256 * 1024;
-
-/// What is there of a content: for who opens the rest.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// How many bytes, from the first one on.
-    pub length: u64,
-    /// How many the whole has, if that is known.
-    pub total: Option<u64>,
-    /// The strong entity tag of the answer that they came with. Without one nothing but a digest of the whole can say
-    /// whether what is kept and what comes belong together.
-    pub entity_tag: Option<String>,
-}
 
 /// The rest of a content, or all of it, opened.
 pub struct Opened<R = Box<dyn Read + Send>> {
@@ -61,62 +48,9 @@ impl<E> From<StoreError> for CompleteError<E> {
     }
 }
 
-/// A content that is to be completed.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    /// Its digest.
-    pub digest: &'a Digest,
-    /// Its length, if it is known, else the most bytes that it may have.
-    pub size: Size,
-}
-
-/// How long a content is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
-    /// Exactly so many bytes.
-    Exactly(u64),
-    /// At most so many bytes.
-    AtMost(u64),
-}
-
-impl<'a> Wanted<'a> {
-    /// Wants what a descriptor describes.
-    pub fn described(descriptor: &'a Descriptor) -> Self {
-        Self { digest: &descriptor.digest, size: Size::Exactly(descriptor.size) }
-    }
-
-    fn length(&self) -> Option<u64> {
-        match self.size {
-            Size::Exactly(size) => Some(size),
-            Size::AtMost(_) => None,
-        }
-    }
-
-    /// Returns the most bytes that it may have.
-    pub(super) fn most(&self) -> u64 {
-        match self.size {
-            Size::Exactly(size) | Size::AtMost(size) => size,
-        }
-    }
-}
-
 /// Returns the name of the file that keeps what is there of a content.
 pub(super) fn name_of(digest: &Digest) -> String {
     format!("{}-{}", digest.algorithm().name(), digest.hex())
-}
-
-/// Content that is verified, and has no name in the store yet; if it gets none, it is gone.
-#[derive(Debug)]
-pub struct Staged {
-    pub(super) temporary: NamedTempFile,
-    pub(super) digest: Digest,
-}
-
-impl Staged {
-    /// Opens the content at its beginning.
-    pub fn open(&self) -> io::Result<impl Read + use<>> {
-        self.temporary.reopen()
-    }
 }
 
 /// What completing a content led to.

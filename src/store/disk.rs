@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use tempfile::NamedTempFile;
 
-use super::complete::Staged;
+use super::wanted::Staged;
 use super::{Descriptor, Mismatch, VerifyReader};
 use crate::digest::{Algorithm, Digest, HashingWriter, PIECE};
 use crate::fs::{close_to_others, create_folder, named_temporary};

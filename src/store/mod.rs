@@ -8,13 +8,15 @@ mod complete;
 mod disk;
 mod part;
 mod partial;
+mod wanted;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::digest::{Mismatch, VerifyReader};
-pub use complete::{CompleteError, Completed, Kept, Opened, Size, Staged, Wanted};
+pub use complete::{CompleteError, Completed, Opened};
 pub use disk::{DiskStore, StoreError};
 pub use part::Part;
+pub use wanted::{Kept, Size, Staged, Wanted};
 
 use crate::digest::Digest;
 

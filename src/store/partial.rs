@@ -22,7 +22,7 @@ use rustix::fs::{FlockOperation, flock};
 use tempfile::{NamedTempFile, TempPath};
 
 use super::DiskStore;
-use super::complete::{Kept, Wanted};
+use super::wanted::{Kept, Wanted};
 use crate::digest::Digest;
 use crate::fs::{create_folder, named_temporary};
 

@@ -6,9 +6,6 @@ use tera::{Error, ErrorKind, Kwargs, State, Tera, Value};
 
 use super::growth::bounded;
 
-/// The filters that an expression has to end in.
-pub(super) const QUOTING: [&str; 5] = ["base64", "json", "shell", "systemd", "word"];
-
 /// Adds the quoting filters to `tera`.
 pub(super) fn register(tera: &mut Tera) {
     tera.register_filter("base64", |value: &Value, _: Kwargs, _: &State| {

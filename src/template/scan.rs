@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::TemplateError;
-use super::filters::QUOTING;
+
+/// The filters that an expression has to end in.
+pub(super) const QUOTING: [&str; 5] = ["base64", "json", "shell", "systemd", "word"];
 
 /// The reason given for a value that no filter has quoted.
 pub(super) const UNQUOTED: &str =

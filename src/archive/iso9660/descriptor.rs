@@ -2,7 +2,8 @@
 
 use super::Volume;
 use super::encode::{BLOCK, NO_DATE, both_u16, both_u32, long_date, ucs2};
-use super::layout::{PathTables, View};
+use super::layout::PathTables;
+use super::view::View;
 
 impl Volume {
     /// Encodes the descriptor of one tree, in one block.

@@ -3,8 +3,8 @@
 use super::Volume;
 use super::encode::{BLOCK, both_u16, both_u32, room_in_block, short_date};
 use super::hierarchy::{Child, Directory, Kind};
-use super::layout::{Place, View};
 use super::susp::{self, ContinuationArea, Field};
+use super::view::{Place, View};
 use crate::epoch::Epoch;
 
 const RECORD_LIMIT: usize = 254;

@@ -15,47 +15,12 @@
 use super::directory::DirectoryExtent;
 use super::encode::{BLOCK, blocks};
 use super::hierarchy::Hierarchy;
+use super::view::{PerView, Place, VIEWS};
 use super::{IsoError, Volume, path_table};
 
 /// The blocks after the last file; Linux and drives read ahead.
 pub(super) const TRAILING_BLOCKS: u32 = 150;
 const FIRST_FREE_BLOCK: u64 = 19;
-
-/// The two trees of a volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum View {
-    /// ECMA-119 with Rock Ridge.
-    Primary,
-    /// Joliet, for Windows.
-    Joliet,
-}
-
-/// The trees in the order in which they are written.
-pub(super) const VIEWS: [View; 2] = [View::Primary, View::Joliet];
-
-/// One thing for each tree.
-#[derive(Debug, Clone, Default)]
-pub(super) struct PerView<T> {
-    primary: T,
-    joliet: T,
-}
-
-impl<T> PerView<T> {
-    /// Returns the thing of one tree.
-    pub(super) fn of(&self, view: View) -> &T {
-        match view {
-            View::Primary => &self.primary,
-            View::Joliet => &self.joliet,
-        }
-    }
-
-    fn of_mut(&mut self, view: View) -> &mut T {
-        match view {
-            View::Primary => &mut self.primary,
-            View::Joliet => &mut self.joliet,
-        }
-    }
-}
 
 /// Where the path tables of one tree are.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,14 +29,6 @@ pub(super) struct PathTables {
     pub(super) length: u32,
     pub(super) little_endian: u32,
     pub(super) big_endian: u32,
-}
-
-/// Where one directory is.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Place {
-    pub(super) block: u32,
-    /// In bytes; a multiple of the block size.
-    pub(super) length: u32,
 }
 
 impl Place {

@@ -24,6 +24,7 @@ mod layout;
 mod names;
 mod path_table;
 mod susp;
+mod view;
 mod volume_id;
 
 use std::io::{self, Write};
@@ -33,8 +34,9 @@ use crate::epoch::Epoch;
 use crate::tree::{FileTree, TreePath};
 use encode::BLOCK;
 use hierarchy::Hierarchy;
-use layout::{Layout, TRAILING_BLOCKS, VIEWS, View};
+use layout::{Layout, TRAILING_BLOCKS};
 use path_table::Endian;
+use view::{VIEWS, View};
 
 pub use volume_id::{InvalidVolumeId, VolumeId};
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Volume;
 use super::directory::children;
 use super::hierarchy::{Directory, Hierarchy, Kind};
-use super::layout::View;
+use super::view::View;
 
 /// The byte order of one table.
 #[derive(Debug, Clone, Copy)]

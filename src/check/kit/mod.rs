@@ -25,7 +25,6 @@ pub(super) use text::Text;
 pub(super) use unit::Unit;
 
 use super::Check;
-use super::page::PAGE;
 use super::rows::Part;
 use super::verdict::Verdict;
 use crate::bill::{self, Bill, BillError};
@@ -38,6 +37,8 @@ use crate::spec::Role;
 use crate::verify::{self, VerifyError};
 use disc::Shelf;
 
+/// The page's path in a kit.
+pub const PAGE: &str = "report.html";
 /// What names the images of the registry's layout.
 pub(super) const LAYOUT_INDEX: &str = "images/index.json";
 /// The largest text that is kept.

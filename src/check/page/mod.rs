@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::kit::Kit;
+use super::kit::{Kit, PAGE};
 use super::report::{Report, Summary, plain};
 use crate::text::counted;
 use certificates::{Certificate, Clock};
@@ -27,8 +27,6 @@ use facts::{Artifact, Fact, Image};
 use picture::{Node, Registry};
 use rows::{Group, List};
 
-/// The page's path in a kit.
-pub const PAGE: &str = "report.html";
 /// What every page begins with, by which an older one is known.
 pub const BEGINNING: &str = "<!doctype html>\n<html lang=\"en\" data-seedkit-report=\"1\">\n";
 /// What computes the digest of the page again.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as Folder;
 
-use super::files::web_address;
+use super::sources::web_address;
 use super::{file_path, optional_path};
 use url::Url;
 

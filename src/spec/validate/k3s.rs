@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::Surroundings;
-use super::files::file_source;
 use super::registry::password;
+use super::sources::file_source;
 use crate::k3s::{self, Known, Settings};
 use crate::oci::{Platform, Reference};
 use crate::spec::model::{FileSource, K3s, K3sVersion, PasswordFrom};

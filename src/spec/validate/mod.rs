@@ -10,6 +10,7 @@ mod network;
 mod nodes;
 mod packages;
 mod registry;
+mod sources;
 
 use std::path::{Path as Folder, PathBuf};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path as Folder, PathBuf};
 
-use super::files::open_address;
+use super::sources::open_address;
 use super::{Surroundings, file_path, optional_path, secret_name};
 use crate::deb::relation;
 use crate::deb::version::Version;

@@ -3,6 +3,7 @@
 pub(crate) mod bundle;
 mod certificate;
 mod disc;
+mod hostile_bundle;
 mod images;
 mod kit;
 mod lock;

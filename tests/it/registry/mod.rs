@@ -3,6 +3,7 @@
 mod auth;
 mod hostile;
 mod images;
+mod logins;
 mod parts;
 mod push;
 mod ways;

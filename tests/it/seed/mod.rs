@@ -9,6 +9,7 @@ mod interrupted;
 mod iso;
 mod machine;
 mod placing;
+mod renewal;
 mod schema;
 mod settings;
 mod shared;

@@ -7,18 +7,18 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::source_files::SourceFilesError;
+use super::SourceFilesError;
 use crate::archive::untar::{Member, MemberKind, Untar};
 
 /// The most links to links on the way to a file.
 const LINK_LIMIT: usize = 40;
 
 /// Each regular file, by its name.
-pub(super) type Members = BTreeMap<String, Place>;
+pub(in crate::oci) type Members = BTreeMap<String, Place>;
 
 /// Where a file is within an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(in crate::oci) struct Place {
     offset: u64,
     size: u64,
 }

@@ -22,7 +22,7 @@ impl Invalid {
 }
 
 /// A host name of one label: at most 63 lower-case letters, digits and `-`, which is not at its ends (RFC 1123).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub struct DnsLabel(String);
 
 impl DnsLabel {
@@ -48,14 +48,8 @@ impl FromStr for DnsLabel {
     }
 }
 
-impl fmt::Display for DnsLabel {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
 /// An address or a fully spelt name of a machine.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub enum Host {
     /// An IP address.
     Ip(IpAddr),
@@ -78,15 +72,6 @@ impl FromStr for Host {
             return Err(Invalid::new(text, "an IP address or a DNS name"));
         }
         Ok(Self::Name(name))
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(address) => address.fmt(formatter),
-            Self::Name(name) => formatter.write_str(name),
-        }
     }
 }
 
@@ -146,21 +131,13 @@ impl fmt::Display for RegistryHost {
 }
 
 /// A registry that another one stands in for; prints as `docker.io`, or `*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, derive_more::Display)]
 pub enum MirroredRegistry {
     /// One.
     Host(RegistryHost),
     /// All that are not named.
+    #[display("*")]
     Others,
-}
-
-impl fmt::Display for MirroredRegistry {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Host(host) => host.fmt(formatter),
-            Self::Others => formatter.write_str("*"),
-        }
-    }
 }
 
 /// The hardware address of a network card; prints as `52:54:00:12:34:56`.
@@ -196,7 +173,7 @@ impl fmt::Display for MacAddress {
 }
 
 /// A range of addresses, `address/prefix`; may hold host bits, as an interface's address does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub struct Cidr(IpNet);
 
 impl Cidr {
@@ -251,12 +228,6 @@ impl FromStr for Cidr {
         let is_number = prefix.bytes().all(|byte| byte.is_ascii_digit());
         let prefix = prefix.parse().ok().filter(|_| is_number).ok_or_else(invalid)?;
         IpNet::new(address, prefix).map(Self).map_err(|_| invalid())
-    }
-}
-
-impl fmt::Display for Cidr {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
     }
 }
 

@@ -6,7 +6,6 @@
 mod disk;
 mod time_zone;
 
-use std::fmt;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -119,7 +118,7 @@ pub enum Unplaceable {
 }
 
 /// Where the payload of a seed may put a file: absolute, normalised, and on a disk.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub struct NodePath(String);
 
 impl NodePath {
@@ -135,12 +134,6 @@ impl NodePath {
     pub fn own(text: impl Into<String>) -> Self {
         let text = text.into();
         text.parse().unwrap_or_else(|error| panic!("a path of seedkit's own is wrong: {error}"))
-    }
-}
-
-impl fmt::Display for NodePath {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 
@@ -227,19 +220,13 @@ pub fn owned_by_system(path: &str) -> Option<&'static str> {
 }
 
 /// Where a user's own file goes: a [`NodePath`] that nobody else writes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub struct Destination(NodePath);
 
 impl Destination {
     /// Returns the path.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
-    }
-}
-
-impl fmt::Display for Destination {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
     }
 }
 

@@ -7,7 +7,6 @@
 //! The lines are checked here and not by the crate that writes our keys: it knows fewer types than `sshd`,
 //! and a line that `sshd` skips in silence locks the user out of a machine without a network.
 
-use std::fmt;
 use std::str::FromStr;
 
 use ::ssh_key::private::{Ed25519Keypair, KeypairData};
@@ -39,7 +38,7 @@ pub struct KeyPair {
 }
 
 /// One line of `authorized_keys`: options if any, type, base64, comment; never a line end.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub struct AuthorizedKey(String);
 
 /// Says why a key pair cannot be made or read.
@@ -123,12 +122,6 @@ impl AuthorizedKey {
     /// Returns the line, without a line end.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for AuthorizedKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

@@ -4,7 +4,6 @@
 //! reproducible: archives say user 0, group 0 and the build's epoch for every entry.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -18,7 +17,7 @@ use crate::digest::Digest;
 pub const LONGEST_PATH: usize = 4096;
 
 /// A relative path of a tree: `/` between components, no `.`, no `..`, nothing empty, UTF-8 without control characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub struct TreePath(String);
 
 /// Says why a text is not a [`TreePath`].
@@ -79,12 +78,6 @@ impl FromStr for TreePath {
             }
         }
         Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for TreePath {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

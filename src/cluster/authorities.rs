@@ -17,8 +17,6 @@
 //! when the authorities below are renewed (`k3s certificate rotate-ca`). *P-256 in SEC 1, RSA in PKCS#1*: the forms
 //! that k3s' own script writes. *Lifetimes* are that script's, too.
 
-use std::fmt;
-
 use crate::epoch::Epoch;
 use crate::pki::{Authority, InvalidKey, PkiError, PrivateKey, RsaKey};
 use crate::secrets::SecretText;
@@ -31,7 +29,8 @@ pub const PRIVATE_FOLDERS: [&str; 3] =
     ["/var/lib/rancher/k3s/server", TLS_FOLDER, "/var/lib/rancher/k3s/server/tls/etcd"];
 
 /// One of a cluster's authorities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
+#[display("{}", self.name())]
 pub enum ClusterAuthority {
     /// Signs the intermediate one; tokens hold its hash.
     Root,
@@ -117,12 +116,6 @@ impl ClusterAuthority {
             None => Authority::generate_root(key, &subject, epoch, self.lifetime_days()),
             Some(issuer) => issuer.generate_subordinate(key, &subject, epoch, self.lifetime_days()),
         }
-    }
-}
-
-impl fmt::Display for ClusterAuthority {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
     }
 }
 

@@ -100,7 +100,8 @@ impl fmt::Display for Machine {
 }
 
 /// A pause image: what follows `rancher/mirrored-pause:`, as far as it can belong to a tag.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
+#[display("{}", Self::image(_0))]
 pub struct Pause(String);
 
 impl Pause {
@@ -116,12 +117,6 @@ impl Pause {
     /// Returns the image's full name with one of the readings.
     pub fn image(reading: &str) -> String {
         format!("docker.io/rancher/mirrored-pause:{reading}")
-    }
-}
-
-impl fmt::Display for Pause {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&Self::image(&self.0))
     }
 }
 

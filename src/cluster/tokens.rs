@@ -8,8 +8,6 @@
 //! lie on a worker's ISO. Bootstrap tokens (`abcdef.0123456789abcdef`, what `k3s token generate` prints) are
 //! refused for both: they are fatal as a server token, and an agent needs them created in a running cluster.
 
-use std::fmt;
-
 use crate::secrets::SecretText;
 
 const LONGEST_TOKEN: usize = 512;
@@ -67,21 +65,14 @@ pub enum InvalidToken {
 }
 
 /// Who joins with a token, as k3s names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, derive_more::Display)]
 pub enum User {
     /// Servers: whoever has their token is an administrator.
+    #[display("server")]
     Server,
     /// Agents.
+    #[display("node")]
     Node,
-}
-
-impl fmt::Display for User {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Server => "server",
-            Self::Node => "node",
-        })
-    }
 }
 
 impl Token {

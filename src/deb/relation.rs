@@ -31,18 +31,21 @@ pub struct PackageRelation<'text> {
 }
 
 /// What follows the colon after a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, derive_more::Display)]
 pub enum Qualifier<'text> {
     /// `:any`, for packages that say `Multi-Arch: allowed`.
+    #[display("any")]
     Any,
     /// `:native`, the architecture of the machine that builds.
+    #[display("native")]
     Native,
     /// An architecture by its name.
     Named(&'text str),
 }
 
 /// A comparison with a version.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, derive_more::Display)]
+#[display("({} {version})", operator.symbol())]
 pub struct Constraint<'text> {
     /// How to compare.
     pub operator: Operator,
@@ -157,22 +160,6 @@ impl Operator {
             Self::LaterOrEqual => ">=",
             Self::Later => ">>",
         }
-    }
-}
-
-impl fmt::Display for Qualifier<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Any => "any",
-            Self::Native => "native",
-            Self::Named(name) => name,
-        })
-    }
-}
-
-impl fmt::Display for Constraint<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "({} {})", self.operator.symbol(), self.version)
     }
 }
 

@@ -60,7 +60,7 @@ pub enum InvalidKeyring {
 }
 
 /// The fingerprint of a key or certificate, in upper-case hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub struct Fingerprint(String);
 
 /// A text that was signed by a pinned certificate.
@@ -111,7 +111,8 @@ pub enum InvalidSignedText {
 }
 
 /// A signature that does not count, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, derive_more::Display)]
+#[display("that by {issuer}: {fault}")]
 pub struct Refusal {
     /// The key that it says it was made by.
     pub issuer: String,
@@ -194,18 +195,6 @@ impl Fingerprint {
     /// Returns the upper-case hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "that by {}: {}", self.issuer, self.fault)
     }
 }
 

@@ -20,7 +20,8 @@ const LONGEST: usize = 200;
 /// A version of a package, printed as it was written.
 ///
 /// Versions that dpkg takes for equal are equal, however they are written: `1.0`, `0:1.0` and `1.00-0`.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Display)]
+#[display("{text}")]
 pub struct Version<'text> {
     text: Cow<'text, str>,
     epoch: u32,
@@ -156,12 +157,6 @@ impl Hash for Version<'_> {
 impl fmt::Debug for Version<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Version({})", self.text)
-    }
-}
-
-impl fmt::Display for Version<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
     }
 }
 

@@ -37,8 +37,9 @@ impl Algorithm {
 pub const PIECE: usize = 256 * 1024;
 
 /// A content digest such as `sha256:e3b0c442…`, lower-case hexadecimal where it is written.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, derive_more::Display)]
 #[serde(into = "String", try_from = "String")]
+#[display("{}:{}", self.algorithm().name(), self.hex())]
 pub struct Digest(Value);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,12 +137,6 @@ impl TryFrom<String> for Digest {
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
         digest.to_string()
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.algorithm().name(), self.hex())
     }
 }
 

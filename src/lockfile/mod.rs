@@ -21,7 +21,6 @@ mod packages;
 mod text;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -136,16 +135,20 @@ impl LockedAttachment {
 }
 
 /// What a file of the kit is for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, derive_more::Display)]
 #[serde(into = "String", try_from = "String")]
 pub enum FileRole {
     /// The k3s binary of a platform.
+    #[display("k3s-binary {_0}")]
     K3sBinary(Platform),
     /// The release's own airgap tarball of a platform.
+    #[display("k3s-airgap {_0}")]
     K3sAirgap(Platform),
     /// The release's own image list.
+    #[display("k3s-images")]
     K3sImages,
     /// A user's file, by its destination on the nodes.
+    #[display("file {_0}")]
     File(String),
 }
 
@@ -153,17 +156,6 @@ pub enum FileRole {
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no role of a file that this version of seedkit knows")]
 pub struct InvalidRole(String);
-
-impl fmt::Display for FileRole {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::K3sBinary(platform) => write!(formatter, "k3s-binary {platform}"),
-            Self::K3sAirgap(platform) => write!(formatter, "k3s-airgap {platform}"),
-            Self::K3sImages => formatter.write_str("k3s-images"),
-            Self::File(destination) => write!(formatter, "file {destination}"),
-        }
-    }
-}
 
 impl From<FileRole> for String {
     fn from(role: FileRole) -> Self {

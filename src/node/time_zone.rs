@@ -2,7 +2,6 @@
 //!
 //! cloud-init leaves a node whose zone it does not find in UTC, and says so in a log: a name that is none is refused.
 
-use std::fmt;
 use std::str::FromStr;
 
 use crate::net::Invalid;
@@ -11,7 +10,7 @@ use crate::net::Invalid;
 const NAMES: &str = include_str!("time-zones.txt");
 
 /// A name of the IANA time zone database, such as `Asia/Seoul`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, derive_more::Display)]
 pub struct TimeZone(&'static str);
 
 impl TimeZone {
@@ -30,12 +29,6 @@ impl FromStr for TimeZone {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let zone = Self::names().find(|name| *name == text);
         zone.map(Self).ok_or_else(|| Invalid::new(text, "a time zone that every system has"))
-    }
-}
-
-impl fmt::Display for TimeZone {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.0)
     }
 }
 

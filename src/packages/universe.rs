@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use crate::deb::index::{InvalidIndex, PackageStanza};
 use crate::deb::relation::Provided;
@@ -21,21 +20,14 @@ pub struct Suite<'text> {
 }
 
 /// Where packages come from, as messages have it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, derive_more::Display)]
 pub enum Origin {
     /// A suite, such as `bookworm-updates`.
+    #[display("suite `{_0}`")]
     Suite(String),
     /// A loose file.
+    #[display("loose file `{_0}`")]
     File(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Suite(name) => write!(formatter, "suite `{name}`"),
-            Self::File(path) => write!(formatter, "loose file `{path}`"),
-        }
-    }
 }
 
 /// The packages of several suites, by name and by what they provide.

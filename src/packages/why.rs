@@ -2,7 +2,6 @@
 
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::{BTreeSet, VecDeque};
-use std::fmt;
 
 use super::record::Field;
 use super::scope::Scope;
@@ -10,11 +9,13 @@ use super::universe::PackageId;
 use crate::deb::index::InvalidIndex;
 
 /// The first reason that was found for a package.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, derive_more::Display)]
 pub enum Why {
     /// It was asked for.
+    #[display("requested")]
     Requested,
     /// Another package needs it.
+    #[display("{by} {} {relation}", field.verb())]
     Needed {
         /// The name of that package.
         by: String,
@@ -24,6 +25,7 @@ pub enum Why {
         relation: String,
     },
     /// The base's version of it cannot stay beside another package.
+    #[display("{by} {} {relation}", field.verb())]
     Refused {
         /// The name of that package.
         by: String,
@@ -33,6 +35,7 @@ pub enum Why {
         relation: String,
     },
     /// The base's version of it does not work with what else is shipped.
+    #[display("the base's version {} {relation}", field.verb())]
     Outdated {
         /// The field that says so.
         field: Field,
@@ -40,25 +43,11 @@ pub enum Why {
         relation: String,
     },
     /// It was built together with another package; a base that has both needs both in one version.
+    #[display("of one source with {of}")]
     Sibling {
         /// The name of that package.
         of: String,
     },
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Requested => formatter.write_str("requested"),
-            Self::Needed { by, field, relation } | Self::Refused { by, field, relation } => {
-                write!(formatter, "{by} {} {relation}", field.verb())
-            }
-            Self::Outdated { field, relation } => {
-                write!(formatter, "the base's version {} {relation}", field.verb())
-            }
-            Self::Sibling { of } => write!(formatter, "of one source with {of}"),
-        }
-    }
 }
 
 /// A package that should come along if it can: one of several, the best first.

@@ -1,15 +1,15 @@
 //! The names a certificate vouches for: an address or a DNS name, never a mix of the two.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 /// What a client connects to, and what it therefore looks for in the certificate.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub enum SubjectName {
     /// An address; only an IP SAN covers it. An IPv4 address mapped into IPv6 is kept as IPv4.
     Ip(IpAddr),
     /// A host name; only a DNS SAN covers it.
+    #[display("{}", _0.0)]
     Dns(DnsName),
 }
 
@@ -50,16 +50,6 @@ impl FromStr for SubjectName {
 impl From<IpAddr> for SubjectName {
     fn from(address: IpAddr) -> Self {
         Self::Ip(address.to_canonical())
-    }
-}
-
-impl fmt::Display for SubjectName {
-    /// Writes the name as in a list of SANs: IPv6 without brackets.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(address) => address.fmt(formatter),
-            Self::Dns(name) => name.0.fmt(formatter),
-        }
     }
 }
 

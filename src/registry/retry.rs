@@ -76,9 +76,10 @@ impl fmt::Debug for RetryPolicy {
 }
 
 /// Why an attempt failed, where another one may not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, derive_more::Display)]
 pub(super) enum Failure {
     /// The server answered that it cannot now.
+    #[display("{status}")]
     Answered {
         /// The status.
         status: u16,
@@ -110,15 +111,6 @@ impl Failure {
 
     fn is_rate_limit(&self) -> bool {
         matches!(self, Self::Answered { status: 429, .. })
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Answered { status, .. } => write!(formatter, "{status}"),
-            Self::Unanswered(fault) | Self::BrokenOff(fault) => write!(formatter, "{fault}"),
-        }
     }
 }
 

@@ -4,7 +4,6 @@ mod packages;
 mod source;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -110,7 +109,8 @@ pub struct K3s {
 }
 
 /// A k3s release such as `v1.33.4+k3s1` or `v1.34.0-rc1+k3s1`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, derive_more::Display)]
+#[display("{text}")]
 pub struct K3sVersion {
     text: String,
     minor: (u32, u32),
@@ -151,12 +151,6 @@ impl FromStr for K3sVersion {
     }
 }
 
-impl fmt::Display for K3sVersion {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
-
 /// Where a file comes from and how its content is known to be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSource {
@@ -167,21 +161,13 @@ pub struct FileSource {
 }
 
 /// Where a file is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub enum Place {
     /// On this machine.
+    #[display("{}", _0.display())]
     Path(PathBuf),
     /// To be downloaded; `http` or `https`, without credentials.
     Url(Url),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Path(path) => path.display().fmt(formatter),
-            Self::Url(url) => url.fmt(formatter),
-        }
-    }
 }
 
 /// What vouches for a file's content.

@@ -8,15 +8,14 @@ mod finding;
 mod path;
 mod quoted;
 
-use std::fmt;
-
 pub use chain::chain;
 pub use finding::{Finding, Listing, Severity};
 pub use path::{Path, Step};
 pub use quoted::{is_name, quoted};
 
 /// A place in a text; both numbers start at 1, columns count characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
+#[display("{line}:{column}")]
 pub struct Location {
     /// The line.
     pub line: usize,
@@ -32,12 +31,6 @@ impl Location {
     fn end_of(text: &str) -> Self {
         let last = text.rsplit('\n').next().unwrap_or(text);
         Self { line: text.matches('\n').count() + 1, column: last.chars().count() + 1 }
-    }
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.line, self.column)
     }
 }
 

@@ -31,7 +31,8 @@ const GZIP_MAGIC: &[u8] = &[0x1F, 0x8B];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xB5, 0x2F, 0xFD];
 
 /// How a file is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
+#[display("{}", self.name())]
 pub enum Compression {
     /// Not at all.
     None,
@@ -86,12 +87,6 @@ impl FromStr for Compression {
     fn from_str(text: &str) -> Result<Self, UnknownCompression> {
         let known = Self::ALL.into_iter().find(|compression| compression.name() == text);
         known.ok_or_else(|| UnknownCompression(text.chars().take(100).collect()))
-    }
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
     }
 }
 

@@ -1,13 +1,12 @@
 //! The name of a volume, by which a mounted image is found.
 
-use std::fmt;
 use std::str::FromStr;
 
 /// A volume identifier: 1 to 16 ASCII letters, digits, `_` and `-`; sixteen is what Joliet has room for.
 ///
 /// Lower case is stored as it is. ECMA-119 knows capitals only, but every reader takes both, and some look
 /// for one of the two.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub struct VolumeId(String);
 
 /// Says why a text is not a [`VolumeId`].
@@ -32,12 +31,6 @@ impl FromStr for VolumeId {
         } else {
             Err(InvalidVolumeId(text.chars().take(100).collect()))
         }
-    }
-}
-
-impl fmt::Display for VolumeId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

@@ -1,7 +1,6 @@
 //! What places did in a run: what is to be said of it, and who is not asked again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -13,18 +12,13 @@ use crate::text::chain;
 const MOST_WRONG: u32 = 3;
 
 /// What one of several places did, while another one gave what was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, derive_more::Display)]
+#[display("`{place}` {what}")]
 pub struct Complaint {
     /// The place.
     pub place: String,
     /// What it did: `is passed over: …`, `broke off: …`.
     pub what: String,
-}
-
-impl fmt::Display for Complaint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "`{}` {}", self.place, self.what)
-    }
 }
 
 /// What all places of a run did.

@@ -1,6 +1,5 @@
 //! Where images are pulled from.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use url::Url;
@@ -22,25 +21,18 @@ pub struct SourcePlace {
 }
 
 /// A place that images are pulled from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, derive_more::Display)]
 pub enum Origin {
     /// A registry; `http` only where the spec allows it; a path is put before the repositories.
+    #[display("{}", _0.as_str().trim_end_matches('/'))]
     Registry(Url),
     /// A folder that is an OCI image layout.
+    #[display("oci:{}", _0.display())]
     Layout(PathBuf),
     /// An OCI image layout in a tarball.
+    #[display("oci-archive:{}", _0.display())]
     LayoutArchive(PathBuf),
     /// A tarball as `docker save` writes it.
+    #[display("docker-archive:{}", _0.display())]
     DockerArchive(PathBuf),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Registry(url) => formatter.write_str(url.as_str().trim_end_matches('/')),
-            Self::Layout(path) => write!(formatter, "oci:{}", path.display()),
-            Self::LayoutArchive(path) => write!(formatter, "oci-archive:{}", path.display()),
-            Self::DockerArchive(path) => write!(formatter, "docker-archive:{}", path.display()),
-        }
-    }
 }

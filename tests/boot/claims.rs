@@ -231,22 +231,6 @@ fn a_server_whose_clock_is_at_1970_comes_up() {
     assert_eq!(old.lines("images"), kit.images());
 }
 
-#[test]
-fn a_changed_role_leaves_nothing_of_the_old_one_and_the_node_joins() {
-    let Mishaps { old, turned: [agent, server], kit, .. } = mishaps();
-    assert_eq!((agent.text("role"), server.text("role")), ("agent", "server"));
-    for (evidence, unit) in [(agent, "k3s-agent"), (server, "k3s")] {
-        assert_eq!((evidence.text("unit"), evidence.text("ready")), ("active", "True"));
-        let units = [format!("{unit}-bootstrap.service enabled"), format!("{unit}.service enabled")];
-        assert_eq!(evidence.lines("units of k3s"), units);
-        assert_eq!(evidence.lines("running units of k3s"), units.map(|unit| unit.replace(" enabled", "")));
-        assert_eq!(evidence.text("markers"), format!("/var/lib/{unit}-bootstrap.done"));
-        assert_eq!(evidence.json("done")["seed_id"], evidence.text("seed id"));
-        assert_eq!(evidence.lines("images"), kit.images());
-    }
-    assert_ne!(agent.text("seed id"), old.text("seed id"));
-}
-
 /// Returns the files that are in one of the two only, or different.
 fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();

@@ -142,3 +142,66 @@ fn a_cut_cable_leaves_its_reason_on_the_console_and_in_the_marker() {
     assert!(marker["reason"].as_str().unwrap().contains(told), "{marker}");
     assert!(shown.contains(told));
 }
+
+/// Two nodes whose seeds were changed for those of the other role.
+struct Turned {
+    /// The seeds that they had at first.
+    before: [String; 2],
+    /// The server, which became the other one's agent; and that one.
+    after: [Evidence; 2],
+    /// The names of the images.
+    images: Vec<String>,
+}
+
+fn turned() -> &'static Turned {
+    static TURNED: Once<Turned> = Once::new();
+    TURNED.get(|| {
+        let kit = Kit::build("turned-from", |spec| spec);
+        let lan = Lan::new();
+        let mut nodes = [(SERVER, 0), (AGENT, 1)].map(|(name, port)| Guest::new(name, &lan, port, &kit));
+        let [first, second] = &mut nodes;
+        first.start(Boot::with(&kit.seed(SERVER)));
+        second.start(Boot::with(&kit.seed(AGENT)));
+        let before = both(|| first.look(), || second.look());
+        both(|| first.shut_down(), || second.shut_down());
+        kit.build_as("turned", |spec| {
+            spec.replace("role: server", "role: other")
+                .replace("role: agent", "role: server")
+                .replace("role: other", "role: agent")
+        });
+        let [agent, server] = [SERVER, AGENT].map(|name| kit.seed_of("turned", name));
+        // They were done: cloud-init reads the new seed in one boot, and the next one starts what it has placed.
+        first.start(Boot::with(&agent));
+        second.start(Boot::with(&server));
+        let after = both(
+            || {
+                first.restart(Boot::with(&agent));
+                first.look()
+            },
+            || {
+                second.restart(Boot::with(&server));
+                second.look()
+            },
+        );
+        let before = [before.0, before.1].map(|evidence| evidence.text("seed id").to_owned());
+        let images = kit.images();
+        Turned { before, after: after.into(), images }
+    })
+}
+
+#[test]
+#[ignore = "tests/long runs it: six boots"]
+fn a_changed_role_leaves_nothing_of_the_old_one_and_the_node_joins() {
+    let Turned { before, after: [agent, server], images } = turned();
+    assert_eq!((agent.text("role"), server.text("role")), ("agent", "server"));
+    for (evidence, unit) in [(agent, "k3s-agent"), (server, "k3s")] {
+        assert_eq!((evidence.text("unit"), evidence.text("ready")), ("active", "True"));
+        let units = [format!("{unit}-bootstrap.service enabled"), format!("{unit}.service enabled")];
+        assert_eq!(evidence.lines("units of k3s"), units);
+        assert_eq!(evidence.lines("running units of k3s"), units.map(|unit| unit.replace(" enabled", "")));
+        assert_eq!(evidence.text("markers"), format!("/var/lib/{unit}-bootstrap.done"));
+        assert_eq!(evidence.json("done")["seed_id"], evidence.text("seed id"));
+        assert_eq!(evidence.lines("images"), *images);
+        assert!(!before.contains(&evidence.text("seed id").to_owned()), "{before:?}");
+    }
+}

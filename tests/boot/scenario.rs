@@ -57,8 +57,6 @@ pub(crate) struct Mishaps {
     pub(crate) damaged: Evidence,
     /// A server whose clock began in 1970.
     pub(crate) old: Evidence,
-    /// The same two, when a seed has made the server an agent, and the other node its server.
-    pub(crate) turned: [Evidence; 2],
     /// The kit that both come from.
     pub(crate) kit: Kit,
 }
@@ -92,8 +90,8 @@ pub(crate) fn mishaps() -> &'static Mishaps {
     static MISHAPS: Once<Mishaps> = Once::new();
     MISHAPS.get(|| {
         let kit = Kit::build("mishaps", |spec| spec);
-        let (old, damaged, turned) = boot_mishaps(&kit);
-        Mishaps { old, damaged, turned, kit }
+        let (old, damaged) = boot_mishaps(&kit);
+        Mishaps { old, damaged, kit }
     })
 }
 
@@ -122,31 +120,14 @@ fn boot_cluster(kit: Kit) -> Cluster {
     Cluster { kit, server, agent, stranger, nobody }
 }
 
-/// Boots a server with a wrong clock, and an agent from a damaged seed; nobody else is there. Then each gets a seed for
-/// the other role.
-fn boot_mishaps(kit: &Kit) -> (Evidence, Evidence, [Evidence; 2]) {
+/// Boots a server with a wrong clock, and an agent from a damaged seed; nobody else is there.
+fn boot_mishaps(kit: &Kit) -> (Evidence, Evidence) {
     let lan = Lan::new();
     let mut old = Guest::new(SERVER, &lan, 0, kit);
     let mut damaged = Guest::new(AGENT, &lan, 1, kit);
     old.start(Boot { clock: "1970-01-01", ..Boot::with(&kit.seed(SERVER)) });
     damaged.start(Boot::with(&kit.damaged_seed(AGENT)));
-    let (first, second) = both(|| old.look(), || damaged.look());
-    both(|| old.shut_down(), || damaged.shut_down());
-    kit.build_as("turned", |spec| {
-        spec.replace("role: server", "role: other")
-            .replace("role: agent", "role: server")
-            .replace("role: other", "role: agent")
-    });
-    let [agent, server] = [SERVER, AGENT].map(|name| kit.seed_of("turned", name));
-    old.start(Boot::with(&agent));
-    damaged.start(Boot::with(&server));
-    let look = || {
-        // It was done, and cloud-init has to read the new seed.
-        old.restart(Boot::with(&agent));
-        old.look()
-    };
-    let turned = both(look, || damaged.look());
-    (first, second, turned.into())
+    both(|| old.look(), || damaged.look())
 }
 
 impl Tried {

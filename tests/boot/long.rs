@@ -87,7 +87,7 @@ fn strangers() -> &'static Strangers {
         };
         let agents = || {
             let failed = "failed: k3s-agent.service";
-            let misplaced = agent(&kit, Card::Another, "Failed to start \u{1b}[0;1;39mseedkit-stage");
+            let misplaced = agent(&kit, Card::Another, "is failed: seed");
             let unplugged = agent(&kit, Card::Unplugged, failed);
             (agent(&other, Card::Own, failed), misplaced, unplugged)
         };

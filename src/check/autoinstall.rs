@@ -1,7 +1,7 @@
 //! What Ubuntu's server installer makes of a seed.
 
 use super::Check;
-use super::kit::{Kit, Node, Stage, entries, items, scalar};
+use super::kit::{Kit, Node, Stage};
 use super::verdict::Verdict;
 use crate::yaml::{self, Value};
 
@@ -23,12 +23,6 @@ fn installed<'a>(kit: &'a Kit, verdict: &mut Verdict) -> Vec<(&'a Node, &'a yaml
     nodes
 }
 
-/// Returns the text at a path of keys.
-fn text_at(root: &yaml::Node, path: &[&str]) -> Option<String> {
-    let node = path.iter().try_fold(root, |node, key| node.entry(key).map(|(_, node)| node))?;
-    scalar(node)
-}
-
 /// SK0702
 fn reads_the_seed(kit: &Kit, verdict: &mut Verdict) {
     for (node, _) in installed(kit, verdict) {
@@ -45,7 +39,9 @@ fn reads_the_seed(kit: &Kit, verdict: &mut Verdict) {
 /// SK0703
 fn settings_reach_the_node(kit: &Kit, verdict: &mut Verdict) {
     for (node, _) in installed(kit, verdict) {
-        for (key, _) in node.user.iter().flat_map(entries).filter(|(key, _)| key.name != "autoinstall") {
+        for (key, _) in
+            node.user.iter().flat_map(yaml::Node::entries).filter(|(key, _)| key.name != "autoinstall")
+        {
             let what = format!("`{}` stands beside `autoinstall`, where it sets up the installer", key.name);
             verdict.fault(&node.seed, "user-data", what);
         }
@@ -55,7 +51,7 @@ fn settings_reach_the_node(kit: &Kit, verdict: &mut Verdict) {
 /// SK0704
 fn goes_on_without_a_mirror(kit: &Kit, verdict: &mut Verdict) {
     for (node, installer) in installed(kit, verdict) {
-        let fallback = text_at(installer, &["apt", "fallback"]);
+        let fallback = installer.text_at(&["apt", "fallback"]);
         if fallback.as_deref() != Some("offline-install") {
             let what = format!("it is `{}`, not `offline-install`", fallback.unwrap_or_default());
             verdict.fault(&node.seed, "user-data: autoinstall.apt.fallback", what);
@@ -66,7 +62,7 @@ fn goes_on_without_a_mirror(kit: &Kit, verdict: &mut Verdict) {
 /// SK0705
 fn ends(kit: &Kit, verdict: &mut Verdict) {
     for (node, installer) in installed(kit, verdict) {
-        let shutdown = text_at(installer, &["shutdown"]);
+        let shutdown = installer.text_at(&["shutdown"]);
         if shutdown.as_deref() != Some("poweroff") {
             let what = format!("it is `{}`, not `poweroff`", shutdown.unwrap_or_else(|| "reboot".to_owned()));
             verdict.fault(&node.seed, "user-data: autoinstall.shutdown", what);
@@ -79,7 +75,7 @@ fn has_a_shell(kit: &Kit, verdict: &mut Verdict) {
     for (node, _) in installed(kit, verdict) {
         let lists = node.commands.iter().filter(|command| command.stage == Stage::Install);
         for command in lists.filter(|command| matches!(command.value.value, Value::Sequence(_))) {
-            let words: Vec<&str> = items(&command.value).iter().map(|word| word.written.as_str()).collect();
+            let words: Vec<&str> = command.value.items().iter().map(|word| word.written.as_str()).collect();
             // `sh -c` among the words is a shell after all.
             let has_shell = words.contains(&"-c");
             let odd = words.iter().find(|word| word.contains(['*', '|', '>', '<', '&', ';', '$']));

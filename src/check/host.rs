@@ -2,8 +2,9 @@
 
 use super::Check;
 use super::images::disabled;
-use super::kit::{Kit, Node, entries, items, scalar, statements};
+use super::kit::{Kit, Node, statements};
 use super::verdict::Verdict;
+use crate::yaml;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::kit("SK0801", three_states),
@@ -95,15 +96,14 @@ fn only_the_role_says_done(kit: &Kit, verdict: &mut Verdict) {
 fn somebody_logs_in(kit: &Kit, verdict: &mut Verdict) {
     for node in &kit.nodes {
         let Some(config) = &node.cloud_config else { continue };
-        let users = config.entry("users").map(|(_, users)| items(users)).unwrap_or_default();
+        let users = config.items_at(&["users"]);
         let mut keys: Vec<String> = Vec::new();
         for holder in users.iter().chain([config]) {
-            let list = holder.entry("ssh_authorized_keys").map(|(_, list)| items(list)).unwrap_or_default();
-            keys.extend(list.iter().filter_map(scalar));
+            let list = holder.items_at(&["ssh_authorized_keys"]);
+            keys.extend(list.iter().filter_map(yaml::Node::text));
         }
         let has_identity = node.autoinstall.as_ref().is_some_and(|installer| {
-            installer.entry("identity").is_some()
-                || installer.entry("ssh").is_some_and(|(_, ssh)| ssh.entry("authorized-keys").is_some())
+            installer.at(&["identity"]).is_some() || installer.at(&["ssh", "authorized-keys"]).is_some()
         });
         if keys.is_empty() && !has_identity {
             verdict.fault(&node.seed, "user-data: users", "no user has a key");
@@ -124,7 +124,7 @@ fn somebody_logs_in(kit: &Kit, verdict: &mut Verdict) {
                 verdict.fault(&node.seed, &file.place, "it is a private key of SSH");
             }
         }
-        for (key, value) in entries(config).iter().filter(|(key, _)| key.name == "ssh_pwauth") {
+        for (key, value) in config.entries().iter().filter(|(key, _)| key.name == "ssh_pwauth") {
             if value.written == "true" {
                 verdict.warning(
                     &node.seed,
@@ -152,7 +152,7 @@ fn manifests(kit: &Kit) -> Vec<(&str, &str, String)> {
 fn plugins_find_the_api(kit: &Kit, verdict: &mut Verdict) {
     let is_off = |node: &Node| {
         node.k3s_config().is_some_and(|config| {
-            config.entry("disable-kube-proxy").is_some_and(|(_, value)| value.written == "true")
+            config.at(&["disable-kube-proxy"]).is_some_and(|value| value.written == "true")
         })
     };
     if !kit.servers().any(is_off) {

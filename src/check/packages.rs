@@ -206,7 +206,7 @@ fn keys(node: &Node, config: &crate::yaml::Node, verdict: &mut Verdict) {
         "ssh_import_id",
         "phone_home",
     ] {
-        if config.entry(key).is_some_and(|(_, value)| is_on(value)) {
+        if config.at(&[key]).is_some_and(is_on) {
             verdict.fault(
                 &node.seed,
                 format!("user-data: {key}"),

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::yaml::{self, Node, Value};
+use crate::yaml::{self, Key, Node, Value};
 
 /// The keys, with where and when they were read.
 const KEYS: &str = include_str!("autoinstall-keys.toml");
@@ -78,22 +78,23 @@ pub(super) fn check(user_data: &str) -> Result<(), String> {
     if let Some(finding) = document.findings.first() {
         return Err(finding.to_string());
     }
-    for (key, node) in entries(&document.root) {
-        if key != ONLY_KEY {
+    for (key, node) in document.root.entries() {
+        if key.name != ONLY_KEY {
             return Err(at(
                 node,
                 &format!(
-                    "`{key}` stands beside `autoinstall`, where it would set up the installer and not the node; put it below `autoinstall.user-data`"
+                    "`{}` stands beside `autoinstall`, where it would set up the installer and not the node; put it below `autoinstall.user-data`",
+                    key.name
                 ),
             ));
         }
     }
-    let Some((_, autoinstall)) = document.root.entry(ONLY_KEY) else {
+    let Some(autoinstall) = document.root.at(&[ONLY_KEY]) else {
         return Err("has no key `autoinstall`: the installer would ask its questions".to_owned());
     };
     check_keys(autoinstall, &TABLE.keys, "autoinstall")?;
     for (key, allowed) in &TABLE.within {
-        if let Some((_, node)) = autoinstall.entry(key) {
+        if let Some(node) = autoinstall.at(&[key]) {
             check_keys(node, allowed, &format!("autoinstall.{key}"))?;
         }
     }
@@ -105,7 +106,7 @@ fn check_keys(node: &Node, allowed: &BTreeMap<String, Kind>, path: &str) -> Resu
     if !matches!(node.value, Value::Mapping(_)) {
         return Err(at(node, &format!("`{path}` is {}, not a mapping", node.value.kind())));
     }
-    for (key, node) in entries(node) {
+    for (Key { name: key, .. }, node) in node.entries() {
         let Some(kind) = allowed.get(key) else {
             return Err(at(node, &format!("the installer does not know the key `{path}.{key}`")));
         };
@@ -120,11 +121,7 @@ fn check_keys(node: &Node, allowed: &BTreeMap<String, Kind>, path: &str) -> Resu
 fn check_commands(autoinstall: &Node) -> Result<(), String> {
     let lists = TABLE.keys.iter().filter(|(_, kind)| **kind == Kind::Commands);
     for (key, _) in lists {
-        let Some((_, list)) = autoinstall.entry(key) else { continue };
-        let Value::Sequence(commands) = &list.value else { continue };
-        for command in commands {
-            check_command(key, command)?;
-        }
+        autoinstall.items_at(&[key]).iter().try_for_each(|command| check_command(key, command))?;
     }
     Ok(())
 }
@@ -166,52 +163,31 @@ fn check_command(key: &str, command: &Node) -> Result<(), String> {
 
 /// The traps of installing with no network and no person.
 fn check_rules(autoinstall: &Node) -> Result<(), String> {
-    let get = |path: &[&str]| {
-        path.iter()
-            .try_fold(autoinstall, |node, key| node.entry(key).map(|(_, node)| node))
-            .map(|node| &node.value)
-    };
-    let is_text =
-        |path: &[&str], text: &str| matches!(get(path), Some(Value::String(found)) if found == text);
     let fail = |problem: &str| Err(at(autoinstall, problem));
-    if get(&["version"]) != Some(&Value::Integer(1)) {
+    if autoinstall.at(&["version"]).map(|node| &node.value) != Some(&Value::Integer(1)) {
         return fail("`autoinstall.version` is not 1");
     }
-    if get(&["identity"]).is_none() && get(&["user-data", "users"]).is_none() {
+    if autoinstall.at(&["identity"]).is_none() && autoinstall.at(&["user-data", "users"]).is_none() {
         return fail("neither `autoinstall.identity` nor `autoinstall.user-data.users` says who may log in");
     }
-    if !is_text(&["apt", "fallback"], "offline-install") {
+    if autoinstall.text_at(&["apt", "fallback"]).as_deref() != Some("offline-install") {
         return fail(
             "`autoinstall.apt.fallback` is not `offline-install`: the installer gives up without a mirror",
         );
     }
-    let is_told =
-        |value: Option<&Value>| matches!(value, Some(Value::Mapping(entries)) if !entries.is_empty());
-    if get(&["storage", "config"]).is_none() && !is_told(get(&["storage", "layout", "match"])) {
+    let disk = autoinstall.entries_at(&["storage", "layout", "match"]);
+    if autoinstall.at(&["storage", "config"]).is_none() && disk.is_empty() {
         return fail("`autoinstall.storage.layout.match` is missing: the installer erases the largest disk");
     }
-    if matches!(get(&["interactive-sections"]), Some(Value::Sequence(sections)) if !sections.is_empty()) {
+    if !autoinstall.items_at(&["interactive-sections"]).is_empty() {
         return fail("`autoinstall.interactive-sections` makes the installer wait for a person");
     }
     for key in ["packages", "snaps"] {
-        if get(&[key]).is_some() {
+        if autoinstall.at(&[key]).is_some() {
             return fail(&format!("`autoinstall.{key}` is fetched from the network, and there is none"));
         }
     }
     Ok(())
-}
-
-fn entries(node: &Node) -> impl Iterator<Item = (&str, &Node)> {
-    let entries = match &node.value {
-        Value::Mapping(entries) => entries.as_slice(),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Integer(_)
-        | Value::Float(_)
-        | Value::String(_)
-        | Value::Sequence(_) => &[],
-    };
-    entries.iter().map(|(key, node)| (key.name.as_str(), node))
 }
 
 fn at(node: &Node, problem: &str) -> String {

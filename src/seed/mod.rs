@@ -12,6 +12,7 @@
 mod autoinstall;
 mod input;
 mod payload;
+mod user_data;
 mod variables;
 
 use std::io;
@@ -31,6 +32,7 @@ use crate::tree::{Content, FileTree, TreeError};
 use crate::yaml;
 use payload::Payload;
 pub use payload::shared_disc;
+pub use user_data::UserDataFormat;
 
 /// cloud-init parses user-data several times and keeps copies of it; what is large belongs into the payload.
 const LARGEST_USER_DATA: usize = 512 * 1024;

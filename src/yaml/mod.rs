@@ -92,6 +92,52 @@ impl Node {
         }
     }
 
+    /// Returns the value at a path of keys, each of a mapping within the one before.
+    ///
+    /// A key may be anything, also one with dots, such as the name of a registry.
+    pub fn at(&self, keys: &[&str]) -> Option<&Self> {
+        keys.iter().try_fold(self, |node, key| node.entry(key).map(|(_, node)| node))
+    }
+
+    /// Returns the text of a scalar, however it is written.
+    pub fn text(&self) -> Option<String> {
+        match &self.value {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(_) | Value::Integer(_) | Value::Float(_) => Some(self.written.clone()),
+            Value::Null | Value::Sequence(_) | Value::Mapping(_) => None,
+        }
+    }
+
+    /// Returns the items of a list; none for anything else.
+    pub fn items(&self) -> &[Self] {
+        if let Value::Sequence(items) = &self.value { items } else { &[] }
+    }
+
+    /// Returns the entries of a mapping; none for anything else.
+    pub fn entries(&self) -> &[(Key, Self)] {
+        if let Value::Mapping(entries) = &self.value { entries } else { &[] }
+    }
+
+    /// Returns the text of the scalar at a path of keys.
+    pub fn text_at(&self, keys: &[&str]) -> Option<String> {
+        self.at(keys)?.text()
+    }
+
+    /// Returns the items of the list at a path of keys; none for anything else.
+    pub fn items_at(&self, keys: &[&str]) -> &[Self] {
+        self.at(keys).map_or(&[], Self::items)
+    }
+
+    /// Returns the entries of the mapping at a path of keys; none for anything else.
+    pub fn entries_at(&self, keys: &[&str]) -> &[(Key, Self)] {
+        self.at(keys).map_or(&[], Self::entries)
+    }
+
+    /// Returns whether `true` is at a path of keys.
+    pub fn is_true_at(&self, keys: &[&str]) -> bool {
+        self.at(keys).is_some_and(|node| node.value == Value::Bool(true))
+    }
+
     /// Returns one item of a list.
     pub fn item(&self, index: usize) -> Option<&Self> {
         match &self.value {

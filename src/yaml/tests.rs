@@ -111,3 +111,19 @@ fn no_text_makes_the_reader_panic() {
         let _either_is_fine = parse(text.as_bytes());
     }
 }
+
+#[test]
+fn a_path_of_keys_leads_to_a_value_whatever_is_in_a_key() {
+    let text = "configs:\n  registry.example:5000: { tls: { ca_file: /a, on: true } }\nlist: [a, 1, {}]\n";
+    let root = parse(text.as_bytes()).unwrap().root;
+    let host = "registry.example:5000";
+    assert_eq!(root.text_at(&["configs", host, "tls", "ca_file"]).as_deref(), Some("/a"));
+    assert!(root.is_true_at(&["configs", host, "tls", "on"]));
+    assert_eq!(root.entries_at(&["configs"])[0].0.name, host);
+    let texts: Vec<String> = root.items_at(&["list"]).iter().filter_map(Node::text).collect();
+    assert_eq!(texts, ["a", "1"]);
+    for keys in [&["configs", "registry"][..], &["list", "a"], &["configs", host, "tls", "ca_file", "x"]] {
+        assert_eq!(root.at(keys), None);
+        assert!(root.items_at(keys).is_empty() && root.entries_at(keys).is_empty());
+    }
+}

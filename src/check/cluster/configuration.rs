@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use crate::check::kit::{Kit, Node, entries, items, scalar};
+use crate::check::kit::{Kit, Node};
 use crate::check::plan::Plan;
 use crate::check::verdict::Verdict;
 use crate::k3s::{Settings, passes_over};
 use crate::spec;
 use crate::spec::Role;
-use crate::yaml::Value;
+use crate::yaml;
 
 const FILE: &str = "/etc/rancher/k3s/config.yaml";
 /// What must be the same on all servers (k3s documentation, "High Availability Embedded etcd").
@@ -49,7 +49,7 @@ pub(super) fn keys_are_known(kit: &Kit, verdict: &mut Verdict) {
         for finding in document.findings.iter().filter(|finding| finding.is_error()) {
             verdict.fault(&node.seed, &file.place, finding.to_string());
         }
-        for (key, _) in entries(&document.root) {
+        for (key, _) in document.root.entries() {
             let is_server = node.role == Role::Server;
             if let Some(what) = passes_over(&key.name, is_server, kit.kubernetes_minor()) {
                 verdict.fault(&node.seed, format!("{}: line {}", file.place, key.location.line), what);
@@ -75,7 +75,7 @@ pub(super) fn keys_of_spec_are_known(plan: &Plan<'_>, verdict: &mut Verdict) {
 pub(super) fn servers_agree(kit: &Kit, verdict: &mut Verdict) {
     let servers: Vec<&Node> = kit.servers().collect();
     let set = |node: &Node, key: &str| {
-        node.k3s_config().and_then(|config| config.entry(key).map(|(_, value)| value.to_json()))
+        node.k3s_config().and_then(|config| config.at(&[key]).map(yaml::Node::to_json))
     };
     let is_first = |node: &&&Node| set(node, "cluster-init") == Some(Json::Bool(true));
     let beginners: Vec<&str> = servers.iter().filter(is_first).map(|node| node.name.as_str()).collect();
@@ -131,14 +131,14 @@ pub(super) fn servers_of_spec_agree(plan: &Plan<'_>, verdict: &mut Verdict) {
 pub(super) fn name_servers(kit: &Kit, verdict: &mut Verdict) {
     for node in &kit.nodes {
         let Some((place, network)) = node.network() else { continue };
-        let cards = network.entry("ethernets").map(|(_, cards)| entries(cards)).unwrap_or_default();
+        let cards = network.entries_at(&["ethernets"]);
         let has_one = cards.iter().any(|(_, card)| {
-            let servers = card.entry("nameservers").and_then(|(_, found)| found.entry("addresses"));
-            let is_dhcp = card.entry("dhcp4").is_some_and(|(_, value)| value.value == Value::Bool(true));
+            let servers = card.at(&["nameservers", "addresses"]);
+            let is_dhcp = card.is_true_at(&["dhcp4"]);
             // A list that is none is another row's.
-            is_dhcp || servers.is_some_and(|(_, list)| !items(list).is_empty() || scalar(list).is_some())
+            is_dhcp || servers.is_some_and(|list| !list.items().is_empty() || list.text().is_some())
         });
-        let is_told = node.k3s_config().is_some_and(|config| config.entry("resolv-conf").is_some());
+        let is_told = node.k3s_config().is_some_and(|config| config.at(&["resolv-conf"]).is_some());
         if !has_one && !is_told && !cards.is_empty() {
             verdict.fault(&node.seed, place, "the node has no name server, and k3s no resolv-conf");
         }
@@ -167,10 +167,10 @@ pub(super) fn name_servers_of_spec(plan: &Plan<'_>, verdict: &mut Verdict) {
 pub(super) fn network_cards(kit: &Kit, verdict: &mut Verdict) {
     for node in &kit.nodes {
         let Some((place, network)) = node.network() else { continue };
-        let cards = network.entry("ethernets").map(|(_, cards)| entries(cards)).unwrap_or_default();
+        let cards = network.entries_at(&["ethernets"]);
         let names: BTreeSet<&str> = cards.iter().map(|(name, _)| name.name.as_str()).collect();
         let config = node.k3s_config();
-        let lacks = |key: &str| config.as_ref().is_none_or(|config| config.entry(key).is_none());
+        let lacks = |key: &str| config.as_ref().is_none_or(|config| config.at(&[key]).is_none());
         let missing: Vec<&str> = ["node-ip", "flannel-iface"].into_iter().filter(|key| lacks(key)).collect();
         if names.len() > 1 && !missing.is_empty() {
             let what = format!("the node has {} cards, and k3s no {}", names.len(), missing.join(" and "));

@@ -1,12 +1,13 @@
 //! Where secrets are, and what a clock that is behind would break.
 
 use super::leaks;
-use crate::check::kit::{Kit, Node, entries, items, scalar, statements};
+use crate::check::kit::{Kit, Node, statements};
 use crate::check::ordering::enabled;
 use crate::check::verdict::Verdict;
 use crate::k3s;
 use crate::pki::CertificateView;
 use crate::spec::Role;
+use crate::yaml;
 
 const FILE: &str = "/etc/rancher/k3s/config.yaml";
 /// Files that only root may read.
@@ -17,7 +18,7 @@ const DAY: i64 = 24 * 60 * 60;
 
 /// SK0504
 pub(super) fn are_in_their_place(kit: &Kit, verdict: &mut Verdict) {
-    let token_of = |node: &Node, key: &str| node.k3s_config().and_then(|config| scalar(config.entry(key)?.1));
+    let token_of = |node: &Node, key: &str| node.k3s_config().and_then(|config| config.text_at(&[key]));
     let password = |token: &str| token.rsplit_once(':').map_or(token, |(_, password)| password).to_owned();
     let agent: Vec<String> = kit
         .servers()
@@ -64,8 +65,8 @@ pub(super) fn are_in_their_place(kit: &Kit, verdict: &mut Verdict) {
 /// Returns the values in a node's `config.yaml` that are secrets, but for its tokens.
 fn secret_settings(node: &Node) -> Vec<String> {
     let Some(config) = node.k3s_config() else { return Vec::new() };
-    let values = entries(&config).iter().flat_map(|(key, value)| {
-        let values = items(value).iter().chain([value]).filter_map(scalar);
+    let values = config.entries().iter().flat_map(|(key, value)| {
+        let values = value.items().iter().chain([value]).filter_map(yaml::Node::text);
         values.filter(|value| k3s::is_secret(&key.name, value))
     });
     values.collect()

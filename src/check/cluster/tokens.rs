@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::kit::{Kit, Node, scalar};
+use crate::check::kit::{Kit, Node};
 use crate::check::seed::network::{is_server, joined};
 use crate::check::verdict::Verdict;
 use crate::digest::Digest;
@@ -16,7 +16,7 @@ const PORT: &str = "6443";
 
 /// Returns a value of k3s' configuration as a text.
 fn value(node: &Node, key: &str) -> Option<String> {
-    scalar(node.k3s_config()?.entry(key)?.1)
+    node.k3s_config()?.text_at(&[key])
 }
 
 /// SK0502
@@ -110,12 +110,12 @@ pub(super) fn fit_servers(kit: &Kit, verdict: &mut Verdict) {
             }
             Some(_) => {}
         }
-        match (config.entry("server"), joined(node)) {
+        match (config.at(&["server"]), joined(node)) {
             (None, _) if node.role == Role::Agent => {
                 verdict.fault(&node.seed, FILE, "an agent has no `server` to join")
             }
-            (Some((_, url)), None) => {
-                let what = format!("`{}` is no https:// address", scalar(url).unwrap_or_default());
+            (Some(url), None) => {
+                let what = format!("`{}` is no https:// address", url.text().unwrap_or_default());
                 verdict.fault(&node.seed, format!("{FILE}: server"), what);
             }
             (Some(_), Some((host, port)))

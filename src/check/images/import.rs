@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::needed::disabled;
 use super::{FOLDER, SUFFIXES};
-use crate::check::kit::{Kit, items, scalar};
+use crate::check::kit::Kit;
 use crate::check::plan::Plan;
 use crate::check::verdict::Verdict;
+use crate::yaml;
 
 /// The flag that is gone.
 const PAUSE_FLAG: &str = "pod-infra-container-image";
@@ -21,8 +22,9 @@ const KEEPS_PINS: [(u32, u32); 4] = [(33, 14), (34, 10), (35, 7), (36, 3)];
 pub(super) fn kubelet_flags(kit: &Kit, verdict: &mut Verdict) {
     for node in &kit.nodes {
         let Some(config) = node.k3s_config() else { continue };
-        let Some((_, flags)) = config.entry("kubelet-arg") else { continue };
-        let flags: Vec<String> = items(flags).iter().filter_map(scalar).chain(scalar(flags)).collect();
+        let Some(flags) = config.at(&["kubelet-arg"]) else { continue };
+        let flags: Vec<String> =
+            flags.items().iter().filter_map(yaml::Node::text).chain(flags.text()).collect();
         let place = "/etc/rancher/k3s/config.yaml: kubelet-arg";
         judge_flags((&node.seed, place), &flags, kit.kubernetes_minor(), verdict);
     }

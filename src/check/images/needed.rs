@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{images_of, names_of, tarballs};
-use crate::check::kit::{Kit, Node, items, scalar};
+use crate::check::kit::{Kit, Node};
 use crate::check::verdict::Verdict;
 use crate::cluster::executable::Pause;
 use crate::imagelist::builtin_k3s;
 use crate::oci::Reference;
+use crate::yaml;
 
 /// What k3s' own components need, beside what all clusters need: a part of the image's name, by component.
 const COMPONENTS: [(&str, &[&str]); 5] = [
@@ -68,9 +69,7 @@ pub(super) fn is_for(image: &crate::inspect::Image, platform: &str) -> bool {
 /// Returns the names that the pause image may have: one list of readings for each that is named.
 fn wanted_pause(node: &Node) -> Vec<Vec<String>> {
     let config = node.k3s_config();
-    let set =
-        config.as_ref().and_then(|config| config.entry("pause-image")).and_then(|(_, value)| scalar(value));
-    if let Some(name) = set {
+    if let Some(name) = config.and_then(|config| config.text_at(&["pause-image"])) {
         return vec![vec![full_name(&name)]];
     }
     let executable = node.files.get(EXECUTABLE).and_then(|file| file.executable.as_ref());
@@ -127,7 +126,7 @@ fn release_needs(kit: &Kit, node: &Node) -> Vec<String> {
         users.is_empty() || users.iter().any(|component| !disabled.contains(*component))
     };
     // Without servers nothing says what is disabled, and with `system-default-registry` names differ.
-    let renames = node.k3s_config().is_some_and(|config| config.entry("system-default-registry").is_some());
+    let renames = node.k3s_config().is_some_and(|config| config.at(&["system-default-registry"]).is_some());
     let list = builtin_k3s(kit.k3s()).filter(|_| !renames && kit.servers().next().is_some());
     let lines = list.into_iter().flat_map(str::lines).map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).filter(is_needed).map(full_name).collect()
@@ -136,9 +135,9 @@ fn release_needs(kit: &Kit, node: &Node) -> Vec<String> {
 /// Returns the components that a server does not deploy.
 pub(in crate::check) fn disabled(node: &Node) -> Vec<String> {
     let Some(config) = node.k3s_config() else { return Vec::new() };
-    let Some((_, value)) = config.entry("disable") else { return Vec::new() };
-    let listed = items(value).iter().filter_map(scalar);
-    let all: Vec<String> = listed.chain(scalar(value)).collect();
+    let Some(value) = config.at(&["disable"]) else { return Vec::new() };
+    let listed = value.items().iter().filter_map(yaml::Node::text);
+    let all: Vec<String> = listed.chain(value.text()).collect();
     all.iter().flat_map(|text| text.split(',')).map(|name| name.trim().to_owned()).collect()
 }
 

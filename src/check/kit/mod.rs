@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use fs_err as fs;
 
 pub(super) use disc::{Archive, DiscView};
-pub(super) use node::{Command, Node, PlacedFile, Source, Stage, entries, items, opaque, scalar};
+pub(super) use node::{Command, Node, PlacedFile, Source, Stage};
 pub use secret::KnownSecret;
 pub(super) use shell::{Joint, Statement, statements};
 pub(super) use text::Text;

@@ -13,6 +13,7 @@ use super::text::Text;
 use super::unit::Unit;
 use crate::cluster::executable::Executable;
 use crate::digest::Digest;
+use crate::seed::UserDataFormat;
 use crate::spec::Role;
 use crate::yaml::{self, Value};
 
@@ -84,7 +85,7 @@ impl Command {
         if !matches!(self.value.value, Value::Sequence(_)) {
             return statements(&self.value.written);
         }
-        let words: Vec<String> = items(&self.value).iter().map(|node| node.written.clone()).collect();
+        let words: Vec<String> = self.value.items().iter().map(|node| node.written.clone()).collect();
         match words.as_slice() {
             [shell, option, script, ..] if shell.ends_with("sh") && option.starts_with('-') => {
                 statements(script)
@@ -126,11 +127,10 @@ impl Node {
         let disc = seed.disc.clone().filter(DiscView::has_names)?;
         let user_data = disc.text("user-data")?.clone();
         let meta_data = disc.text("meta-data")?.clone();
-        let user = user_data.root().filter(|_| opaque(&user_data).is_none());
-        let autoinstall =
-            user.as_ref().and_then(|user| user.entry("autoinstall")).map(|(_, node)| node.clone());
+        let user = user_data.root().filter(|_| !UserDataFormat::of(&user_data.bytes).is_opaque());
+        let autoinstall = user.as_ref().and_then(|user| user.at(&["autoinstall"])).cloned();
         let cloud_config = match &autoinstall {
-            Some(installer) => installer.entry("user-data").map(|(_, node)| node.clone()),
+            Some(installer) => installer.at(&["user-data"]).cloned(),
             None => user.clone(),
         };
         let mut files = payload(&disc, shared);
@@ -175,10 +175,10 @@ impl Node {
     /// Returns the network's description, without the mapping that may be around it, and where it is.
     pub(in crate::check) fn network(&self) -> Option<(&'static str, yaml::Node)> {
         let (place, root) = match &self.autoinstall {
-            Some(installer) => ("user-data: autoinstall.network", installer.entry("network")?.1.clone()),
+            Some(installer) => ("user-data: autoinstall.network", installer.at(&["network"])?.clone()),
             None => ("network-config", self.network_config.as_ref()?.root()?),
         };
-        let inner = root.entry("network").map(|(_, node)| node.clone());
+        let inner = root.at(&["network"]).cloned();
         Some((place, inner.unwrap_or(root)))
     }
 
@@ -188,52 +188,13 @@ impl Node {
     }
 }
 
-/// Says what user-data is if cloud-init takes it for something else than a cloud-config, which is not looked into.
-pub(in crate::check) fn opaque(user_data: &Text) -> Option<&'static str> {
-    if user_data.bytes.starts_with(&[0x1f, 0x8b]) {
-        return Some("compressed");
-    }
-    let text = user_data.text();
-    let known = [
-        ("#!", "a script"),
-        ("## template: jinja", "a template for jinja"),
-        ("#include", "a list of addresses"),
-        ("#cloud-boothook", "a script of cloud-init's"),
-        ("#cloud-config-archive", "an archive of cloud-init's"),
-        ("#part-handler", "a handler of cloud-init's"),
-        ("Content-Type: multipart", "of several parts"),
-        ("MIME-Version:", "of several parts"),
-    ];
-    known.iter().find(|(start, _)| text.starts_with(start)).map(|(_, what)| *what)
-}
-
-/// Returns text of a scalar, however it is written.
-pub(in crate::check) fn scalar(node: &yaml::Node) -> Option<String> {
-    match &node.value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Integer(_) | Value::Float(_) => Some(node.written.clone()),
-        Value::Null | Value::Sequence(_) | Value::Mapping(_) => None,
-    }
-}
-
-/// Returns the items of a list; none for anything else.
-pub(in crate::check) fn items(node: &yaml::Node) -> &[yaml::Node] {
-    if let Value::Sequence(items) = &node.value { items } else { &[] }
-}
-
-/// Returns the entries of a mapping; none for anything else.
-pub(in crate::check) fn entries(node: &yaml::Node) -> &[(yaml::Key, yaml::Node)] {
-    if let Value::Mapping(entries) = &node.value { entries } else { &[] }
-}
-
 fn commands_of(config: &yaml::Node, key: &str, stage: Stage) -> Vec<Command> {
-    let Some((_, list)) = config.entry(key) else { return Vec::new() };
     let command = |(index, value): (usize, &yaml::Node)| Command {
         stage,
         place: format!("user-data: {key}[{index}]"),
         value: value.clone(),
     };
-    items(list).iter().enumerate().map(command).collect()
+    config.items_at(&[key]).iter().enumerate().map(command).collect()
 }
 
 fn unit(path: &str, file: &PlacedFile) -> Option<(String, Unit)> {
@@ -246,9 +207,8 @@ fn unit(path: &str, file: &PlacedFile) -> Option<(String, Unit)> {
 
 /// Returns what cloud-init writes.
 fn written(config: &yaml::Node) -> Vec<(String, PlacedFile)> {
-    let Some((_, list)) = config.entry("write_files") else { return Vec::new() };
     let file = |(index, item): (usize, &yaml::Node)| {
-        let text = |key: &str| item.entry(key).and_then(|(_, node)| scalar(node));
+        let text = |key: &str| item.text_at(&[key]);
         let path = text("path")?;
         let content = text("content").unwrap_or_default();
         let bytes = match text("encoding").as_deref() {
@@ -268,7 +228,7 @@ fn written(config: &yaml::Node) -> Vec<(String, PlacedFile)> {
         };
         Some((path, placed))
     };
-    items(list).iter().enumerate().filter_map(file).collect()
+    config.items_at(&["write_files"]).iter().enumerate().filter_map(file).collect()
 }
 
 /// Returns what staging places.

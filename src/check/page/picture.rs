@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::bill::{self, Bill};
-use crate::check::kit::{self, Kit, PlacedFile, Seed, Source, entries, scalar};
+use crate::check::kit::{self, Kit, PlacedFile, Seed, Source};
 use crate::cluster::executable;
 use crate::pki::CertificateView;
 use crate::progress::Bytes;
@@ -106,9 +106,8 @@ fn items_of_shared(kit: &Kit, node: &kit::Node) -> Option<Disc> {
 /// Returns the addresses of the network cards that the seed is meant for.
 fn macs(node: &kit::Node) -> Vec<String> {
     let Some((_, network)) = node.network() else { return Vec::new() };
-    let Some((_, cards)) = network.entry("ethernets") else { return Vec::new() };
-    let mac = |card: &crate::yaml::Node| scalar(card.entry("match")?.1.entry("macaddress")?.1);
-    entries(cards).iter().filter_map(|(_, card)| mac(card)).collect()
+    let cards = network.entries_at(&["ethernets"]);
+    cards.iter().filter_map(|(_, card)| card.text_at(&["match", "macaddress"])).collect()
 }
 
 /// What a file is on its node.

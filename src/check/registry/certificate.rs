@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{FILE, mirrors};
-use crate::check::kit::{Kit, Node, entries, items, scalar};
+use crate::check::kit::{Kit, Node};
 use crate::check::verdict::Verdict;
 use crate::digest::Digest;
 use crate::pki::{CertificateView, SubjectName};
+use crate::yaml;
 
 const CERTIFICATE: &str = "registry/registry.crt";
 const DAY: i64 = 24 * 60 * 60;
@@ -97,9 +98,8 @@ fn signer(node: &Node, chain: &[CertificateView], verdict: &mut Verdict) {
 /// Returns the paths of the authorities that a node is told to trust for its registry.
 fn ca_files(node: &Node) -> BTreeSet<String> {
     let root = node.yaml(FILE);
-    let configs = root.as_ref().and_then(|root| root.entry("configs")).map(|(_, configs)| entries(configs));
-    let tls = configs.unwrap_or_default().iter().filter_map(|(_, config)| config.entry("tls"));
-    tls.filter_map(|(_, tls)| scalar(tls.entry("ca_file")?.1)).collect()
+    let configs = root.iter().flat_map(|root| root.entries_at(&["configs"]));
+    configs.filter_map(|(_, config)| config.text_at(&["tls", "ca_file"])).collect()
 }
 
 /// SK0407
@@ -149,9 +149,8 @@ fn trusted(node: &Node) -> Vec<(String, String)> {
         .filter_map(|(_, file)| Some((file.place.clone(), file.text.as_ref()?.text().into_owned())))
         .collect();
     for key in ["ca_certs", "ca-certs"] {
-        let section = node.cloud_config.as_ref().and_then(|config| config.entry(key));
-        let list = section.and_then(|(_, section)| section.entry("trusted")).map(|(_, list)| items(list));
-        let texts = list.unwrap_or_default().iter().filter_map(scalar);
+        let list = node.cloud_config.iter().flat_map(|config| config.items_at(&[key, "trusted"]));
+        let texts = list.filter_map(yaml::Node::text);
         found.extend(texts.map(|text| (format!("user-data: {key}.trusted"), text)));
     }
     found

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{FILE, mirrors};
-use crate::check::kit::{Kit, entries, scalar};
+use crate::check::kit::Kit;
 use crate::check::verdict::Verdict;
-use crate::yaml::Value;
 
 /// The first minor release that knows how not to ask the public registries.
 const KNOWS_NO_DEFAULT: u32 = 30;
@@ -15,11 +14,11 @@ const NO_DEFAULT: &str = "disable-default-registry-endpoint";
 pub(super) fn files_are_there(kit: &Kit, verdict: &mut Verdict) {
     for node in &kit.nodes {
         let Some(root) = node.yaml(FILE) else { continue };
-        let configs = root.entry("configs").map(|(_, configs)| entries(configs)).unwrap_or_default();
+        let configs = root.entries_at(&["configs"]);
         for (host, config) in configs {
-            let Some((_, tls)) = config.entry("tls") else { continue };
+            let Some(tls) = config.at(&["tls"]) else { continue };
             for key in ["ca_file", "cert_file", "key_file"] {
-                let Some(path) = tls.entry(key).and_then(|(_, path)| scalar(path)) else { continue };
+                let Some(path) = tls.text_at(&[key]) else { continue };
                 if !node.files.contains_key(&path) {
                     let place = format!("{FILE}: configs.{}.tls.{key}", host.name);
                     verdict.fault(&node.seed, place, format!("`{path}` is not placed on this node"));
@@ -43,15 +42,9 @@ pub(super) fn says_what_was_meant(kit: &Kit, verdict: &mut Verdict) {
         for finding in document.findings.iter().filter(|finding| finding.is_error()) {
             verdict.fault(&node.seed, FILE, finding.to_string());
         }
-        let known: BTreeSet<&str> = document
-            .root
-            .entry("configs")
-            .map(|(_, configs)| entries(configs))
-            .unwrap_or_default()
-            .iter()
-            .map(|(key, _)| key.name.as_str())
-            .collect();
-        for (key, _) in entries(&document.root) {
+        let known: BTreeSet<&str> =
+            document.root.entries_at(&["configs"]).iter().map(|(key, _)| key.name.as_str()).collect();
+        for (key, _) in document.root.entries() {
             if !["mirrors", "configs"].contains(&key.name.as_str()) {
                 verdict.fault(&node.seed, FILE, format!("k3s does not know the key `{}`", key.name));
             }
@@ -82,9 +75,9 @@ pub(super) fn says_what_was_meant(kit: &Kit, verdict: &mut Verdict) {
 }
 
 fn rewrites(root: &crate::yaml::Node, seed: &str, verdict: &mut Verdict) {
-    let mirrors = root.entry("mirrors").map(|(_, mirrors)| entries(mirrors)).unwrap_or_default();
+    let mirrors = root.entries_at(&["mirrors"]);
     for (mirror, settings) in mirrors {
-        let rules = settings.entry("rewrite").map(|(_, rules)| entries(rules)).unwrap_or_default();
+        let rules = settings.entries_at(&["rewrite"]);
         for (pattern, target) in rules {
             let place = format!("{FILE}: mirrors.{}.rewrite", mirror.name);
             let groups = pattern.name.replace("\\(", "").matches('(').count();
@@ -92,7 +85,7 @@ fn rewrites(root: &crate::yaml::Node, seed: &str, verdict: &mut Verdict) {
             if groups != closed {
                 verdict.fault(seed, &place, format!("`{}` is no regular expression", pattern.name));
             }
-            let text = scalar(target).unwrap_or_default();
+            let text = target.text().unwrap_or_default();
             let used = text
                 .match_indices('$')
                 .filter_map(|(at, _)| text[at + 1..].trim_start_matches('{').chars().next()?.to_digit(10));
@@ -141,7 +134,7 @@ pub(super) fn has_no_default(kit: &Kit, verdict: &mut Verdict) {
     }
     for node in kit.nodes.iter().filter(|node| node.files.contains_key(FILE)) {
         let Some(config) = node.k3s_config() else { continue };
-        let is_set = config.entry(NO_DEFAULT).is_some_and(|(_, value)| value.value == Value::Bool(true));
+        let is_set = config.is_true_at(&[NO_DEFAULT]);
         if !is_set {
             verdict.fault(
                 &node.seed,

@@ -5,7 +5,8 @@ mod configuration;
 mod reach;
 
 use super::Check;
-use super::kit::{Node, entries, items, scalar};
+use super::kit::Node;
+use crate::yaml;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::kit("SK0401", certificate::is_accepted),
@@ -61,11 +62,10 @@ impl Endpoint {
 /// Returns every mirrored registry of a node with its endpoints.
 fn mirrors(node: &Node) -> Vec<(String, Vec<Endpoint>)> {
     let Some(root) = node.yaml(FILE) else { return Vec::new() };
-    let Some((_, mirrors)) = root.entry("mirrors") else { return Vec::new() };
     let mirror = |(key, value): &(crate::yaml::Key, crate::yaml::Node)| {
-        let list = value.entry("endpoint").map(|(_, list)| items(list)).unwrap_or_default();
-        let endpoints = list.iter().filter_map(scalar).map(|text| Endpoint::of(&text));
+        let list = value.items_at(&["endpoint"]);
+        let endpoints = list.iter().filter_map(yaml::Node::text).map(|text| Endpoint::of(&text));
         (key.name.clone(), endpoints.collect())
     };
-    entries(mirrors).iter().map(mirror).collect()
+    root.entries_at(&["mirrors"]).iter().map(mirror).collect()
 }

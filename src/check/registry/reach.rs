@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Endpoint, mirrors};
-use crate::check::kit::{Kit, Node, entries, items, scalar};
+use crate::check::kit::{Kit, Node};
 use crate::check::plan::Plan;
 use crate::check::verdict::Verdict;
 use crate::net::Cidr;
@@ -31,17 +31,17 @@ pub(super) fn of_kit(kit: &Kit, verdict: &mut Verdict) {
 /// Returns whether the node's network has a way to a host.
 fn has_route(node: &Node, host: &str) -> bool {
     let Some((_, network)) = node.network() else { return true };
-    let cards = network.entry("ethernets").map(|(_, cards)| entries(cards)).unwrap_or_default();
+    let cards = network.entries_at(&["ethernets"]);
     let leads = |route: &crate::yaml::Node| {
-        let to = route.entry("to").and_then(|(_, to)| scalar(to)).unwrap_or_default();
+        let to = route.text_at(&["to"]).unwrap_or_default();
         let leads_there = to.parse::<Cidr>().is_ok_and(|to| host.parse().is_ok_and(|host| to.contains(host)));
         leads_there || to == "default"
     };
     cards.iter().any(|(_, card)| {
-        let routes = card.entry("routes").map(|(_, routes)| items(routes)).unwrap_or_default();
+        let routes = card.items_at(&["routes"]);
         routes.iter().any(leads)
-            || card.entry("gateway4").is_some()
-            || card.entry("dhcp4").is_some_and(|(_, value)| value.written == "true")
+            || card.at(&["gateway4"]).is_some()
+            || card.at(&["dhcp4"]).is_some_and(|value| value.written == "true")
     })
 }
 

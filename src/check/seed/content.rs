@@ -1,6 +1,6 @@
 //! What templates leave behind.
 
-use crate::check::kit::{Kit, Node, entries, scalar};
+use crate::check::kit::{Kit, Node};
 use crate::check::verdict::Verdict;
 use crate::yaml;
 
@@ -52,8 +52,8 @@ fn empty_values(node: &Node, verdict: &mut Verdict) {
         (format!("payload/root{config}"), node.k3s_config()),
     ];
     for (place, document) in documents {
-        for (key, value) in document.iter().flat_map(entries) {
-            let is_empty = scalar(value).is_none_or(|text| text.trim().is_empty());
+        for (key, value) in document.iter().flat_map(yaml::Node::entries) {
+            let is_empty = value.text().is_none_or(|text| text.trim().is_empty());
             if NEEDED.contains(&key.name.as_str()) && is_empty {
                 verdict.fault(&node.seed, format!("{place}: {}", key.name), "it is empty");
             }
@@ -64,11 +64,11 @@ fn empty_values(node: &Node, verdict: &mut Verdict) {
 /// Returns every text of a document with its place; what is written to files is looked at there.
 fn scalars(node: &yaml::Node, place: &str) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> =
-        scalar(node).map(|text| (place.to_owned(), text)).into_iter().collect();
-    for (key, value) in entries(node).iter().filter(|(key, _)| key.name != "write_files") {
+        node.text().map(|text| (place.to_owned(), text)).into_iter().collect();
+    for (key, value) in node.entries().iter().filter(|(key, _)| key.name != "write_files") {
         found.extend(scalars(value, &format!("{place}: {}", key.name)));
     }
-    for (index, item) in crate::check::kit::items(node).iter().enumerate() {
+    for (index, item) in node.items().iter().enumerate() {
         found.extend(scalars(item, &format!("{place}[{index}]")));
     }
     found

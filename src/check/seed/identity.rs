@@ -39,7 +39,7 @@ pub(super) fn follows_from_content(kit: &Kit, verdict: &mut Verdict) {
 
 fn instance_id(node: &Node) -> Option<String> {
     let root = node.meta_data.root()?;
-    let (_, id) = root.entry("instance-id")?;
+    let id = root.at(&["instance-id"])?;
     if let Value::String(text) = &id.value {
         Some(text.clone()).filter(|text| !text.is_empty())
     } else {

@@ -6,8 +6,9 @@ pub(super) mod network;
 mod user_data;
 
 use super::Check;
-use super::kit::{Kit, Node, Seed, Text, opaque};
+use super::kit::{Kit, Seed, Text};
 use super::verdict::Verdict;
+use crate::seed::UserDataFormat;
 use crate::yaml::Value;
 
 /// The labels that cloud-init looks for.
@@ -65,9 +66,8 @@ fn seed_is_valid(kit: &Kit, verdict: &mut Verdict) {
                 continue;
             }
         };
-        match (&root.value, root.entry("instance-id")) {
-            (Value::Mapping(_), Some((_, id))) if !matches!(&id.value, Value::String(text) if !text.is_empty()) =>
-            {
+        match (&root.value, root.at(&["instance-id"])) {
+            (Value::Mapping(_), Some(id)) if !matches!(&id.value, Value::String(text) if !text.is_empty()) => {
                 verdict.fault(
                     seed,
                     "meta-data: instance-id",
@@ -115,13 +115,13 @@ fn texts_are_plain(kit: &Kit, verdict: &mut Verdict) {
 
 /// Returns whether cloud-init passes user-data over; a kit's is always a cloud-config, others' may be a script.
 fn is_strange(kit: &Kit, user_data: &Text) -> bool {
-    let is_known = kit.is_alone() && opaque(user_data).is_some();
+    let is_known = kit.is_alone() && UserDataFormat::of(&user_data.bytes).is_opaque();
     !is_known && user_data.text().lines().next().map(str::trim_end) != Some("#cloud-config")
 }
 
 /// Returns whether user-data is compressed, as cloud-init takes it, and somebody else may have done it.
 fn is_compressed(kit: &Kit, user_data: &Text) -> bool {
-    kit.is_alone() && opaque(user_data) == Some("compressed")
+    kit.is_alone() && UserDataFormat::of(&user_data.bytes) == UserDataFormat::Compressed
 }
 
 /// Says what a Windows editor left in a text.
@@ -137,14 +137,13 @@ fn marks(text: &Text) -> Option<&'static str> {
 
 /// Says that user-data of all nodes is something that cannot be looked into; no kit's is.
 fn is_opaque(kit: &Kit, verdict: &mut Verdict) -> bool {
-    let what: Vec<&str> = kit.nodes.iter().filter_map(|node: &Node| opaque(&node.user_data)).collect();
-    match what.first() {
-        Some(first) if kit.is_alone() && what.len() == kit.nodes.len() => {
-            verdict.not_applicable(format!("user-data is {first}, not a cloud-config"));
-            true
-        }
-        Some(_) | None => false,
+    let mut formats = kit.nodes.iter().map(|node| UserDataFormat::of(&node.user_data.bytes));
+    let first = formats.next().filter(|first| kit.is_alone() && first.is_opaque());
+    let opaque = first.filter(|_| formats.all(UserDataFormat::is_opaque));
+    if let Some(opaque) = opaque {
+        verdict.not_applicable(format!("user-data is {opaque}, not a cloud-config"));
     }
+    opaque.is_some()
 }
 
 /// SK0112

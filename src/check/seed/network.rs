@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::check::kit::{Kit, Node, entries, items, scalar};
+use crate::check::kit::{Kit, Node};
 use crate::check::plan::Plan;
 use crate::check::verdict::Verdict;
 use crate::net::{Cidr, DnsLabel};
@@ -33,9 +33,9 @@ pub(in crate::check) fn comes_up(kit: &Kit, verdict: &mut Verdict) {
             );
             continue;
         };
-        let cards = network.entry("ethernets").map(|(_, cards)| entries(cards)).unwrap_or_default();
+        let cards = network.entries_at(&["ethernets"]);
         let others = ["bonds", "bridges", "vlans", "wifis", "tunnels"];
-        let has_others = others.iter().any(|key| network.entry(key).is_some());
+        let has_others = others.iter().any(|key| network.at(&[key]).is_some());
         if cards.is_empty() && !has_others {
             verdict.fault(&node.seed, place, "it describes no network card");
         }
@@ -47,21 +47,22 @@ pub(in crate::check) fn comes_up(kit: &Kit, verdict: &mut Verdict) {
             let mut faults = Vec::new();
             judge(card, &mut faults);
             // A card without an address may be waited for in vain.
-            let is_unused =
-                card.entry("addresses").is_none() && !is_true(card, "dhcp4") && !is_true(card, "dhcp6");
-            if is_unused && !is_true(card, "optional") {
+            let is_unused = card.at(&["addresses"]).is_none()
+                && !card.is_true_at(&["dhcp4"])
+                && !card.is_true_at(&["dhcp6"]);
+            if is_unused && !card.is_true_at(&["optional"]) {
                 faults.push("it has no address and is not `optional`: each boot waits for it".to_owned());
             }
             let place = format!("{place}: ethernets.{}", name.name);
             for what in faults {
                 verdict.fault(&node.seed, &place, what);
             }
-            for key in OLD_GATEWAYS.iter().filter(|key| card.entry(key).is_some()) {
+            for key in OLD_GATEWAYS.iter().filter(|key| card.at(&[key]).is_some()) {
                 verdict.warning(&node.seed, &place, format!("netplan calls `{key}` deprecated: use routes"));
             }
         }
         let has_route =
-            cards.iter().any(|(_, card)| is_true(card, "dhcp4") || !default_routes(card).is_empty());
+            cards.iter().any(|(_, card)| card.is_true_at(&["dhcp4"]) || !default_routes(card).is_empty());
         if !cards.is_empty() && !has_route {
             verdict.warning(
                 &node.seed,
@@ -78,8 +79,8 @@ fn not_described(node: &Node) -> Option<&'static str> {
         let is_there = node.autoinstall.is_none() && node.network_config.is_some();
         return (!is_there).then_some("the disc describes no network: the node asks for an address");
     };
-    let version = network.entry("version").map(|(_, version)| version.written.as_str());
-    let is_off = network.entry("config").is_some_and(|(_, config)| config.written == "disabled");
+    let version = network.at(&["version"]).map(|version| version.written.as_str());
+    let is_off = network.at(&["config"]).is_some_and(|config| config.written == "disabled");
     match version {
         _ if is_off => Some("the disc turns cloud-init's network off"),
         Some("1") => Some("the network is described in version 1, of which no row speaks"),
@@ -87,27 +88,22 @@ fn not_described(node: &Node) -> Option<&'static str> {
     }
 }
 
-fn is_true(card: &yaml::Node, key: &str) -> bool {
-    card.entry(key).is_some_and(|(_, value)| value.value == Value::Bool(true))
-}
-
 /// Returns where the default routes of a card lead.
 fn default_routes(card: &yaml::Node) -> Vec<String> {
-    let routes = card.entry("routes").map(|(_, routes)| items(routes)).unwrap_or_default();
-    let older = OLD_GATEWAYS.iter().filter_map(|key| scalar(card.entry(key)?.1));
-    let get = |route: &yaml::Node, key: &str| route.entry(key).and_then(|(_, value)| scalar(value));
+    let routes = card.items_at(&["routes"]);
+    let older = OLD_GATEWAYS.iter().filter_map(|key| card.text_at(&[key]));
     let is_default = |route: &&yaml::Node| {
-        get(route, "to").is_some_and(|to| ["default", "0.0.0.0/0", "::/0"].contains(&to.as_str()))
+        route.text_at(&["to"]).is_some_and(|to| ["default", "0.0.0.0/0", "::/0"].contains(&to.as_str()))
     };
-    let newer = routes.iter().filter(is_default).map(|route| get(route, "via").unwrap_or_default());
+    let newer = routes.iter().filter(is_default).map(|route| route.text_at(&["via"]).unwrap_or_default());
     newer.chain(older).collect()
 }
 
 fn judge(card: &yaml::Node, faults: &mut Vec<String>) {
     let mut networks = Vec::new();
-    let addresses = card.entry("addresses").map(|(_, list)| list);
-    for address in addresses.map(items).unwrap_or_default() {
-        let text = scalar(address).unwrap_or_default();
+    let addresses = card.at(&["addresses"]);
+    for address in addresses.map(yaml::Node::items).unwrap_or_default() {
+        let text = address.text().unwrap_or_default();
         match text.parse::<Cidr>() {
             Ok(network) if text.contains('/') => networks.push(network),
             Ok(_) | Err(_) => faults.push(format!("`{text}` is no address with its prefix")),
@@ -124,7 +120,7 @@ fn judge(card: &yaml::Node, faults: &mut Vec<String>) {
             Err(_) => faults.push(format!("`{via}` is no address of a gateway")),
         }
     }
-    if let Some((_, mac)) = card.entry("match").and_then(|(_, found)| found.entry("macaddress")) {
+    if let Some(mac) = card.at(&["match", "macaddress"]) {
         let is_mac =
             mac.written.split(':').count() == 6 && mac.written.split(':').all(|part| part.len() == 2);
         if !matches!(mac.value, Value::String(_)) || !is_mac {
@@ -132,7 +128,7 @@ fn judge(card: &yaml::Node, faults: &mut Vec<String>) {
         }
     }
     // In block or in flow style, it is the same list.
-    if let Some((_, servers)) = card.entry("nameservers").and_then(|(_, found)| found.entry("addresses"))
+    if let Some(servers) = card.at(&["nameservers", "addresses"])
         && !matches!(servers.value, Value::Sequence(_))
     {
         faults.push("`nameservers.addresses` is no list".to_owned());
@@ -149,13 +145,8 @@ pub(in crate::check) fn nodes_are_apart(kit: &Kit, verdict: &mut Verdict) {
     for node in &kit.nodes {
         let mut own: Vec<(&str, String)> = Vec::new();
         let config = node.k3s_config();
-        let of_config = |key: &str| {
-            config.as_ref().and_then(|config| config.entry(key)).and_then(|(_, value)| scalar(value))
-        };
-        let host = node
-            .meta_data
-            .root()
-            .and_then(|root| root.entry("local-hostname").and_then(|(_, name)| scalar(name)));
+        let of_config = |key: &str| config.as_ref().and_then(|config| config.text_at(&[key]));
+        let host = node.meta_data.root().and_then(|root| root.text_at(&["local-hostname"]));
         let name = of_config("node-name").or(host);
         own.extend(name.clone().map(|name| ("name", name)));
         let (addresses, macs) = identifiers(node);
@@ -213,13 +204,13 @@ fn compare_with_bill(kit: &Kit, node: &Node, own: &[(&str, String)], verdict: &m
 /// Returns the addresses and MACs of a node.
 fn identifiers(node: &Node) -> (Vec<Cidr>, Vec<String>) {
     let Some((_, network)) = node.network() else { return (Vec::new(), Vec::new()) };
-    let cards = network.entry("ethernets").map(|(_, cards)| entries(cards)).unwrap_or_default();
+    let cards = network.entries_at(&["ethernets"]);
     let (mut addresses, mut macs) = (Vec::new(), Vec::new());
     for (_, card) in cards {
-        let list = card.entry("addresses").map(|(_, list)| items(list)).unwrap_or_default();
-        addresses.extend(list.iter().filter_map(scalar).filter_map(|text| text.parse::<Cidr>().ok()));
-        let mac = card.entry("match").and_then(|(_, found)| found.entry("macaddress"));
-        macs.extend(mac.map(|(_, mac)| mac.written.clone()));
+        let list = card.items_at(&["addresses"]);
+        addresses
+            .extend(list.iter().filter_map(yaml::Node::text).filter_map(|text| text.parse::<Cidr>().ok()));
+        macs.extend(card.at(&["match", "macaddress"]).map(|mac| mac.written.clone()));
     }
     (addresses, macs)
 }
@@ -258,7 +249,7 @@ pub(in crate::check) fn nodes_of_spec_are_apart(plan: &Plan<'_>, verdict: &mut V
 /// Returns the host and port of the server that a node joins.
 pub(in crate::check) fn joined(node: &Node) -> Option<(String, String)> {
     let config = node.k3s_config()?;
-    let server = scalar(config.entry("server")?.1)?;
+    let server = config.text_at(&["server"])?;
     let rest = server.strip_prefix("https://")?;
     let rest = rest.trim_end_matches('/');
     match rest.rsplit_once(':') {
@@ -271,9 +262,9 @@ pub(in crate::check) fn joined(node: &Node) -> Option<(String, String)> {
 pub(in crate::check) fn is_server(kit: &Kit, host: &str) -> bool {
     kit.nodes.iter().filter(|node| node.role == Role::Server).any(|node| {
         let config = node.k3s_config();
-        let sans = config.as_ref().and_then(|config| config.entry("tls-san"));
-        let listed = sans.iter().flat_map(|(_, list)| items(list)).filter_map(scalar);
-        let all: Vec<String> = listed.chain(sans.and_then(|(_, text)| scalar(text))).collect();
+        let sans = config.as_ref().and_then(|config| config.at(&["tls-san"]));
+        let listed = sans.iter().flat_map(|list| list.items()).filter_map(yaml::Node::text);
+        let all: Vec<String> = listed.chain(sans.and_then(yaml::Node::text)).collect();
         let (addresses, _) = identifiers(node);
         node.name == host
             || all.iter().flat_map(|text| text.split(',')).any(|name| name.trim() == host)

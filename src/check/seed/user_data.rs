@@ -1,6 +1,6 @@
 //! user-data: keys that cloud-init knows, commands that are commands, and room for what is copied.
 
-use crate::check::kit::{Command, Kit, Node, Stage, entries, items, scalar, statements};
+use crate::check::kit::{Command, Kit, Node, Stage, statements};
 use crate::check::tables::cloud_init;
 use crate::check::verdict::Verdict;
 use crate::yaml::{self, Value};
@@ -36,7 +36,7 @@ pub(in crate::check) fn keys_are_known(kit: &Kit, verdict: &mut Verdict) {
         for finding in document.findings.iter().filter(|finding| finding.message.contains("already set")) {
             verdict.fault(&node.seed, "user-data", finding.to_string());
         }
-        for (key, _) in node.cloud_config.iter().flat_map(entries) {
+        for (key, _) in node.cloud_config.iter().flat_map(yaml::Node::entries) {
             let unknown: Vec<&str> = cloud_init()
                 .into_iter()
                 .filter(|release| !release.keys.contains(&key.name))
@@ -111,10 +111,10 @@ fn within_quotes(line: &str, mark: &str) -> bool {
 }
 
 fn modes(node: &Node, verdict: &mut Verdict) {
-    let list = node.cloud_config.as_ref().and_then(|config| config.entry("write_files"));
-    for (index, item) in list.iter().flat_map(|(_, list)| items(list)).enumerate() {
-        let Some((_, mode)) = item.entry("permissions") else { continue };
-        let path = item.entry("path").and_then(|(_, path)| scalar(path)).unwrap_or_default();
+    let written = node.cloud_config.iter().flat_map(|config| config.items_at(&["write_files"]));
+    for (index, item) in written.enumerate() {
+        let Some(mode) = item.at(&["permissions"]) else { continue };
+        let path = item.text_at(&["path"]).unwrap_or_default();
         let digits = mode.written.as_str();
         let is_mode =
             (3..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
@@ -143,15 +143,9 @@ pub(in crate::check) fn copies_have_room(kit: &Kit, verdict: &mut Verdict) {
             }
         }
         let Some(installer) = &node.autoinstall else { continue };
-        let at = |path: &[&str]| {
-            path.iter()
-                .try_fold(installer, |node, key| node.entry(key).map(|(_, node)| node))
-                .and_then(scalar)
-        };
-        let layout = at(&["storage", "layout", "name"]).unwrap_or_else(|| "lvm".to_owned());
-        let is_scaled = at(&["storage", "layout", "sizing-policy"]).as_deref() != Some("all");
-        let has_own =
-            installer.entry("storage").is_some_and(|(_, storage)| storage.entry("config").is_some());
+        let layout = installer.text_at(&["storage", "layout", "name"]).unwrap_or_else(|| "lvm".to_owned());
+        let is_scaled = installer.text_at(&["storage", "layout", "sizing-policy"]).as_deref() != Some("all");
+        let has_own = installer.at(&["storage", "config"]).is_some();
         if layout == "lvm" && is_scaled && !has_own {
             let what = "the layout is lvm, which leaves half of the disk unused";
             verdict.fault(&node.seed, "user-data: autoinstall.storage", what);

@@ -32,7 +32,7 @@ fn seed_fields(seed: &Seed) -> Vec<(&'static str, String)> {
     let mut fields = vec![
         ("node", hostname.clone().unwrap_or_else(unknown)),
         ("instance", instance_id.clone().unwrap_or_else(unknown)),
-        ("user-data", (*user_data).to_owned()),
+        ("user-data", user_data.to_string()),
     ];
     fields.extend(seed_id.clone().map(|id| ("payload", id)));
     if let Some(K3sNode { role, name: _, address, server }) = k3s {

@@ -12,6 +12,7 @@ use crate::disc::{Disc, EntryKind};
 use crate::inspect::finding::Finding;
 use crate::inspect::masked::without_credentials;
 use crate::progress::Reporter;
+use crate::seed::UserDataFormat;
 use crate::yaml::{self, Node, Value};
 
 /// The labels by which cloud-init finds a seed; no others, although they look alike.
@@ -33,8 +34,8 @@ pub struct Seed {
     pub instance_id: Option<String>,
     /// The node's name.
     pub hostname: Option<String>,
-    /// What user-data is: `cloud-config`, `script`, `empty`, … or `unknown`.
-    pub user_data: &'static str,
+    /// What cloud-init takes user-data for.
+    pub user_data: UserDataFormat,
     /// The name of the payload.
     pub seed_id: Option<String>,
     /// What the node is in its cluster, if the payload configures k3s.
@@ -95,7 +96,9 @@ pub(super) fn read(
     Ok(Some(Seed {
         instance_id: first(&[(&meta_data, "instance-id"), (&meta_data, "instance_id")]),
         hostname,
-        user_data: user_data.as_deref().map_or("unknown", kind_of_user_data),
+        user_data: user_data
+            .as_deref()
+            .map_or(UserDataFormat::Unknown, |text| UserDataFormat::of(text.as_bytes())),
         seed_id: text(disc, SEED_ID, LARGEST_TEXT)?.map(|text| shown(text.trim_end())),
         k3s: text(disc, K3S_CONFIG, LARGEST_TEXT)?.as_deref().and_then(mapping).map(|node| k3s(&node)),
         payload_bytes: disc.entries().iter().map(payload_size).fold(0, u64::saturating_add),
@@ -118,12 +121,7 @@ fn mapping(text: &str) -> Option<Node> {
 
 /// Returns a scalar of a mapping as it is written.
 fn value(node: &Node, key: &str) -> Option<String> {
-    let (_, node) = node.entry(key)?;
-    match &node.value {
-        Value::String(text) => Some(shown(text)),
-        Value::Bool(_) | Value::Integer(_) | Value::Float(_) => Some(shown(&node.written)),
-        Value::Null | Value::Sequence(_) | Value::Mapping(_) => None,
-    }
+    node.text_at(&[key]).map(|text| shown(&text))
 }
 
 fn shown(text: &str) -> String {
@@ -132,30 +130,11 @@ fn shown(text: &str) -> String {
 
 /// A server knows the token of agents beside its own; an agent knows its server alone.
 fn k3s(config: &Node) -> K3sNode {
-    let is_agent = config.entry("server").is_some() && config.entry("agent-token").is_none();
+    let is_agent = config.at(&["server"]).is_some() && config.at(&["agent-token"]).is_none();
     K3sNode {
         role: if is_agent { "agent" } else { "server" },
         name: value(config, "node-name"),
         address: value(config, "node-ip"),
         server: value(config, "server").map(|server| without_credentials(&server)),
-    }
-}
-
-/// Says what cloud-init takes user-data for, by its first line.
-fn kind_of_user_data(text: &str) -> &'static str {
-    let start = text.trim_start();
-    let known = [
-        ("#cloud-config-archive", "cloud-config-archive"),
-        ("#cloud-config", "cloud-config"),
-        ("#cloud-boothook", "boothook"),
-        ("#include", "include"),
-        ("## template: jinja", "jinja"),
-        ("#!", "script"),
-        ("Content-Type: multipart", "multipart"),
-        ("MIME-Version:", "multipart"),
-    ];
-    match start.is_empty() {
-        true => "empty",
-        false => known.iter().find(|(first, _)| start.starts_with(first)).map_or("unknown", |(_, kind)| kind),
     }
 }

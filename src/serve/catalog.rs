@@ -51,7 +51,7 @@ pub struct Catalog {
     pub(super) contents: BTreeMap<Digest, Content>,
     /// What is attached to a manifest, by that manifest.
     pub(super) referrers: BTreeMap<Digest, Vec<Referrer>>,
-    /// How many images were named.
+    /// How many names the layout has for images, attached ones left out.
     pub(super) images: usize,
 }
 

@@ -32,7 +32,7 @@ impl Catalog {
             catalog.contents.insert(descriptor.digest, content);
         }
         for (root, names) in &inventory.roots {
-            catalog.images += usize::from(names.iter().any(|name| !is_attached(name)));
+            catalog.images += names.iter().filter(|name| !is_attached(name)).count();
             for reference in names {
                 catalog.name(inventory, RepositoryName::of(reference), reference.tag(), root);
             }

@@ -27,7 +27,10 @@ pub(super) fn text(images: &Images) -> String {
         "{}\n{}{}, {}{extra}\n\n",
         line(&format!("{form}: {}", formats.join(" and "))),
         table(["IMAGE", "PLATFORM", "DIGEST", "LAYERS", "SIZE"], &rows),
-        counted(*count, "image"),
+        match images.iter().map(|image| image.names.len()).sum::<usize>() {
+            names if names > *count => format!("{} under {names} names", counted(*count, "image")),
+            _ => counted(*count, "image"),
+        },
         Bytes(*bytes)
     )
 }

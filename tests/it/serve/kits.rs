@@ -180,3 +180,12 @@ fn an_image_is_served_under_the_name_that_its_list_gives_it_too() {
     let names = serving.get("/v2/_catalog").json();
     assert!(names["repositories"].as_array().unwrap().contains(&"mirror/greeting".into()), "{names}");
 }
+
+#[test]
+fn images_are_counted_by_their_names_as_in_the_kit_and_its_lock() {
+    let app = image("linux", "amd64", &[layer("app")]);
+    let serving = Serving::of(&[("docker.io/lab/app:1", &app), ("docker.io/lab/app:latest", &app)], &[]);
+    assert_eq!(serving.said["images"], 2);
+    let run = serving.sandbox.seedkit(&["inspect", "kit/images"]);
+    assert!(run.stdout.contains("1 image under 2 names, "), "{}", run.stdout);
+}

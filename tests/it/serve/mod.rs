@@ -36,6 +36,8 @@ pub(crate) struct Serving {
     child: Child,
     lines: Receiver<String>,
     address: String,
+    /// What it announced, as JSON.
+    said: Value,
     sandbox: Sandbox,
 }
 
@@ -93,7 +95,7 @@ impl Serving {
         }
         let said: Value = serde_json::from_str(&said).unwrap();
         let address = said["listen"].as_str().unwrap().to_owned();
-        Self { child, lines, address, sandbox }
+        Self { child, lines, address, said, sandbox }
     }
 
     /// Returns `127.0.0.1:port`.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cli::session::Session;
 use crate::cli::{Answer, ui};
+use crate::oci::Reference;
 use crate::ops::push::{self, Naming, Options, Pushed};
 use crate::progress::{Bytes, Reporter as _};
 use crate::registry::{Endpoint, InvalidEndpoint, PlainHttp};
@@ -35,7 +36,7 @@ pub(super) struct PushArguments {
     /// Begin the names with the registry that the images come from: `quay.io/lab/hello:1.0`.
     #[arg(long)]
     keep_registry: bool,
-    /// Blobs above this size are sent in chunks of it, and go on in the middle after a fault.
+    /// Blobs above this size are sent in chunks of it, and go on in the middle after a fault, in the next run too.
     #[arg(long, default_value_t = 32, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=4096))]
     chunk_size: u32,
 }
@@ -74,6 +75,13 @@ pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result
     let unusable =
         |error: InvalidEndpoint| Unusable { url: error.url().to_owned(), reason: error.reason().to_owned() };
     let endpoint = Endpoint::new("", &url, plain_http).map_err(unusable)?;
+    let place = endpoint.url().split_once("://").map_or("", |(_, place)| place);
+    if let Err(error) = format!("{place}/image").parse::<Reference>() {
+        let reason = format!("nobody could pull from it: {error}");
+        return Err(Unusable { url: endpoint.url().to_owned(), reason }.into());
+    }
+    // Who cannot write to the store pushes all the same.
+    let store = session.store().ok();
     let options = Options {
         kit: &kit,
         endpoint: &endpoint,
@@ -82,6 +90,7 @@ pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result
         naming: if keep_registry { Naming::WithRegistry } else { Naming::Path },
         chunk: u64::from(chunk_size) * 1024 * 1024,
         jobs: usize::from(session.global.jobs),
+        store: store.as_ref(),
         keep_going: session.global.keep_going,
     };
     let pushed = crate::progress::step(&session.console, "push images", || {

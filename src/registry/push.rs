@@ -11,10 +11,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use reqwest::{Method, StatusCode, Url};
-use serde_json::{Value, json};
 
 use super::Registry;
-use super::body::{Body, until_whole};
 use super::client::{BLOBS, MANIFESTS, invalid, while_doing};
 use super::fault::Fault;
 use super::redirect::may_lead_to;
@@ -23,9 +21,8 @@ use super::retry::Failure;
 use super::transport::{Answer, host_of};
 use super::upload::{Sent, Upload};
 use crate::digest::Digest;
-use crate::oci::attached::list_tag;
-use crate::oci::{MANIFEST_LIMIT, SourceError, SourceErrorKind, media_type};
-use crate::store::Descriptor;
+use crate::oci::{SourceError, SourceErrorKind};
+use crate::store::{Descriptor, Note};
 
 const BINARY: &str = "application/octet-stream";
 /// No chunk is made smaller than this.
@@ -51,6 +48,8 @@ pub struct BlobUpload<'a> {
     pub mount_from: Option<&'a str>,
     /// The most bytes of one request, if the registry does not want more.
     pub chunk: u64,
+    /// Where an upload in chunks is noted that does not end, so that the next run goes on with it.
+    pub note: Option<Note>,
 }
 
 /// An upload that a registry has begun.
@@ -96,13 +95,25 @@ impl Registry {
         let digest = &upload.blob.digest;
         let repository = self.endpoint.repository(repository);
         let mount_from = upload.mount_from.map(|name| self.endpoint.repository(name));
-        let result = match self.begin(&repository, digest, mount_from.as_deref()) {
+        let begun = match self.noted(&repository, &upload) {
+            Some(session) => Ok(Some(session)),
+            None => self.begin(&repository, digest, mount_from.as_deref()),
+        };
+        let result = match begun {
             Ok(None) => return Ok(Arrival::Mounted),
             Ok(Some(session)) => self.upload(&repository, session, upload, sent),
             Err(error) => Err(error),
         };
         let arrived = result.map_err(|error| while_doing(&format!("cannot push {digest}"), error));
         arrived.map(|()| Arrival::Uploaded)
+    }
+
+    /// Returns the upload that an earlier run has noted, if the registry still knows it.
+    fn noted(&self, repository: &str, upload: &BlobUpload<'_>) -> Option<Session> {
+        let url: Url = upload.note.as_ref()?.text().parse().ok()?;
+        may_lead_to(self.endpoint.base(), &url).ok()?;
+        let noted = Session { url, offset: 0 };
+        self.known(repository, &noted, upload.blob).ok()?
     }
 
     /// Begins an upload; `None` if the blob was mounted instead.
@@ -152,10 +163,13 @@ impl Registry {
         upload: BlobUpload<'_>,
         sent: &dyn Fn(u64),
     ) -> Result<(), SourceError> {
-        let BlobUpload { blob, file, mount_from: _, mut chunk } = upload;
+        let BlobUpload { blob, file, mount_from: _, mut chunk, note } = upload;
+        // Where nothing can be noted, the next run begins anew.
+        let write = |text: &str| drop(note.as_ref().map(|note| note.write(text)));
         let file = Arc::new(file);
         let mut attempts = self.transport.patience().attempts();
         let (mut reported, mut is_broken) = (0, false);
+        let mut is_noted = session.offset > 0;
         loop {
             let is_chunked = blob.size > chunk;
             let step = if is_broken {
@@ -169,9 +183,12 @@ impl Registry {
             match step {
                 Ok(Some(next)) => (session, is_broken) = (next, false),
                 Ok(None) => {
+                    write("");
                     sent(blob.size - reported);
                     return Ok(());
                 }
+                // What an earlier run has noted is of no use after all.
+                Err(_) if is_noted => session = self.begin_anew(repository, blob)?,
                 // What is asked when an upload broke off was asked again already.
                 Err(error) if is_broken => return Err(error),
                 Err(error) => {
@@ -183,7 +200,9 @@ impl Registry {
                     chunk = (chunk / 4).max(SMALLEST_CHUNK).min(chunk);
                 }
             }
+            is_noted = false;
             if session.offset > reported {
+                write(session.url.as_str());
                 sent(session.offset - reported);
                 reported = session.offset;
                 attempts.progressed();
@@ -257,24 +276,33 @@ impl Registry {
         blob: &Descriptor,
         is_chunked: bool,
     ) -> Result<Session, SourceError> {
-        let anew = || {
-            let begun = self.begin(repository, &blob.digest, None)?;
-            begun.ok_or_else(|| invalid(format!("{} is mounted without being asked", blob.digest)))
-        };
-        if !is_chunked {
-            return anew();
-        }
+        let known = if is_chunked { self.known(repository, session, blob)? } else { None };
+        known.map_or_else(|| self.begin_anew(repository, blob), Ok)
+    }
+
+    fn begin_anew(&self, repository: &str, blob: &Descriptor) -> Result<Session, SourceError> {
+        let begun = self.begin(repository, &blob.digest, None)?;
+        begun.ok_or_else(|| invalid(format!("{} is mounted without being asked", blob.digest)))
+    }
+
+    /// Asks how far an upload is; `None` if the registry does not know it.
+    fn known(
+        &self,
+        repository: &str,
+        session: &Session,
+        blob: &Descriptor,
+    ) -> Result<Option<Session>, SourceError> {
         let answer = self.send_part(repository, Request::new(Method::GET, session.url.clone()))?;
         let status = answer.status();
         match arrived(&answer).filter(|offset| status.is_success() && *offset <= blob.size) {
             Some(offset) if answer.header("location").is_some() => {
-                self.session(&answer, &session.url, offset)
+                self.session(&answer, &session.url, offset).map(Some)
             }
-            Some(offset) => Ok(Session { url: session.url.clone(), offset }),
+            Some(offset) => Ok(Some(Session { url: session.url.clone(), offset })),
             None if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 Err(self.refused(repository, answer))
             }
-            None => anew(),
+            None => Ok(None),
         }
     }
 
@@ -302,51 +330,6 @@ impl Registry {
             ))),
             _ => Ok(()),
         }
-    }
-}
-
-impl Registry {
-    /// Has what is attached to `subject` listed: a registry that has no list of its own gets one under a tag (OCI
-    /// distribution specification, "Referrers Tag Schema").
-    pub fn list_referrers(
-        &self,
-        repository: &str,
-        subject: &Digest,
-        entries: &[Value],
-    ) -> Result<(), SourceError> {
-        let full = self.endpoint.repository(repository);
-        let answer = self.ask(Method::GET, &full, "referrers", &subject.to_string())?;
-        match answer.status() {
-            StatusCode::OK => return Ok(()),
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => answer.drain(),
-            _ => return Err(self.refused(&full, answer)),
-        }
-        let tag = list_tag(subject);
-        let known = until_whole(self.transport.patience(), || {
-            let answer = self.ask(Method::GET, &full, MANIFESTS, &tag)?;
-            match answer.status() {
-                StatusCode::OK => Body::new(answer, MANIFEST_LIMIT).read_whole(),
-                StatusCode::NOT_FOUND => Ok(Vec::new()),
-                _ => Err(self.refused(&full, answer).into()),
-            }
-        })?;
-        let known: Value = serde_json::from_slice(&known).unwrap_or_default();
-        let mut listed = known["manifests"].as_array().cloned().unwrap_or_default();
-        let before = listed.len();
-        for entry in entries {
-            if listed.iter().all(|known| known["digest"] != entry["digest"]) {
-                listed.push(entry.clone());
-            }
-        }
-        if listed.len() == before {
-            return Ok(());
-        }
-        let media_type = media_type::OCI_INDEX;
-        let index = json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": listed });
-        let bytes = serde_json::to_vec(&index).expect("a JSON value always becomes a text");
-        let (digest, size) = (Digest::sha256(&bytes), bytes.len() as u64);
-        let index = Descriptor { media_type: media_type.to_owned(), digest, size };
-        self.push_manifest(repository, &tag, &index, bytes)
     }
 }
 

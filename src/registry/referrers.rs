@@ -3,6 +3,7 @@
 //! A registry that has no list of its own is asked for the one that clients keep under a tag ("Referrers Tag Schema").
 
 use reqwest::{Method, StatusCode, Url};
+use serde_json::{Value, json};
 
 use super::Registry;
 use super::body::{Body, Stopped, until_whole};
@@ -110,4 +111,49 @@ fn next_page(answer: &Answer, asked: &Url) -> Option<Url> {
         answer.headers("link").find(|link| link.contains("rel=\"next\"") || link.contains("rel=next"))?;
     let (target, _) = link.trim().strip_prefix('<')?.split_once('>')?;
     asked.join(target).ok()
+}
+
+impl Registry {
+    /// Has what is attached to `subject` listed: a registry that has no list of its own gets one under a tag (OCI
+    /// distribution specification, "Referrers Tag Schema").
+    pub fn list_referrers(
+        &self,
+        repository: &str,
+        subject: &Digest,
+        entries: &[Value],
+    ) -> Result<(), SourceError> {
+        let full = self.endpoint.repository(repository);
+        let answer = self.ask(Method::GET, &full, "referrers", &subject.to_string())?;
+        match answer.status() {
+            StatusCode::OK => return Ok(()),
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => answer.drain(),
+            _ => return Err(self.refused(&full, answer)),
+        }
+        let tag = list_tag(subject);
+        let known = until_whole(self.transport.patience(), || {
+            let answer = self.ask(Method::GET, &full, MANIFESTS, &tag)?;
+            match answer.status() {
+                StatusCode::OK => Body::new(answer, MANIFEST_LIMIT).read_whole(),
+                StatusCode::NOT_FOUND => Ok(Vec::new()),
+                _ => Err(self.refused(&full, answer).into()),
+            }
+        })?;
+        let known: Value = serde_json::from_slice(&known).unwrap_or_default();
+        let mut listed = known["manifests"].as_array().cloned().unwrap_or_default();
+        let before = listed.len();
+        for entry in entries {
+            if listed.iter().all(|known| known["digest"] != entry["digest"]) {
+                listed.push(entry.clone());
+            }
+        }
+        if listed.len() == before {
+            return Ok(());
+        }
+        let media_type = media_type::OCI_INDEX;
+        let index = json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": listed });
+        let bytes = serde_json::to_vec(&index).expect("a JSON value always becomes a text");
+        let (digest, size) = (Digest::sha256(&bytes), bytes.len() as u64);
+        let index = Descriptor { media_type: media_type.to_owned(), digest, size };
+        self.push_manifest(repository, &tag, &index, bytes)
+    }
 }

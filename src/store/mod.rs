@@ -6,6 +6,7 @@
 
 mod complete;
 mod disk;
+mod note;
 mod part;
 mod partial;
 mod wanted;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::digest::{Mismatch, VerifyReader};
 pub use complete::{CompleteError, Completed, Opened};
 pub use disk::{DiskStore, StoreError};
+pub use note::Note;
 pub use part::Part;
 pub use wanted::{Kept, Size, Staged, Wanted};
 

@@ -22,6 +22,7 @@ use crate::ops::kit::{IMAGES, REGISTRY};
 use crate::pki::{CertificateView, SubjectName};
 use crate::progress::Reporter;
 use crate::registry::{Client, ClientOptions, Endpoint};
+use crate::store::DiskStore;
 
 pub use plan::Naming;
 
@@ -42,6 +43,8 @@ pub struct Options<'a> {
     pub chunk: u64,
     /// How many requests run at once.
     pub jobs: usize,
+    /// Where uploads are noted that do not end; without it, each run begins them anew.
+    pub store: Option<&'a DiskStore>,
     /// Whether the rest is finished when something is not taken.
     pub keep_going: bool,
 }
@@ -118,7 +121,8 @@ pub struct Pushed {
 ///
 /// The first error, in the order of the bill, is returned, or all of them by those who keep going; what arrived stays there, and is not sent again.
 pub fn run(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Pushed, PushError> {
-    let Options { kit, endpoint, client, ca_file, naming, chunk: _, jobs: _, keep_going: _ } = *options;
+    let Options { kit, endpoint, client, ca_file, naming, chunk: _, jobs: _, store: _, keep_going: _ } =
+        *options;
     let layout_error = |source| PushError::Layout(kit.to_owned(), source);
     let bill = bill::read(kit)?;
     let places = plan::places(&bill.images, naming)?;

@@ -209,7 +209,11 @@ impl<'a> Work<'a> {
         let mut was_sent = false;
         for (repository, reference) in missing {
             let file = self.inventory.file(&blob.digest).map_err(|error| self.layout_error(error))?;
-            let upload = BlobUpload { blob, file, mount_from: holder, chunk: self.options.chunk };
+            let chunk = self.options.chunk;
+            let subject = format!("{} {repository} {}", self.options.endpoint.url(), blob.digest);
+            let store = self.options.store.filter(|_| blob.size > chunk);
+            let note = store.and_then(|store| store.note(&subject));
+            let upload = BlobUpload { blob, file, mount_from: holder, chunk, note };
             let sent = |bytes| self.reporter.report(Event::Advanced(bytes));
             let arrival = self.registry.push_blob(repository, upload, &sent);
             let arrival = arrival.map_err(|source| failure(reference, source))?;

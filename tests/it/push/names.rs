@@ -72,3 +72,15 @@ fn a_path_of_the_registry_goes_before_all_names() {
     let digest = digest_by_skopeo(&registry, "project/k3s/harbor.example-8443/lab/image:1");
     assert_eq!(digest, image.root().digest.to_string());
 }
+
+#[test]
+fn a_path_that_is_no_part_of_a_name_is_refused_before_anything_is_sent() {
+    let sandbox = Sandbox::new();
+    write_kit(&sandbox, &[("quay.io/lab/image:1", &amd64("image"))]);
+    for path in ["Upper", "lab//k3s", "lab/-k3s", "k3s_"] {
+        let run = sandbox.seedkit(&["push", "kit", &format!("registry.example/{path}")]);
+        let said = run.fails(2);
+        assert!(said.contains(&format!("cannot push to `https://registry.example/{path}`: ")), "{said}");
+        assert!(said.contains("nobody could pull from it"), "{said}");
+    }
+}

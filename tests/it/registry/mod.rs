@@ -4,6 +4,7 @@ mod auth;
 mod hostile;
 mod images;
 mod logins;
+mod noted;
 mod parts;
 mod push;
 mod ways;

@@ -24,22 +24,28 @@ use crate::support::unruly::noise;
 const CHUNK: u64 = 1000;
 
 /// Options with the usual patience, that costs no time but for silence.
-fn options() -> ClientOptions {
+pub(super) fn options() -> ClientOptions {
     ClientOptions { read_timeout: patience::SILENCE, ..patience::options().0 }
 }
 
-fn registry_to_push(options: ClientOptions, url: &str) -> Registry {
+pub(super) fn registry_to_push(options: ClientOptions, url: &str) -> Registry {
     let authority = url.split("://").nth(1).unwrap();
     let endpoint = Endpoint::new(authority, url, PlainHttp::Allowed).unwrap();
     Client::new(options).unwrap().registry_to_push(endpoint).unwrap()
 }
 
 /// A blob in a file.
-fn blob(size: usize) -> (Descriptor, Vec<u8>) {
+pub(super) fn blob(size: usize) -> (Descriptor, Vec<u8>) {
     let bytes: Vec<u8> = (0..size).map(|number| (number % 251) as u8).collect();
     let descriptor =
         Descriptor { media_type: String::new(), digest: Digest::sha256(&bytes), size: size as u64 };
     (descriptor, bytes)
+}
+
+pub(super) fn upload_of<'a>(blob: &'a Descriptor, bytes: &[u8]) -> BlobUpload<'a> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    BlobUpload { blob, file, mount_from: None, chunk: CHUNK, note: None }
 }
 
 fn push(
@@ -48,16 +54,14 @@ fn push(
     bytes: &[u8],
     from: Option<&str>,
 ) -> (Result<Arrival, SourceError>, u64) {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(bytes).unwrap();
     let sent = Mutex::new(0);
-    let upload = BlobUpload { blob, file, mount_from: from, chunk: CHUNK };
+    let upload = BlobUpload { mount_from: from, ..upload_of(blob, bytes) };
     let result = registry.push_blob("some/app", upload, &|bytes| *sent.lock().unwrap() += bytes);
     (result, sent.into_inner().unwrap())
 }
 
 /// A registry that takes one upload; `fault` may answer a request in its place, by its number from 0.
-fn uploading(
+pub(super) fn uploading(
     fault: impl Fn(usize, &Request, &mut Vec<u8>) -> Option<Answer> + Send + Sync + 'static,
 ) -> (Hostile, Arc<Mutex<Vec<u8>>>) {
     let arrived = Arc::new(Mutex::new(Vec::new()));
@@ -97,7 +101,7 @@ fn uploading(
 }
 
 /// Returns the methods of all requests, in order.
-fn methods(server: &Hostile) -> String {
+pub(super) fn methods(server: &Hostile) -> String {
     server.requests().iter().map(|request| request.method.clone()).collect::<Vec<_>>().join(" ")
 }
 
@@ -257,7 +261,7 @@ fn a_blob_gets_past_a_proxy_that_takes_no_large_requests_in_smaller_chunks() {
         let (url, arrived) = behind_a_narrow_proxy(most, says_so);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
-        let upload = BlobUpload { blob: &blob, file, mount_from: None, chunk: 32 << 20 };
+        let upload = BlobUpload { blob: &blob, file, mount_from: None, chunk: 32 << 20, note: None };
         let pushed = registry_to_push(options(), &url).push_blob("some/app", upload, &|_| {});
         match is_taken {
             true => assert_eq!(pushed.unwrap(), Arrival::Uploaded),
@@ -288,7 +292,7 @@ fn a_registry_that_takes_nothing_of_an_upload_is_given_up_long_before_the_slowes
     file.set_len(size).unwrap();
     let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
     let registry = registry_to_push(ClientOptions { retry, ..options() }, &url);
-    let upload = BlobUpload { blob: &blob, file, mount_from: None, chunk: size };
+    let upload = BlobUpload { blob: &blob, file, mount_from: None, chunk: size, note: None };
     let begin = Instant::now();
     let error = registry.push_blob("some/app", upload, &|_| {}).unwrap_err();
     // By the rate of the slowest upload it would be 16384 s.

@@ -111,10 +111,10 @@ impl<R: Read> ArReader<R> {
     pub fn new(mut input: R) -> Result<Self, ArError> {
         let mut magic = Vec::new();
         input.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(ArError::Read)?;
-        match magic == MAGIC {
-            true => Ok(Self { input, left: 0, has_padding: false, number: 0 }),
-            false => Err(ArError::Magic),
+        if magic != MAGIC {
+            return Err(ArError::Magic);
         }
+        Ok(Self { input, left: 0, has_padding: false, number: 0 })
     }
 
     /// Passes over what is left of the current member, and returns the next one.

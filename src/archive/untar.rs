@@ -155,9 +155,10 @@ impl<R: Read> Untar<R> {
     /// Returns the fault of a read that failed, with the member it failed in.
     pub fn fault(&self, source: io::Error) -> TarFault {
         let place = self.place.clone();
-        match source.kind() == io::ErrorKind::UnexpectedEof {
-            true => TarFault::Truncated(place),
-            false => TarFault::Read(place, source),
+        if source.kind() == io::ErrorKind::UnexpectedEof {
+            TarFault::Truncated(place)
+        } else {
+            TarFault::Read(place, source)
         }
     }
 

@@ -90,9 +90,10 @@ pub fn kit(kit: &Kit) -> Report {
             return None;
         }
         let mut verdict = Verdict::default();
-        match kit.alone == Some(Part::Disc) && kit.nodes.is_empty() && !OF_DISCS.contains(&&*row.id) {
-            true => verdict.not_applicable("cloud-init would find no seed on the disc"),
-            false => work(kit, &mut verdict),
+        if kit.alone == Some(Part::Disc) && kit.nodes.is_empty() && !OF_DISCS.contains(&&*row.id) {
+            verdict.not_applicable("cloud-init would find no seed on the disc");
+        } else {
+            work(kit, &mut verdict);
         }
         Some(verdict)
     };

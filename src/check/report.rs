@@ -248,9 +248,10 @@ pub(super) fn assemble(
     }
     let faults = accept(&mut findings, allow, subject);
     let exceptions = row(ALLOWANCES).expect("a unit test finds this row");
-    match faults.is_empty() {
-        true => passed.push(exceptions.id.clone()),
-        false => findings.extend(faults.into_iter().map(|fault| finding(exceptions, fault))),
+    if faults.is_empty() {
+        passed.push(exceptions.id.clone());
+    } else {
+        findings.extend(faults.into_iter().map(|fault| finding(exceptions, fault)));
     }
     findings.sort();
     findings.dedup();

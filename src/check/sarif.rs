@@ -78,9 +78,12 @@ fn result(finding: &Finding) -> Value {
 /// Returns a path as a relative URI.
 fn uri(path: &str) -> String {
     const KEPT: &[u8] = b"-._~/+@";
-    let byte = |byte: u8| match byte.is_ascii_alphanumeric() || KEPT.contains(&byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
+    let byte = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || KEPT.contains(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
     };
     path.bytes().map(byte).collect()
 }

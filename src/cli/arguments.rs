@@ -47,9 +47,10 @@ fn with_plain_variables(command: clap::Command) -> clap::Command {
     let plain = |argument: clap::Arg| {
         let name = argument.get_env().map(|name| name.to_string_lossy().into_owned());
         let argument = argument.hide_env_values(true);
-        match name.is_some_and(|name| environment::is_empty(&name)) {
-            true => argument.env(clap::builder::Resettable::Reset),
-            false => argument,
+        if name.is_some_and(|name| environment::is_empty(&name)) {
+            argument.env(clap::builder::Resettable::Reset)
+        } else {
+            argument
         }
     };
     command.mut_args(plain).mut_subcommands(with_plain_variables)

@@ -91,9 +91,10 @@ fn text(path: &Path, report: &Report) -> String {
         text += "no file can tell:\n";
     }
     text += &report.not_knowable.iter().map(|line| format!("  {line}\n")).collect::<String>();
-    let verdict = match report.has_errors() {
-        true => format!("no: {} to correct", counted(report.summary.errors, "error")),
-        false => "yes: all parts that were checked fit each other".to_owned(),
+    let verdict = if report.has_errors() {
+        format!("no: {} to correct", counted(report.summary.errors, "error"))
+    } else {
+        "yes: all parts that were checked fit each other".to_owned()
     };
     text + &format!("{}\n{}: {verdict}\n", report.summary, path.display())
 }

@@ -19,9 +19,10 @@ pub(super) fn print(answer: anyhow::Result<Answer>, command: &str, is_json: bool
     let Some(Failures(failures)) = error.chain().find_map(|cause| cause.downcast_ref()) else {
         return Err(error);
     };
-    match is_json {
-        true => ui::print_json(command, FailuresResult { failures })?,
-        false => ui::print(&text(failures))?,
+    if is_json {
+        ui::print_json(command, FailuresResult { failures })?;
+    } else {
+        ui::print(&text(failures))?;
     };
     Ok(Answer::No)
 }

@@ -67,10 +67,8 @@ pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result
     if session.global.offline {
         return Err(Offline.into());
     }
-    let (scheme, plain_http) = match plain_http {
-        true => ("http", PlainHttp::Allowed),
-        false => ("https", PlainHttp::Refused),
-    };
+    let (scheme, plain_http) =
+        if plain_http { ("http", PlainHttp::Allowed) } else { ("https", PlainHttp::Refused) };
     let url = if registry.contains("://") { registry.clone() } else { format!("{scheme}://{registry}") };
     let unusable =
         |error: InvalidEndpoint| Unusable { url: error.url().to_owned(), reason: error.reason().to_owned() };

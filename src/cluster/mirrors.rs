@@ -60,9 +60,10 @@ pub fn plan(images: &[PlacedImage<'_>], hosts: Option<BTreeSet<String>>, address
         let rewrites = rewrites(images, &mut planned.misplaced);
         planned.mirrors.push(Mirror { host: host.clone(), rewrites });
     }
-    planned.left_out = match hosts.contains("*") {
-        true => BTreeSet::new(),
-        false => used.into_iter().filter(|host| !hosts.contains(host) && !is_same(host, address)).collect(),
+    planned.left_out = if hosts.contains("*") {
+        BTreeSet::new()
+    } else {
+        used.into_iter().filter(|host| !hosts.contains(host) && !is_same(host, address)).collect()
     };
     // Where another mirror stands in for them, or none, nobody rewrites.
     let others = images.iter().filter(|image| !hosts.contains(image.reference.registry()));
@@ -119,10 +120,9 @@ fn tag_of(image: &PlacedImage<'_>) -> String {
 fn pattern(repository: &str) -> String {
     let is_plain =
         |character: &char| character.is_ascii_alphanumeric() || matches!(character, '/' | '-' | '_');
-    let escaped = repository.chars().map(|character| match is_plain(&character) {
-        true => character.to_string(),
-        false => format!("\\{character}"),
-    });
+    let escaped = repository
+        .chars()
+        .map(|character| if is_plain(&character) { character.to_string() } else { format!("\\{character}") });
     format!("^{}$", escaped.collect::<String>())
 }
 

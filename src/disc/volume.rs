@@ -66,10 +66,10 @@ fn root(descriptor: &[u8]) -> Result<Root, &'static str> {
         return Err("has blocks of another length than 2048 bytes");
     }
     let record = Record::parse(&descriptor[156..190])?;
-    match record.is_folder {
-        true => Ok(Root { offset: record.offset, length: record.length }),
-        false => Err("has no folder at the top"),
+    if !record.is_folder {
+        return Err("has no folder at the top");
     }
+    Ok(Root { offset: record.offset, length: record.length })
 }
 
 /// Returns an identifier without the blanks after it, fit to be shown.

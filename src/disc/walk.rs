@@ -198,10 +198,10 @@ impl Walk<'_> {
 
     fn extent(&self, record: &Record<'_>) -> Result<Extent, DiscFault> {
         let (offset, length) = (record.offset, u64::from(record.length));
-        match offset.checked_add(length).is_some_and(|end| end <= self.image.length) {
-            true => Ok(Extent { offset, length }),
-            false => Err(DiscFault::Truncated { offset, length }),
+        if offset.checked_add(length).is_none_or(|end| end > self.image.length) {
+            return Err(DiscFault::Truncated { offset, length });
         }
+        Ok(Extent { offset, length })
     }
 
     /// Returns the folder at a block, whose own first record says how long it is.
@@ -211,10 +211,10 @@ impl Walk<'_> {
         let bytes = self.image.bytes(offset, BLOCK)?;
         let record = bytes.get(..usize::from(bytes[0])).ok_or_else(|| fault("is longer than a block"))?;
         let record = Record::parse(record).map_err(fault)?;
-        match record.is_folder && record.identifier == [0] && record.offset == offset {
-            true => Ok(Root { offset, length: record.length }),
-            false => Err(fault("is not the first one of a folder")),
+        if !record.is_folder || record.identifier != [0] || record.offset != offset {
+            return Err(fault("is not the first one of a folder"));
         }
+        Ok(Root { offset, length: record.length })
     }
 
     fn path(&self, folder: &str, record: &Record<'_>, fields: &Fields) -> Result<String, DiscFault> {
@@ -224,13 +224,13 @@ impl Walk<'_> {
             (Names::Joliet, _) => joliet_name(record.identifier),
         };
         let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-        match !name.contains('/') && path.len() <= LONGEST_PATH && path.parse::<TreePath>().is_ok() {
-            true => Ok(path),
-            false => Err(DiscFault::Name {
+        if name.contains('/') || path.len() > LONGEST_PATH || path.parse::<TreePath>().is_err() {
+            return Err(DiscFault::Name {
                 folder: folder.to_owned(),
                 name: name.chars().take(200).flat_map(char::escape_debug).collect(),
-            }),
+            });
         }
+        Ok(path)
     }
 }
 

@@ -120,12 +120,13 @@ impl Pulls {
             return Err(NoPullsLeft { registry, window, needed });
         }
         let text = format!("`{registry}`: {number} needed, {remaining}{of} left{within}");
-        equipment.reporter.report(match remaining < *needed {
-            true => Event::Warning(format!(
+        equipment.reporter.report(if remaining < *needed {
+            Event::Warning(format!(
                 "{text}: what is fetched is kept, so run the same command again when there are more; logging \
                  in raises the limit, and a mirror under `sources` spares it"
-            )),
-            false => Event::Note(text),
+            ))
+        } else {
+            Event::Note(text)
         });
         Ok(())
     }

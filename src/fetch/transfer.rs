@@ -286,9 +286,10 @@ impl Work<'_> {
 
     fn fetch(&self, WaitingBlob { descriptor, image, .. }: WaitingBlob) {
         let reference = &self.images[image].reference;
-        let result = match descriptor.size >= ahead::LARGE && self.source.is_remote(reference) {
-            true => self.stream_large(&descriptor, image),
-            false => self.stream(&descriptor, reference),
+        let result = if descriptor.size >= ahead::LARGE && self.source.is_remote(reference) {
+            self.stream_large(&descriptor, image)
+        } else {
+            self.stream(&descriptor, reference)
         };
         self.queue.finish(|state| match result {
             Ok(Some(bytes)) => {

@@ -89,9 +89,10 @@ fn read_reference(text: &str, location: Location, findings: &mut Vec<Finding>) -
         Err(error) => {
             let finding = refusal(
                 location,
-                match is_name(bare) {
-                    true => error.to_string(),
-                    false => format!("{} is not an image reference", quoted(bare)),
+                if is_name(bare) {
+                    error.to_string()
+                } else {
+                    format!("{} is not an image reference", quoted(bare))
                 },
             );
             findings.push(match hint_for(bare) {

@@ -50,9 +50,10 @@ pub(super) fn read(line: &str) -> Line<'_> {
     while let Some((begin, end)) = next_column(entry, &mut rest, &mut entry_columns.is_explicit) {
         entry_columns.columns.push(unquoted(entry, begin, end));
     }
-    match entry_columns.columns.is_empty() && !entry_columns.is_explicit {
-        true => Line::Blank,
-        false => Line::Entry(entry_columns),
+    if entry_columns.columns.is_empty() && !entry_columns.is_explicit {
+        Line::Blank
+    } else {
+        Line::Entry(entry_columns)
     }
 }
 

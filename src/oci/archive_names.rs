@@ -63,8 +63,8 @@ pub fn read(path: &Path) -> io::Result<BTreeSet<String>> {
 fn document(archive: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     archive.take(INDEX_LIMIT + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > INDEX_LIMIT {
-        true => Err(io::Error::other(format!("its list of images has more than {INDEX_LIMIT} bytes"))),
-        false => Ok(bytes),
+    if bytes.len() as u64 > INDEX_LIMIT {
+        return Err(io::Error::other(format!("its list of images has more than {INDEX_LIMIT} bytes")));
     }
+    Ok(bytes)
 }

@@ -295,10 +295,10 @@ fn check_limit(
     limit: u64,
 ) -> Result<(), GraphError> {
     let (digest, size) = (descriptor.digest, descriptor.size);
-    match size <= limit {
-        true => Ok(()),
-        false => Err(too_large(reference, Excess::Bytes { what, digest, size, limit })),
+    if size > limit {
+        return Err(too_large(reference, Excess::Bytes { what, digest, size, limit }));
     }
+    Ok(())
 }
 
 fn too_large(reference: &Reference, source: Excess) -> GraphError {
@@ -330,9 +330,10 @@ fn choose(
 
 fn list(found: &[(Platform, Digest)]) -> String {
     let names: BTreeSet<String> = found.iter().map(|(platform, _)| platform.to_string()).collect();
-    match names.is_empty() {
-        true => "none that is stated".to_owned(),
-        false => names.into_iter().collect::<Vec<_>>().join(", "),
+    if names.is_empty() {
+        "none that is stated".to_owned()
+    } else {
+        names.into_iter().collect::<Vec<_>>().join(", ")
     }
 }
 

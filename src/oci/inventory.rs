@@ -125,10 +125,10 @@ impl Inventory {
             let names: BTreeSet<Reference> = entry.references().collect();
             inventory.roots.push((entry.descriptor.digest, names.into_iter().collect()));
         }
-        match inventory.roots.iter().any(|(_, names)| !names.is_empty()) {
-            true => Ok(inventory),
-            false => Err(LayoutError::Empty(folder.to_owned())),
+        if !inventory.roots.iter().any(|(_, names)| !names.is_empty()) {
+            return Err(LayoutError::Empty(folder.to_owned()));
         }
+        Ok(inventory)
     }
 
     /// Opens a content.
@@ -288,8 +288,8 @@ fn read(folder: &Path, name: &str, limit: u64) -> Result<Result<Vec<u8>, Errno>,
     file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| LayoutError::Read(folder.join(name), source))?;
-    match bytes.len() as u64 > limit {
-        true => Err(LayoutError::TooLarge(folder.join(name), limit)),
-        false => Ok(Ok(bytes)),
+    if bytes.len() as u64 > limit {
+        return Err(LayoutError::TooLarge(folder.join(name), limit));
     }
+    Ok(Ok(bytes))
 }

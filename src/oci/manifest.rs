@@ -183,10 +183,12 @@ impl RawManifest {
             (false, false) if stated.contains(&true) => true,
             (false, false) => return Err("it has no `manifests` and no `config`"),
         };
-        match stated.iter().all(|stated| *stated == is_index) {
-            true => Ok(is_index),
-            false if is_index => Err("it is an index by its content, an image by its media type"),
-            false => Err("it is an image by its content, an index by its media type"),
+        if stated.iter().all(|stated| *stated == is_index) {
+            Ok(is_index)
+        } else if is_index {
+            Err("it is an index by its content, an image by its media type")
+        } else {
+            Err("it is an image by its content, an index by its media type")
         }
     }
 }
@@ -204,13 +206,16 @@ impl Manifest {
     pub fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Self, ManifestError> {
         let digest = || Digest::sha256(bytes);
         let unknown = |reason: &str| ManifestError::Unknown(digest(), reason.to_owned());
-        let raw: RawManifest = serde_json::from_slice(bytes).map_err(|source| match source.is_data() {
-            true => unknown(&source.to_string()),
-            false => ManifestError::NotJson(
-                digest(),
-                String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).escape_debug().collect(),
-                source,
-            ),
+        let raw: RawManifest = serde_json::from_slice(bytes).map_err(|source| {
+            if source.is_data() {
+                unknown(&source.to_string())
+            } else {
+                ManifestError::NotJson(
+                    digest(),
+                    String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).escape_debug().collect(),
+                    source,
+                )
+            }
         })?;
         if raw.schema_version == Some(1) {
             return Err(ManifestError::SchemaOne);

@@ -104,11 +104,9 @@ impl FromStr for Reference {
             .transpose()?;
         let registry = domain.unwrap_or(DOCKER_HUB).to_ascii_lowercase();
         let is_hub = ["docker.io", "index.docker.io", "registry-1.docker.io"].contains(&registry.as_str());
-        let (registry, repository) = match is_hub {
-            true if !path.contains('/') => (DOCKER_HUB.to_owned(), format!("library/{path}")),
-            true => (DOCKER_HUB.to_owned(), path.to_owned()),
-            false => (registry, path.to_owned()),
-        };
+        let registry = if is_hub { DOCKER_HUB.to_owned() } else { registry };
+        let is_official = is_hub && !path.contains('/');
+        let repository = if is_official { format!("library/{path}") } else { path.to_owned() };
         check_length(&repository).map_err(invalid)?;
         // `name@digest` means no tag: what it is called is known, and `latest` would be a guess.
         let unnamed = digest.is_none().then_some("latest");

@@ -185,9 +185,10 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Fresh, Lo
         }
         None => Ok(None),
     };
-    let (files, (resolved, pulls), packages) = match equipment.keep_going {
-        true => failures::all(files(), images(), packages())?,
-        false => (files()?, images()?, packages()?),
+    let (files, (resolved, pulls), packages) = if equipment.keep_going {
+        failures::all(files(), images(), packages())?
+    } else {
+        (files()?, images()?, packages()?)
     };
     let contents: BTreeMap<Digest, u64> =
         resolved.iter().flat_map(|(_, contents)| contents.clone()).collect();

@@ -33,10 +33,10 @@ pub(super) fn pool_path(package: &BundledPackage) -> String {
 }
 
 fn refuse_unless(is_valid: bool, text: &str, kind: &'static str) -> Result<(), BundleError> {
-    match is_valid && text.len() <= LONGEST {
-        true => Ok(()),
-        false => Err(BundleError::InvalidName { text: text.chars().take(LONGEST).collect(), kind }),
+    if !is_valid || text.len() > LONGEST {
+        return Err(BundleError::InvalidName { text: text.chars().take(LONGEST).collect(), kind });
     }
+    Ok(())
 }
 
 fn is_plain(text: &str) -> bool {

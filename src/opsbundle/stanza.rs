@@ -123,13 +123,11 @@ fn find<'a>(fields: &[Field<'a>], name: &str) -> Option<&'a str> {
 }
 
 fn refuse_contradiction(found: &str, field: &'static str, expected: &str) -> Result<(), StanzaError> {
-    match found == expected {
-        true => Ok(()),
-        false => {
-            let (found, expected) = (found.to_owned(), expected.to_owned());
-            Err(StanzaError::Contradiction { field, found, expected })
-        }
+    if found == expected {
+        return Ok(());
     }
+    let (found, expected) = (found.to_owned(), expected.to_owned());
+    Err(StanzaError::Contradiction { field, found, expected })
 }
 
 #[cfg(test)]

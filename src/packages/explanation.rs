@@ -251,9 +251,12 @@ impl Story<'_, '_> {
     }
 
     fn list(&self, packages: &[PackageId]) -> String {
-        let name = |id: &PackageId| match self.scope.is_installed(*id) {
-            true => format!("{} of the base", self.package(*id)),
-            false => self.package(*id),
+        let name = |id: &PackageId| {
+            if self.scope.is_installed(*id) {
+                format!("{} of the base", self.package(*id))
+            } else {
+                self.package(*id)
+            }
         };
         let mut listed: Vec<String> = packages.iter().take(MOST_LISTED).map(name).collect();
         if packages.len() > MOST_LISTED {

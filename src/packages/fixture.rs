@@ -16,9 +16,10 @@ fn stanza(line: &str) -> String {
     let fields: Vec<&str> = parts.collect();
     let file = fields.iter().find_map(|field| field.strip_prefix("File: ")).unwrap_or(version);
     let digest = Digest::sha256(format!("{name} {file}").as_bytes());
-    let architecture = match fields.iter().any(|field| field.starts_with("Architecture:")) {
-        true => "",
-        false => "Architecture: amd64\n",
+    let architecture = if fields.iter().any(|field| field.starts_with("Architecture:")) {
+        ""
+    } else {
+        "Architecture: amd64\n"
     };
     let status = "Status: install ok installed";
     let fields: String = fields.iter().map(|field| format!("{field}\n")).collect();

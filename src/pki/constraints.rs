@@ -83,9 +83,12 @@ impl fmt::Display for Permitted {
                 (_, Ok(octets)) => IpAddr::from(octets).to_string(),
                 (Err(_), Err(_)) => "an address".to_owned(),
             };
-        let network = |(network, mask): &(Vec<u8>, Vec<u8>)| match mask.iter().all(|byte| *byte == 0xff) {
-            true => address(network),
-            false => format!("{} with mask {}", address(network), address(mask)),
+        let network = |(network, mask): &(Vec<u8>, Vec<u8>)| {
+            if mask.iter().all(|byte| *byte == 0xff) {
+                address(network)
+            } else {
+                format!("{} with mask {}", address(network), address(mask))
+            }
         };
         let names = self.networks.iter().map(network).chain(self.domains.iter().cloned());
         formatter.write_str(&names.collect::<Vec<_>>().join(", "))

@@ -138,11 +138,11 @@ impl Read for Continued {
             };
             let Some(error) = error else {
                 let host = self.host.clone();
-                match self.begins_again(&host, &Failure::BrokenOff(Fault::Closed))? {
-                    true => continue,
-                    // How much is missing is said by whoever verifies.
-                    false => return Ok(0),
+                if self.begins_again(&host, &Failure::BrokenOff(Fault::Closed))? {
+                    continue;
                 }
+                // How much is missing is said by whoever verifies.
+                return Ok(0);
             };
             let broken = error.downcast::<BrokenOff>()?;
             let again = match broken.failure() {

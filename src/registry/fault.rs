@@ -162,9 +162,10 @@ fn recognise(error: &(dyn Error + 'static)) -> Option<Fault> {
 /// Tells a name that nobody has from a name server that cannot be asked, in the words of glibc and musl.
 fn unresolved(error: &(dyn Error + 'static)) -> Fault {
     let is_passing = |text: String| text.contains("Temporary failure") || text.contains("Try again");
-    match causes(error).any(|cause| is_passing(cause.to_string())) {
-        true => Fault::NameServer,
-        false => Fault::UnknownHost,
+    if causes(error).any(|cause| is_passing(cause.to_string())) {
+        Fault::NameServer
+    } else {
+        Fault::UnknownHost
     }
 }
 

@@ -129,10 +129,8 @@ impl Drop for Entry {
         let milliseconds = began.elapsed().as_millis();
         log.counts.requests.fetch_add(1, Ordering::Relaxed);
         log.counts.bytes.fetch_add(*sent, Ordering::Relaxed);
-        let length = match sent == announced {
-            true => format!("{sent} bytes"),
-            false => format!("{sent} of {announced} bytes"),
-        };
+        let length =
+            if sent == announced { format!("{sent} bytes") } else { format!("{sent} of {announced} bytes") };
         let status = status.as_u16();
         let problem = problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default();
         log.note(format!("{client} {request} {status}, {length}, {milliseconds} ms, \"{agent}\"{problem}"));

@@ -115,9 +115,10 @@ impl Site {
         let (uri, headers) = (request.uri(), request.headers());
         let is_head = request.method() == Method::HEAD;
         let is_reading = is_head || request.method() == Method::GET;
-        let target = match is_reading {
-            true => Target::parse(uri.path(), uri.query().unwrap_or_default()),
-            false => Err(Refusal::read_only()),
+        let target = if is_reading {
+            Target::parse(uri.path(), uri.query().unwrap_or_default())
+        } else {
+            Err(Refusal::read_only())
         };
         let is_health = target.as_ref().is_ok_and(|target| target.route == Route::Health);
         if let Some(passwords) = self.passwords.as_ref().filter(|_| !is_health)

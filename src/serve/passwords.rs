@@ -142,10 +142,10 @@ fn parse(line: &str) -> Result<(&str, Password), &'static str> {
         return Ok((name, Password::Digest(Digest::sha256(password.as_bytes()))));
     }
     let parts: bcrypt::HashParts = password.parse().map_err(|_| "has a damaged hash")?;
-    match parts.get_cost() <= HIGHEST_COST {
-        true => Ok((name, Password::Bcrypt(password.into()))),
-        false => Err("has a hash of a cost above 14, which takes too long for each request"),
+    if parts.get_cost() > HIGHEST_COST {
+        return Err("has a hash of a cost above 14, which takes too long for each request");
     }
+    Ok((name, Password::Bcrypt(password.into())))
 }
 
 /// Reads the name and the password of an `Authorization: Basic` header.

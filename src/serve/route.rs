@@ -135,10 +135,10 @@ fn repository(name: &str) -> Result<String, Refusal> {
             && part.bytes().all(is_plain)
             && part.starts_with(|first: char| first.is_alphanumeric())
     };
-    match name.len() <= LONGEST_NAME && name.split('/').all(is_component) {
-        true => Ok(name.to_owned()),
-        false => Err(Refusal::name_invalid(name)),
+    if name.len() > LONGEST_NAME || !name.split('/').all(is_component) {
+        return Err(Refusal::name_invalid(name));
     }
+    Ok(name.to_owned())
 }
 
 #[cfg(test)]

@@ -32,25 +32,25 @@ pub(super) fn register(tera: &mut Tera) {
 
 /// Refuses what is undefined, in the way that lets Tera point at the expression.
 fn defined(value: &Value) -> Result<&Value, Error> {
-    match value.is_undefined() {
-        false => Ok(value),
-        true => Err(Error::new(ErrorKind::InvalidArgument {
+    if value.is_undefined() {
+        return Err(Error::new(ErrorKind::InvalidArgument {
             expected_type: "a value".to_owned(),
             actual_type: "undefined".to_owned(),
-        })),
+        }));
     }
+    Ok(value)
 }
 
 /// Returns the text of a string, number or boolean.
 fn scalar(value: &Value) -> Result<String, Error> {
     let value = defined(value)?;
-    match value.is_string() || value.is_number() || value.is_bool() {
-        true => Ok(value.to_string()),
-        false => Err(Error::message(format!(
+    if !(value.is_string() || value.is_number() || value.is_bool()) {
+        return Err(Error::message(format!(
             "this filter takes a string, number or boolean, not `{}`",
             value.name()
-        ))),
+        )));
     }
+    Ok(value.to_string())
 }
 
 /// Writes JSON on one line that every YAML parser reads as the same value.
@@ -61,9 +61,10 @@ fn json(value: &Value) -> Result<String, Error> {
     let text = String::from_utf8(bytes)?;
     // Outside strings JSON is ASCII, so that each of these characters stands in a string.
     Ok(text.chars().fold(String::with_capacity(text.len()), |mut safe, character| {
-        match is_unsafe_in_yaml(character) {
-            true => safe.push_str(&format!("\\u{:04x}", u32::from(character))),
-            false => safe.push(character),
+        if is_unsafe_in_yaml(character) {
+            safe.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            safe.push(character);
         }
         safe
     }))
@@ -110,10 +111,10 @@ impl serde_json::ser::Formatter for YamlSafe {
 
 /// Writes one word of POSIX shell, in single quotes.
 fn shell(text: &str) -> Result<String, Error> {
-    match text.contains(['\0', '\r']) {
-        true => Err(Error::message("a shell word cannot hold NUL, and a script of ours no carriage return")),
-        false => Ok(format!("'{}'", text.replace('\'', r"'\''"))),
+    if text.contains(['\0', '\r']) {
+        return Err(Error::message("a shell word cannot hold NUL, and a script of ours no carriage return"));
     }
+    Ok(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 /// Writes one word as systemd.syntax(7) quotes it; in a command line `$` would start a variable.
@@ -138,10 +139,10 @@ fn systemd(text: &str, is_command: bool) -> Result<String, Error> {
 /// Returns `text` if it means itself in any file, whatever that file's quotes are.
 fn word(text: &str) -> Result<String, Error> {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "._:/@+-".contains(character);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => Ok(text.to_owned()),
-        false => Err(Error::message(
+    if text.is_empty() || !text.chars().all(is_plain) {
+        return Err(Error::message(
             "this place has no quotes: only ASCII letters, digits and `._:/@+-` may stand here",
-        )),
+        ));
     }
+    Ok(text.to_owned())
 }

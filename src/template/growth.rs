@@ -79,10 +79,10 @@ pub(super) fn register(tera: &mut Tera) {
         let (text, from) = (value.as_str(), arguments.must_get::<&str>("from")?);
         let to = arguments.must_get::<StringInput>("to")?;
         let added = text.matches(from).count().saturating_mul(to.as_str().len());
-        match text.len().saturating_add(added) <= LARGEST_VALUE {
-            true => Ok(Value::from(text.replace(from, to.as_str()))),
-            false => Err(too_long()),
+        if text.len().saturating_add(added) > LARGEST_VALUE {
+            return Err(too_long());
         }
+        Ok(Value::from(text.replace(from, to.as_str())))
     });
     tera.register_filter("join", |values: &[Value], arguments: Kwargs, _: &State| {
         let separator = arguments.get::<StringInput>("sep")?;

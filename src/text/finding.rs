@@ -70,9 +70,10 @@ fn printable(text: &str) -> String {
             printable.push('…');
             break;
         }
-        match character.is_control() {
-            true => printable.extend(character.escape_default()),
-            false => printable.push(character),
+        if character.is_control() {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
         }
     }
     printable

@@ -236,9 +236,10 @@ pub(crate) fn listing(
             let manifests: Vec<&Value> = entries.get(page).filter(|_| name == root).into_iter().collect();
             let list = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests });
             let answer = Answer::new(200, list.to_string()).header("Content-Type", OCI_INDEX);
-            return match name == root && page + 1 < entries.len() {
-                true => answer.header("Link", &format!("<{path}?page={}>; rel=\"next\"", page + 1)),
-                false => answer,
+            return if name == root && page + 1 < entries.len() {
+                answer.header("Link", &format!("<{path}?page={}>; rel=\"next\"", page + 1))
+            } else {
+                answer
             };
         }
         let name = if name == "1" { root.as_str() } else { name };

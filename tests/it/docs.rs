@@ -213,9 +213,10 @@ fn every_link_leads_to_a_file_and_to_a_heading_in_it() {
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let target = path(document.name).parent().unwrap().join(file);
             // Only links within a document name headings.
-            let is_there = match file.is_empty() {
-                true => document.anchors().iter().any(|known| known == anchor),
-                false => target.exists() && anchor.is_empty(),
+            let is_there = if file.is_empty() {
+                document.anchors().iter().any(|known| known == anchor)
+            } else {
+                target.exists() && anchor.is_empty()
             };
             if !is_there {
                 lost.push(format!("{}: {link}", document.name));

@@ -42,9 +42,10 @@ pub(super) fn kubelet_flags_of_spec(plan: &Plan<'_>, verdict: &mut Verdict) {
 
 fn judge_flags((artifact, place): (&str, &str), flags: &[String], minor: Option<u32>, verdict: &mut Verdict) {
     for flag in flags.iter().filter(|flag| flag.trim_start_matches('-').starts_with(PAUSE_FLAG)) {
-        match minor.is_some_and(|minor| minor >= GONE) {
-            true => verdict.fault(artifact, place, format!("`{flag}`: kubelet does not start with it")),
-            false => verdict.warning(artifact, place, format!("`{flag}` has no effect on containerd")),
+        if minor.is_some_and(|minor| minor >= GONE) {
+            verdict.fault(artifact, place, format!("`{flag}`: kubelet does not start with it"));
+        } else {
+            verdict.warning(artifact, place, format!("`{flag}` has no effect on containerd"));
         }
     }
 }

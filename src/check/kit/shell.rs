@@ -262,9 +262,8 @@ impl Reader {
 
     fn end_word(&mut self) {
         let Some(word) = self.word.take() else { return };
-        match std::mem::take(&mut self.is_target) {
-            true => {}
-            false => self.words.push(word),
+        if !std::mem::take(&mut self.is_target) {
+            self.words.push(word);
         }
     }
 

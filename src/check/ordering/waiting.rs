@@ -14,9 +14,10 @@ pub(super) fn in_cloud_init(kit: &Kit, verdict: &mut Verdict) {
                     .and_then(|call| call.units.into_iter().find(|unit| node.units.contains_key(unit)));
                 if let Some(unit) = own {
                     let what = format!("it waits until `{unit}` has started: there is no --no-block");
-                    match kit.is_alone() {
-                        true => verdict.warning(&node.seed, &command.place, what),
-                        false => verdict.fault(&node.seed, &command.place, what),
+                    if kit.is_alone() {
+                        verdict.warning(&node.seed, &command.place, what);
+                    } else {
+                        verdict.fault(&node.seed, &command.place, what);
                     }
                 }
                 if waits_for_cloud_init(&statement) {

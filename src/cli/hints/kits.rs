@@ -59,10 +59,10 @@ impl Hint for ServeError {
             Self::Bill(BillError::Malformed(..))
             | Self::Layout { .. }
             | Self::Tls(_, TlsError::Content(..) | TlsError::Pair { .. }) => Some(DAMAGED),
-            Self::Tls(_, TlsError::Read(_, source)) => match source.kind() == ErrorKind::PermissionDenied {
-                true => Some("the kit's key is for its owner: run it as that user"),
-                false => Some(DAMAGED),
-            },
+            Self::Tls(_, TlsError::Read(_, source)) if source.kind() == ErrorKind::PermissionDenied => {
+                Some("the kit's key is for its owner: run it as that user")
+            }
+            Self::Tls(_, TlsError::Read(..)) => Some(DAMAGED),
             Self::Listen(_, source) => hint_of_listening(source.kind()),
             Self::Passwords(_) | Self::Run(_) | Self::Unit(_) => None,
         }

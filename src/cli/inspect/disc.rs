@@ -49,13 +49,14 @@ fn payload(seed: &Seed) -> String {
         .iter()
         .map(|file| [file.path.clone(), file.mode.clone(), Bytes(file.size).to_string()])
         .collect();
-    match rows.is_empty() {
-        true => String::new(),
-        false => format!(
+    if rows.is_empty() {
+        String::new()
+    } else {
+        format!(
             "\n{}{} to place, {}\n",
             table(["PAYLOAD", "MODE", "SIZE"], &rows),
             counted(rows.len(), "file"),
             Bytes(seed.payload_bytes)
-        ),
+        )
     }
 }

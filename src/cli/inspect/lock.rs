@@ -21,10 +21,8 @@ pub(super) fn text(lock: &Lock) -> String {
         })
         .collect();
     let attached: usize = images.iter().map(|image| image.attached).sum();
-    let attached = match signatures {
-        true => format!(", {} attached", counted(attached, "manifest")),
-        false => String::new(),
-    };
+    let attached =
+        if *signatures { format!(", {} attached", counted(attached, "manifest")) } else { String::new() };
     let images = format!(
         "{}{}{attached}, {} together\n",
         table(["IMAGE", "DIGEST", "SIZE", "PLATFORMS"], &rows),
@@ -38,9 +36,10 @@ pub(super) fn text(lock: &Lock) -> String {
             [file.role.clone(), file.sha256.short().to_owned(), size, file.source.clone()]
         })
         .collect();
-    let files = match rows.is_empty() {
-        true => String::new(),
-        false => format!("\n{}", table(["FILE", "DIGEST", "SIZE", "SOURCE"], &rows)),
+    let files = if rows.is_empty() {
+        String::new()
+    } else {
+        format!("\n{}", table(["FILE", "DIGEST", "SIZE", "SOURCE"], &rows))
     };
     let packages = packages.as_ref().map(packages_text).unwrap_or_default();
     format!("{head}\n{images}{files}{packages}\n")

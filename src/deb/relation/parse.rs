@@ -112,10 +112,10 @@ fn parse_restrictions<'text>(
         Restriction { name, is_excluded: name.len() < term.len() }
     };
     let restrictions: Vec<_> = inside.split_ascii_whitespace().map(restriction).collect();
-    match !restrictions.is_empty() && restrictions.iter().all(|term| is_package(term.name)) {
-        true => Ok(restrictions),
-        false => Err(syntax(text, "expected names between the brackets")),
+    if restrictions.is_empty() || !restrictions.iter().all(|term| is_package(term.name)) {
+        return Err(syntax(text, "expected names between the brackets"));
     }
+    Ok(restrictions)
 }
 
 fn syntax(text: &str, reason: &'static str) -> InvalidRelation {

@@ -78,9 +78,10 @@ impl IndexFile {
             return Some(Err(MissingIndex::UnknownContent(path)));
         };
         let size = listed.size.max(content.size);
-        Some(match size > LARGEST_INDEX {
-            true => Err(MissingIndex::TooLarge(path, size)),
-            false => Ok(Self { path, listed, packing, content, has_by_hash: release.has_by_hash }),
+        Some(if size > LARGEST_INDEX {
+            Err(MissingIndex::TooLarge(path, size))
+        } else {
+            Ok(Self { path, listed, packing, content, has_by_hash: release.has_by_hash })
         })
     }
 
@@ -124,9 +125,9 @@ impl IndexFile {
             return Err(WrongIndex::Size { path: path(), expected: expected.size, actual });
         }
         let actual = Digest::sha256(bytes);
-        match actual == expected.digest {
-            true => Ok(()),
-            false => Err(WrongIndex::Digest { path: path(), expected: expected.digest, actual }),
+        if actual != expected.digest {
+            return Err(WrongIndex::Digest { path: path(), expected: expected.digest, actual });
         }
+        Ok(())
     }
 }

@@ -118,10 +118,8 @@ fn resolve_one(
 ) -> Result<Resolved, GraphError> {
     let reference = &image.reference;
     let graph = graph::read(sources, reference, root, &spec.platforms)?;
-    let attached = match spec.images.signatures {
-        true => attached::find(sources, reference, &graph)?,
-        false => Vec::new(),
-    };
+    let attached =
+        if spec.images.signatures { attached::find(sources, reference, &graph)? } else { Vec::new() };
     let graphs = || std::iter::once(&graph).chain(attached.iter().map(|(_, graph)| graph));
     let contents: BTreeMap<Digest, u64> =
         graphs().flat_map(Graph::contents).map(|content| (content.digest, content.size)).collect();

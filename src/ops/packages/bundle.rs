@@ -157,13 +157,13 @@ fn check(package: &LockedPackage, content: impl Read) -> Result<(), PinnedError>
     let stanza = found.stanza().map_err(unusable)?;
     let is_same =
         stanza.name == name && stanza.version.as_str() == version && stanza.architecture == architecture;
-    match is_same {
-        true => Ok(()),
-        false => Err(PinnedError::Other {
+    if !is_same {
+        return Err(PinnedError::Other {
             expected: format!("{name} {version} {architecture}"),
             found: format!("{} {} {}", stanza.name, stanza.version, stanza.architecture),
-        }),
+        });
     }
+    Ok(())
 }
 
 /// Refuses a lock that no bundle could be made of; nothing is read or written.

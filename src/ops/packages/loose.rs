@@ -140,14 +140,14 @@ pub(super) fn is_for(stanza: &PackageStanza<'_>, architecture: &str) -> bool {
 fn refuse_both(first: &Loose, second: &Loose, architectures: &[&str]) -> Result<(), LooseError> {
     let (one, other) = (first.stanza()?, second.stanza()?);
     let have_both = |architecture: &&str| is_for(&one, architecture) && is_for(&other, architecture);
-    match one.name == other.name && architectures.iter().any(have_both) {
-        false => Ok(()),
-        true => Err(LooseError::Twice {
+    if one.name == other.name && architectures.iter().any(have_both) {
+        return Err(LooseError::Twice {
             name: one.name.to_owned(),
             first: first.file.path.clone(),
             second: second.file.path.clone(),
-        }),
+        });
     }
+    Ok(())
 }
 
 /// Reads a file once, for what it says and for its digest.

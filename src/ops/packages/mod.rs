@@ -94,8 +94,8 @@ fn read(path: &Path) -> Result<Vec<u8>, PackagesError> {
     let mut bytes = Vec::new();
     let file = open_regular(path).map_err(fail)?;
     file.take(TEXT_LIMIT + 1).read_to_end(&mut bytes).map_err(fail)?;
-    match bytes.len() as u64 > TEXT_LIMIT {
-        true => Err(fail(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it has more than 256 MiB"))),
-        false => Ok(bytes),
+    if bytes.len() as u64 > TEXT_LIMIT {
+        return Err(fail(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it has more than 256 MiB")));
     }
+    Ok(bytes)
 }

@@ -116,12 +116,11 @@ impl<'a> Target<'a> {
         let archive = Universe::new(self.architecture, suites).map_err(PackagesError::Universe)?;
         let files = self.loose.iter().map(|loose| loose.suite()).collect::<Result<_, _>>()?;
         let with_files;
-        let universe = match self.loose.is_empty() {
-            true => &archive,
-            false => {
-                with_files = archive.with(files).map_err(PackagesError::Universe)?;
-                &with_files
-            }
+        let universe = if self.loose.is_empty() {
+            &archive
+        } else {
+            with_files = archive.with(files).map_err(PackagesError::Universe)?;
+            &with_files
         };
         let base_text = base_text(&packages.baseline)?;
         let baseline = baseline(&packages.baseline, &base_text, self.architecture)?;

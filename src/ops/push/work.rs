@@ -201,9 +201,10 @@ impl<'a> Work<'a> {
         let mut missing = Vec::new();
         let mut holder = *holder;
         for (repository, reference) in repositories {
-            match self.registry.has_blob(repository, blob).map_err(|source| failure(reference, source))? {
-                true => holder = Some(repository),
-                false => missing.push((*repository, *reference)),
+            if self.registry.has_blob(repository, blob).map_err(|source| failure(reference, source))? {
+                holder = Some(repository);
+            } else {
+                missing.push((*repository, *reference));
             }
         }
         let mut was_sent = false;
@@ -258,9 +259,10 @@ impl<'a> Work<'a> {
         for digest in &parts.manifests {
             self.push_held(place, digest, &digest.to_string())?;
         }
-        let digest = match narrowed.contains_key(&place.root) {
-            false => self.push_held(place, &place.root, &place.tag).map(|()| place.root)?,
-            true => self.push_partial(image)?,
+        let digest = if narrowed.contains_key(&place.root) {
+            self.push_partial(image)?
+        } else {
+            self.push_held(place, &place.root, &place.tag).map(|()| place.root)?
         };
         self.finished(place);
         Ok(pushed(place, digest, false))

@@ -25,10 +25,8 @@ fn listing(kit: &Path) -> String {
         let entry = entry.unwrap();
         let path = entry.path().strip_prefix(kit).unwrap().to_str().unwrap().to_owned();
         let metadata = entry.metadata().unwrap();
-        let size = match metadata.is_dir() || is_random(&path) {
-            true => "-".to_owned(),
-            false => metadata.len().to_string(),
-        };
+        let size =
+            if metadata.is_dir() || is_random(&path) { "-".to_owned() } else { metadata.len().to_string() };
         let hashed = ["airgap-images-linux-amd64-", "ops-packages-bookworm-amd64-"];
         let path = match hashed.iter().find_map(|prefix| Some((prefix, path.strip_prefix(prefix)?))) {
             Some((prefix, rest)) => format!("{prefix}HASH{}", &rest[12..]),

@@ -204,9 +204,10 @@ fn the_releases_own_tarball_may_bring_the_pause_image() {
         );
         oracle::finish(sandbox.command("sh").args(["-euc", &script]));
         let run = sandbox.seedkit(&BUILD);
-        match is_there {
-            true => assert!(!run.succeeds().stderr.contains("pause"), "{kind}"),
-            false => assert!(run.fails(2).contains("is not among the images"), "{kind}: {}", run.stderr),
+        if is_there {
+            assert!(!run.succeeds().stderr.contains("pause"), "{kind}");
+        } else {
+            assert!(run.fails(2).contains("is not among the images"), "{kind}: {}", run.stderr);
         }
     }
     let sandbox = lab_with(elf(62, &[VERSION, PAUSE]));

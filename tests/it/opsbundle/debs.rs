@@ -36,9 +36,10 @@ impl Debs {
     pub(crate) fn add(&self, fields: &str, files: &[(&str, &str)]) -> PathBuf {
         let root = tempfile::tempdir().unwrap();
         fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let architecture = match fields.contains("\nArchitecture: ") {
-            true => String::new(),
-            false => format!("Architecture: {}\n", native()),
+        let architecture = if fields.contains("\nArchitecture: ") {
+            String::new()
+        } else {
+            format!("Architecture: {}\n", native())
         };
         let control =
             format!("{fields}\n{architecture}Maintainer: Test <test@example.org>\nDescription: for tests\n");

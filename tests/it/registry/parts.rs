@@ -148,9 +148,12 @@ fn the_rest_of_a_file_follows_what_is_kept_or_begins_anew() {
         (
             "shorter now",
             kept(10, None),
-            |is_range| match is_range {
-                true => Answer::new(416, "").header("Content-Range", "bytes */5"),
-                false => Answer::new(200, "01234"),
+            |is_range| {
+                if is_range {
+                    Answer::new(416, "").header("Content-Range", "bytes */5")
+                } else {
+                    Answer::new(200, "01234")
+                }
             },
             (0, "01234".to_owned()),
             2,

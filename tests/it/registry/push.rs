@@ -263,9 +263,10 @@ fn a_blob_gets_past_a_proxy_that_takes_no_large_requests_in_smaller_chunks() {
         file.write_all(&bytes).unwrap();
         let upload = BlobUpload { blob: &blob, file, mount_from: None, chunk: 32 << 20, note: None };
         let pushed = registry_to_push(options(), &url).push_blob("some/app", upload, &|_| {});
-        match is_taken {
-            true => assert_eq!(pushed.unwrap(), Arrival::Uploaded),
-            false => drop(pushed.unwrap_err()),
+        if is_taken {
+            assert_eq!(pushed.unwrap(), Arrival::Uploaded);
+        } else {
+            drop(pushed.unwrap_err());
         }
         assert_eq!(*arrived.lock().unwrap() == bytes, is_taken, "{most} {says_so}");
     }

@@ -89,12 +89,11 @@ fn a_second_disc_that_is_damaged_or_of_another_build_places_nothing() {
         insert_shared(&machine, &disc);
         let victim = format!("seed/shared/sha256/{}", seeds[2].payload[0].digest.hex());
         let victim = machine.root().join(victim);
-        match is_damaged {
-            true => {
-                fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o644)).unwrap();
-                fs::write(&victim, "#!/bin/sh\necho k3z\n").unwrap();
-            }
-            false => fs::remove_file(&victim).unwrap(),
+        if is_damaged {
+            fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o644)).unwrap();
+            fs::write(&victim, "#!/bin/sh\necho k3z\n").unwrap();
+        } else {
+            fs::remove_file(&victim).unwrap();
         }
         machine.fails("seedkit-stage");
         assert!(!machine.root().join("local/bin/k3s").exists());

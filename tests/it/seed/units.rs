@@ -86,12 +86,11 @@ fn nothing_of_a_node_waits_for_the_ops_packages() {
         let tree = built(&seed);
         let files = written_files(&tree).into_iter();
         for (path, _, content) in files.filter(|(path, ..)| path.starts_with("/etc/systemd/")) {
-            match path.ends_with(OPS) {
-                true => {
-                    let directions = ["Before=", "RequiredBy=", "UpheldBy=", "Conflicts=", "PartOf="];
-                    assert!(!directions.iter().any(|word| content.contains(word)), "{content}");
-                }
-                false => assert!(!content.contains("ops-packages"), "{path}:\n{content}"),
+            if path.ends_with(OPS) {
+                let directions = ["Before=", "RequiredBy=", "UpheldBy=", "Conflicts=", "PartOf="];
+                assert!(!directions.iter().any(|word| content.contains(word)), "{content}");
+            } else {
+                assert!(!content.contains("ops-packages"), "{path}:\n{content}");
             }
         }
     }

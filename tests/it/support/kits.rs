@@ -48,10 +48,8 @@ pub(crate) fn write_layout(sandbox: &Sandbox, images: &[(&str, &Image)]) {
         image.write_layout(&layout);
         let index: Value = serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
         let mut root = index["manifests"][0].clone();
-        root["annotations"] = match name.is_empty() {
-            true => json!({}),
-            false => json!({ "org.opencontainers.image.ref.name": name }),
-        };
+        root["annotations"] =
+            if name.is_empty() { json!({}) } else { json!({ "org.opencontainers.image.ref.name": name }) };
         manifests.push(root);
     }
     let index = json!({ "schemaVersion": 2, "manifests": manifests });

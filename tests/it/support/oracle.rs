@@ -34,9 +34,12 @@ where
 /// # Panics
 /// If the program is not installed, or if it fails; the message then holds what it said.
 pub(crate) fn finish(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| match error.kind() == ErrorKind::NotFound {
-        true => panic!("the oracle {command:?} is not installed"),
-        false => panic!("cannot run the oracle {command:?}: {error}"),
+    let output = command.output().unwrap_or_else(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            panic!("the oracle {command:?} is not installed")
+        } else {
+            panic!("cannot run the oracle {command:?}: {error}")
+        }
     });
     assert!(
         output.status.success(),

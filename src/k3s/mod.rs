@@ -8,6 +8,9 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+/// The key that says where the state of all servers is, if none of them keeps it itself.
+pub const DATASTORE: &str = "datastore-endpoint";
+
 static TABLE: LazyLock<Table> =
     LazyLock::new(|| toml::from_str(include_str!("flags.toml")).expect("a unit test reads this table"));
 

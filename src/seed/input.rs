@@ -108,6 +108,8 @@ pub enum Membership {
         agent_token: SecretText,
         /// Whether it starts an embedded etcd, which further servers can join.
         cluster_init: bool,
+        /// The servers that may have a cluster already, which this one would neither join nor know of.
+        others: Vec<Peer>,
         /// The cluster's certificate authorities, where they were made beforehand.
         authorities: Option<Authorities>,
     },
@@ -155,6 +157,14 @@ impl Membership {
         match self {
             Self::FirstServer { authorities, .. } => authorities.as_ref(),
             Self::Server { .. } | Self::Agent { .. } => None,
+        }
+    }
+
+    /// Returns the servers that may have a cluster, if this one would begin another.
+    pub(super) fn others(&self) -> &[Peer] {
+        match self {
+            Self::FirstServer { others, .. } => others,
+            Self::Server { .. } | Self::Agent { .. } => &[],
         }
     }
 

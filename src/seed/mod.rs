@@ -256,7 +256,10 @@ impl Renderer<'_> {
         let files = WRITTEN.into_iter().map(|(template, path, mode)| (template, NodePath::own(path), mode));
         let units =
             self.units().map(|(template, unit)| (template, NodePath::own(format!("{UNITS}/{unit}")), 0o644));
+        let alone = ("node/alone.sh.tera", NodePath::own("/usr/local/sbin/seedkit-alone"), 0o755);
+        let alone = Some(alone).filter(|_| !self.seed.k3s.membership.others().is_empty());
         files
+            .chain(alone)
             .chain(units)
             .map(|(template, destination, mode)| {
                 Ok(WrittenFile { destination, mode, text: self.render(template)? })

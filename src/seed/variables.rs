@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Membership, Mirror, NodeSeed, Registry};
+use super::{Membership, Mirror, NodeSeed, Peer, Registry};
 
 /// Where the node keeps the certificate of the registry's authority.
 pub(super) const REGISTRY_CA: &str = "/etc/rancher/k3s/registry-ca.crt";
@@ -68,7 +68,7 @@ pub(super) fn of(seed: &NodeSeed) -> Value {
             "disk": node.disk,
             "values": node.values,
         },
-        "nodes": nodes.iter().map(|peer| json!({"name": peer.name.as_str(), "address": peer.address})).collect::<Vec<_>>(),
+        "nodes": peers(nodes),
         "ssh": {"user": ssh.user, "authorized_keys": keys, "console_password": console_password},
         "timezone": timezone,
         "quiet_units": NETWORK_USERS,
@@ -76,11 +76,16 @@ pub(super) fn of(seed: &NodeSeed) -> Value {
             "unit": k3s.membership.unit(),
             "completion_unit": k3s.membership.completion_unit(),
             "config": configuration(seed),
+            "others": peers(k3s.membership.others()),
         },
         "registry": registry_variables(registry),
         "ops": ops.as_ref().map(|ops| json!({"name": ops.name, "archive": ops.archive.destination.as_str()})),
         "seed": {"epoch": epoch.seconds(), "date": epoch.to_string()},
     })
+}
+
+fn peers(peers: &[Peer]) -> Vec<Value> {
+    peers.iter().map(|peer| json!({"name": peer.name.as_str(), "address": peer.address})).collect()
 }
 
 fn registry_variables(registry: &Registry) -> Value {
@@ -107,7 +112,7 @@ fn configuration(seed: &NodeSeed) -> Map<String, Value> {
     set("node-name", json!(seed.node.name.as_str()));
     set("node-ip", json!(seed.node.address.address()));
     match &seed.k3s.membership {
-        Membership::FirstServer { token, agent_token, cluster_init, authorities: _ } => {
+        Membership::FirstServer { token, agent_token, cluster_init, others: _, authorities: _ } => {
             set("token", json!(token.expose_line()));
             set("agent-token", json!(agent_token.expose_line()));
             if *cluster_init {

@@ -74,6 +74,12 @@ impl Spec {
         self.nodes.iter().filter(|node| node.role == Role::Server)
     }
 
+    /// Returns the server that begins the cluster, and that all other nodes join.
+    pub fn first_server(&self) -> Option<&Node> {
+        let is_named = |node: &&Node| self.k3s.first_server.as_ref().is_none_or(|name| node.name == *name);
+        self.servers().find(is_named)
+    }
+
     /// Returns where to pull the images of `registry` from, as references name it, if that is not the registry.
     pub fn source(&self, registry: &str) -> Option<&Source> {
         registry.parse().ok().and_then(|registry: RegistryHost| self.sources.get(&registry))
@@ -106,6 +112,8 @@ pub struct K3s {
     pub agent_config_from: BTreeMap<String, PasswordFrom>,
     /// Who makes the cluster's certificate authorities.
     pub cluster_ca: ClusterCa,
+    /// The server that begins the cluster, if the user names it: one of the servers.
+    pub first_server: Option<DnsLabel>,
 }
 
 /// A k3s release such as `v1.33.4+k3s1` or `v1.34.0-rc1+k3s1`.

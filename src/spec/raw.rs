@@ -108,6 +108,9 @@ pub(super) struct RawK3s {
     pub(super) agent_config_from: Option<BTreeMap<String, RawPasswordFrom>>,
     /// Who makes the cluster's certificate authorities; k3s unless told.
     pub(super) cluster_ca: Option<ClusterCa>,
+    /// The server that begins the cluster and that all other nodes join; the first of `nodes` unless told. Name one that
+    /// lives when the first one is made anew, which then joins it.
+    pub(super) first_server: Option<String>,
 }
 
 /// Who makes the cluster's certificate authorities.

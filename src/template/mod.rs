@@ -36,6 +36,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("cloud-image/meta-data.tera", include_str!("../../templates/cloud-image/meta-data.tera")),
     ("cloud-image/network-config.tera", include_str!("../../templates/cloud-image/network-config.tera")),
     ("cloud-image/user-data.tera", include_str!("../../templates/cloud-image/user-data.tera")),
+    ("node/alone.sh.tera", include_str!("../../templates/node/alone.sh.tera")),
     ("node/apt.conf.tera", include_str!("../../templates/node/apt.conf.tera")),
     ("node/bootstrap.service.tera", include_str!("../../templates/node/bootstrap.service.tera")),
     ("node/bootstrap.sh.tera", include_str!("../../templates/node/bootstrap.sh.tera")),

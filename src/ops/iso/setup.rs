@@ -8,6 +8,7 @@ use crate::check::KnownSecret;
 use crate::cluster::authorities::{AuthorityFile, ClusterAuthorities, PRIVATE_FOLDERS};
 use crate::cluster::mirrors::{self, Mirror, Mirrors, PlacedImage};
 use crate::fetch::Equipment;
+use crate::k3s::DATASTORE;
 use crate::node::{NodePath, TimeZone};
 use crate::ops::ca::names;
 use crate::ops::cluster::{self, ClusterError, Tokens};
@@ -62,7 +63,6 @@ impl<'a> ClusterSecrets<'a> {
     ) -> Result<NodeSeed, IsoError> {
         let spec = material.spec;
         let Payload { files, images, ops } = payload;
-        let peer = |node: &Node| seed::Peer { name: node.name.clone(), address: node.address.address() };
         let (config, secret_config) = match node.role {
             Role::Server => (&spec.k3s.config, &self.config),
             Role::Agent => (&spec.k3s.agent_config, &self.agent_config),
@@ -91,7 +91,7 @@ impl<'a> ClusterSecrets<'a> {
     }
 
     fn membership(&self, spec: &Spec, node: &Node) -> Membership {
-        let first = spec.servers().next().expect("validation refuses a spec without a server");
+        let first = spec.first_server().expect("validation refuses a spec without a server");
         let Tokens { server: token, agent, agent_password } = self.tokens.clone();
         let server_url = || match first.address.address() {
             std::net::IpAddr::V4(address) => format!("https://{address}:6443"),
@@ -103,6 +103,7 @@ impl<'a> ClusterSecrets<'a> {
                 token,
                 agent_token: agent_password,
                 cluster_init: spec.servers().count() > 1,
+                others: others(spec, node),
                 authorities: self.authorities.clone(),
             },
             Role::Server => {
@@ -151,6 +152,18 @@ fn mirrors(material: &Material<'_>, equipment: &Equipment<'_>) -> Vec<Mirror> {
             .note(format!("nodes ask `{host}` itself for its images: `registry.mirrors` leaves it out"));
     }
     mirrors
+}
+
+fn peer(node: &Node) -> seed::Peer {
+    seed::Peer { name: node.name.clone(), address: node.address.address() }
+}
+
+/// Returns the other servers that keep the cluster's state themselves: where it is in a datastore, all find it there.
+fn others(spec: &Spec, first: &Node) -> Vec<seed::Peer> {
+    let k3s = &spec.k3s;
+    let has_datastore = k3s.config.get(DATASTORE).is_some() || k3s.config_from.contains_key(DATASTORE);
+    let others = spec.servers().filter(|node| node.name != first.name && !has_datastore);
+    others.map(peer).collect()
 }
 
 /// Returns what the first server finds, and nobody else.

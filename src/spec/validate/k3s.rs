@@ -8,6 +8,7 @@ use super::Surroundings;
 use super::registry::password;
 use super::sources::file_source;
 use crate::k3s::{self, Known, Settings};
+use crate::net::DnsLabel;
 use crate::oci::{Platform, Reference};
 use crate::spec::model::{FileSource, K3s, K3sVersion, PasswordFrom};
 use crate::spec::raw::{ClusterCa, RawFileSource, RawK3s, RawPasswordFrom, Role};
@@ -26,6 +27,7 @@ pub(super) struct Draft {
     pub(super) config_from: BTreeMap<String, PasswordFrom>,
     agent_config_from: BTreeMap<String, PasswordFrom>,
     cluster_ca: ClusterCa,
+    pub(super) first_server: Option<DnsLabel>,
 }
 
 impl Draft {
@@ -41,6 +43,7 @@ impl Draft {
             config_from,
             agent_config_from,
             cluster_ca,
+            first_server,
         } = self;
         Some(K3s {
             version: version?,
@@ -52,6 +55,7 @@ impl Draft {
             config_from,
             agent_config_from,
             cluster_ca,
+            first_server,
         })
     }
 }
@@ -67,6 +71,7 @@ pub(super) fn k3s(raw: RawK3s, surroundings: &Surroundings<'_>, report: &mut Rep
         config_from,
         agent_config_from,
         cluster_ca,
+        first_server,
     } = raw;
     let path = Path::root().key("k3s");
     let version = report.parse(&path.key("version"), version.as_deref());
@@ -79,6 +84,7 @@ pub(super) fn k3s(raw: RawK3s, surroundings: &Surroundings<'_>, report: &mut Rep
     let config_from = settings_from(config_from, &config, Role::Server, &path.key("configFrom"), report);
     let agent_config_from =
         settings_from(agent_config_from, &agent_config, Role::Agent, &path.key("agentConfigFrom"), report);
+    let first_server = report.parse(&path.key("firstServer"), first_server.as_deref());
     Draft {
         version,
         binary,
@@ -89,6 +95,7 @@ pub(super) fn k3s(raw: RawK3s, surroundings: &Surroundings<'_>, report: &mut Rep
         config_from,
         agent_config_from,
         cluster_ca,
+        first_server,
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::{Surroundings, k3s};
+use crate::k3s::DATASTORE;
 use crate::net::{Cidr, DnsLabel, MacAddress};
 use crate::node::{DiskTraits, Flavour, InstallDisk, InterfaceName, NetworkCard, NoSuchDisk};
 use crate::oci::Platform;
@@ -14,6 +15,7 @@ use crate::spec::conform::names_a_secret;
 use crate::spec::model::Node;
 use crate::spec::raw::{RawNode, Role};
 use crate::spec::report::Report;
+use crate::spec::suggest;
 use crate::text::Path;
 
 /// A node as far as it could be read.
@@ -297,7 +299,6 @@ fn check_roles(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
             );
         }
         ([.., last], _) if servers.len().is_multiple_of(2) => {
-            const DATASTORE: &str = "datastore-endpoint";
             let has_datastore =
                 k3s.config.get(DATASTORE).is_some() || k3s.config_from.contains_key(DATASTORE);
             if !has_datastore {
@@ -311,6 +312,28 @@ fn check_roles(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
         }
         _ => {}
     }
+    if let Some(name) = &k3s.first_server {
+        check_first_server(name, nodes, &servers, report);
+    }
+}
+
+/// The server that is named first has to be one.
+fn check_first_server(name: &DnsLabel, nodes: &[Draft], servers: &[&Draft], report: &mut Report<'_>) {
+    let is_it = |node: &Draft| node.name.as_ref() == Some(name);
+    // A name that could not be read may have been this one.
+    if servers.iter().any(|node| is_it(node) || node.name.is_none()) {
+        return;
+    }
+    let message = match nodes.iter().any(is_it) {
+        true => format!("`{name}` is an agent, which begins no cluster"),
+        false => format!("no node is named `{name}`"),
+    };
+    let names = servers.iter().filter_map(|node| node.name.as_ref()).map(DnsLabel::as_str);
+    let hint = match suggest::nearest(name.as_str(), names) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "name a node that has the role server, or remove firstServer".to_owned(),
+    };
+    report.error_with_hint(&Path::root().key("k3s").key("firstServer"), message, hint);
 }
 
 /// Every node needs a k3s that runs on it.

@@ -105,6 +105,28 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     memchr::memmem::find(bytes, text.as_bytes()).is_some()
 }
 
+#[test]
+fn a_first_server_made_anew_joins_the_server_that_the_spec_names() {
+    let sandbox = lab_with_authorities();
+    let [second, third] = SECOND_SERVERS;
+    sandbox.edit(
+        SPEC,
+        "  clusterCa: generate\n",
+        &format!("  clusterCa: generate\n  firstServer: {second}\n"),
+    );
+    build(&sandbox);
+    let joined = |node: &str| config(&extracted(&sandbox, node))["server"].clone();
+    for node in [SERVER, third, AGENTS[0], AGENTS[1]] {
+        assert_eq!(joined(node), "https://192.168.6.20:6443", "{node}");
+    }
+    let begins = |node: &str| {
+        let seed = extracted(&sandbox, node);
+        (config(&seed)["cluster-init"] == true, seed.join(SERVER_FOLDER).join("tls").exists())
+    };
+    assert_eq!([SERVER, second, third].map(begins), [(false, false), (true, true), (false, false)]);
+    assert_eq!(joined(second), serde_json::Value::Null);
+}
+
 /// Returns the body of a private key in the forms in which it could lie on a disc: each line of each.
 fn lines_of_key(sandbox: &Sandbox, name: &str) -> Vec<String> {
     let path = sandbox.path(format!("lab/secrets/{name}"));

@@ -30,12 +30,16 @@ case "$*" in
 esac
 "#;
 
+/// What a server has once it has begun its cluster, or joined it.
+pub(super) const STATE: &str = "var/lib/rancher/k3s/server/db/etcd";
+
 /// A machine whose seed is staged and whose k3s has started.
 pub(super) fn started(seed: &NodeSeed) -> Machine {
     let machine = Machine::new(seed);
     let tree = built(seed);
     machine.insert(&tree);
     machine.stage_well();
+    fs::create_dir_all(machine.root().join(STATE)).unwrap();
     let mut tree = FileTree::new();
     let name = format!("echo {}", seed.node.name);
     tree.insert_file("local/bin/k3s", 0o755, K3S.replace("uname_of_node", &name)).unwrap();

@@ -1,5 +1,6 @@
 //! Seeds, judged by the programs that read them on a node.
 
+mod alone;
 mod autoinstall;
 mod clock;
 mod cloud_init;
@@ -63,6 +64,10 @@ fn memberships() -> [Membership; 3] {
             token: token(),
             agent_token: agent_token(),
             cluster_init: true,
+            others: vec![Peer {
+                name: "k3s-server2".parse().unwrap(),
+                address: "192.168.6.11".parse().unwrap(),
+            }],
             authorities: None,
         },
         Membership::Server { server_url: SERVER.to_owned(), token: token(), agent_token: agent_token() },

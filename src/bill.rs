@@ -100,6 +100,9 @@ pub struct Image {
     pub total_size: u64,
     /// The runnable image of each platform.
     pub platforms: BTreeMap<Platform, Digest>,
+    /// Whether a layer of it is in no registry, and so not in the kit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_incomplete: bool,
     /// What is attached to its manifests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attached: Vec<Attachment>,

@@ -2,6 +2,7 @@
 
 mod error;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -16,6 +17,7 @@ use crate::fetch::Equipment;
 use crate::fetch::places::Complaint;
 use crate::fs::{EVERYTHING, GIT_IGNORE, Sharing, Staging, create_folder, hide_from_git, write_atomic};
 use crate::lockfile::FILE_NAME;
+use crate::oci::Reference;
 use crate::ops::ca::{self, Certificates};
 use crate::ops::deliver;
 use crate::ops::iso;
@@ -105,6 +107,8 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
 struct Contents {
     artifacts: ArtifactList,
     origins: Origins,
+    /// Images of which a layer is in no registry.
+    incomplete: BTreeSet<Reference>,
 }
 
 impl Contents {
@@ -136,8 +140,9 @@ impl Build<'_> {
         for name in ["index.json", "oci-layout"] {
             contents.origins.insert(format!("{}/{name}", kit::IMAGES), vec![FILE_NAME.to_owned()]);
         }
-        for Packed { file_name, artifact, images, .. } in &parts.tarballs {
+        for Packed { file_name, artifact, images, foreign } in &parts.tarballs {
             contents.insert(file_name, artifact, images.keys().cloned().collect());
+            contents.incomplete.extend(foreign.iter().cloned());
         }
         let signing = self.options.parts.spec.packages.as_ref().and_then(|packages| packages.sign.as_ref());
         let secret = signing.map(|signing| signing.secret.clone());
@@ -205,7 +210,10 @@ impl Build<'_> {
         };
         self.step("verify", || {
             let mut all = list(&contents.artifacts)?;
-            let bill = kit::bill(spec, locked.lockfile(), &all, &contents.origins);
+            let mut bill = kit::bill(spec, locked.lockfile(), &all, &contents.origins);
+            for image in &mut bill.images {
+                image.is_incomplete = contents.incomplete.contains(&image.reference);
+            }
             all.insert(bill::FILE_NAME, self.write(bill::FILE_NAME, &bill.to_json())?);
             self.write(SUMS, all.to_sums().as_bytes())?;
             let now = i64::try_from(now.seconds()).unwrap_or(i64::MAX);

@@ -89,7 +89,8 @@ fn image(image: LockedImage) -> bill::Image {
         bill::Attachment { subject, tag, media_type, digest }
     };
     let attached = attached.into_iter().map(attachment).collect();
-    bill::Image { reference, destination, media_type, digest, total_size, platforms, attached }
+    let is_incomplete = false;
+    bill::Image { reference, destination, media_type, digest, total_size, platforms, is_incomplete, attached }
 }
 
 /// Lists everything in `folder`: digests in `known` and in the names of blobs are taken, the rest is hashed.

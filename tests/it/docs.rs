@@ -193,6 +193,13 @@ fn every_key_of_the_schema_is_in_the_reference() {
 }
 
 #[test]
+fn both_readmes_count_the_rows_of_check() {
+    let rows = seedkit::check::rows().len();
+    assert!(Document::read(README).prose.join("\n").contains(&format!("{rows} known failures")), "{rows}");
+    assert!(Document::read(KOREAN).prose.join("\n").contains(&format!("알려진 실패 {rows}가지")), "{rows}");
+}
+
+#[test]
 fn both_readmes_have_the_same_headings_and_the_same_code() {
     let [english, korean] = [README, KOREAN].map(Document::read);
     let levels = |document: &Document| -> Vec<usize> {

@@ -28,6 +28,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::kit("SK0311", needed::manifests),
     Check::both("SK0312", import::components, import::components_of_spec),
     Check::kit("SK0313", identity::images_are_those_of_the_bill),
+    Check::kit("SK0314", whole::images_are_whole),
 ];
 
 /// Where k3s looks for images to import.

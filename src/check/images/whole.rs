@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::needed::{full_name, is_for};
 use super::{content, images_of, tarballs};
 use crate::artifact::{self, ArtifactList};
+use crate::bill;
 use crate::check::kit::{Kit, Node};
 use crate::check::verdict::Verdict;
 use crate::cluster::executable::Kind;
@@ -154,6 +155,14 @@ pub(super) fn names(kit: &Kit, verdict: &mut Verdict) {
                 }
             }
         }
+    }
+}
+
+/// SK0314
+pub(super) fn images_are_whole(kit: &Kit, verdict: &mut Verdict) {
+    for image in kit.images().iter().filter(|image| image.is_incomplete) {
+        let what = "a layer of it is in no registry: it is in no tarball, and whoever runs it has to have that layer";
+        verdict.fault(bill::FILE_NAME, image.reference.to_string(), what);
     }
 }
 

@@ -10,6 +10,7 @@ use seedkit::lockfile::Lockfile;
 use serde_json::Value;
 
 use super::sha256;
+use crate::support::images::foreign_layer_image;
 use crate::support::oracle;
 use crate::support::sandbox::{BUILD, Sandbox, files};
 
@@ -150,6 +151,30 @@ fn a_node_waits_for_the_images_of_the_releases_own_tarball_too() {
         assert_eq!(images.lines().any(|line| line == name), is_known, "{images}");
         assert!(images.lines().is_sorted());
     }
+}
+
+#[test]
+fn an_image_with_a_layer_that_no_registry_has_is_known_to_the_kit_and_its_check() {
+    let sandbox = Sandbox::lab();
+    let name = "left.example/win/base:1";
+    foreign_layer_image().write_layout(&sandbox.path("lab/foreign"));
+    sandbox.edit("lab/foreign/index.json", "latest", name);
+    sandbox.edit(
+        "lab/seedkit.yaml",
+        "sources:\n  docker.io",
+        "sources:\n  left.example: { from: \"oci:foreign\" }\n  docker.io",
+    );
+    sandbox.edit("lab/images.txt", "quay.io/lab/hello:1.0\n", &format!("quay.io/lab/hello:1.0\n{name}\n"));
+    sandbox.seedkit(&["lock", "-f", "lab/seedkit.yaml"]).succeeds();
+    sandbox.seedkit(&BUILD).succeeds();
+    let bill: Value = serde_json::from_str(&sandbox.read("kit/kit.json")).unwrap();
+    let images = bill["images"].as_array().unwrap().iter();
+    let incomplete: Vec<&Value> =
+        images.filter(|image| image["isIncomplete"] == true).map(|image| &image["reference"]).collect();
+    assert_eq!(incomplete, [name]);
+    let run = sandbox.seedkit(&["check", "kit"]);
+    assert!(run.stdout.contains("SK0314") && run.stdout.contains(name), "{}", run.stdout);
+    sandbox.seedkit(&["verify", "kit"]).succeeds();
 }
 
 #[test]

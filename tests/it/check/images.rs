@@ -261,3 +261,11 @@ fn sk0310_a_tarball_whose_two_documents_disagree() {
         "{findings:#?}"
     );
 }
+
+#[test]
+fn sk0314_an_image_with_a_layer_that_no_registry_has() {
+    let kit = BrokenKit::lab();
+    let reference = "\"reference\": \"quay.io/lab/hello:1.0\",";
+    kit.edit("kit.json", reference, &format!("{reference}\n      \"isIncomplete\": true,"));
+    kit.is_found_by("SK0314", "kit.json: quay.io/lab/hello:1.0: a layer of it is in no registry");
+}

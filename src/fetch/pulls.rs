@@ -22,9 +22,6 @@ use crate::registry::RateLimit;
 use crate::store::{Descriptor, DiskStore};
 use crate::text::counted;
 
-/// How deep indexes may lie in indexes.
-const DEPTH_LIMIT: usize = 8;
-
 /// The pulls from one registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -135,7 +132,7 @@ impl Pulls {
 /// Counts the manifests of an image that are not in the store; tells whether they may be more.
 fn needed(store: &DiskStore, image: &PlannedImage<'_>, seen: &mut BTreeSet<Digest>) -> (u64, bool) {
     if store.contains(image.root) {
-        return (missing(store, image.root, 0, seen), false);
+        return (missing(store, image.root, seen), false);
     }
     match (seen.insert(image.root.digest), image.manifests) {
         (false, _) => (0, false),
@@ -144,18 +141,22 @@ fn needed(store: &DiskStore, image: &PlannedImage<'_>, seen: &mut BTreeSet<Diges
     }
 }
 
-fn missing(store: &DiskStore, manifest: &Descriptor, depth: usize, seen: &mut BTreeSet<Digest>) -> u64 {
-    if depth > DEPTH_LIMIT || !seen.insert(manifest.digest) {
-        return 0;
-    }
-    let Ok(Some(bytes)) = store.read(manifest) else { return 1 };
-    let Ok(manifest) = Manifest::parse(&bytes, Some(&manifest.media_type)) else { return 1 };
-    match manifest.kind {
-        Kind::Index => {
-            manifest.children.iter().map(|child| missing(store, &child.descriptor, depth + 1, seen)).sum()
+fn missing(store: &DiskStore, root: &Descriptor, seen: &mut BTreeSet<Digest>) -> u64 {
+    let (mut waiting, mut missing) = (vec![root.clone()], 0);
+    while let Some(descriptor) = waiting.pop() {
+        if !seen.insert(descriptor.digest) {
+            continue;
         }
-        Kind::Image | Kind::Artifact => 0,
+        let bytes = store.read(&descriptor).ok().flatten();
+        match bytes.and_then(|bytes| Manifest::parse(&bytes, Some(&descriptor.media_type)).ok()) {
+            Some(manifest) if manifest.kind == Kind::Index => {
+                waiting.extend(manifest.children.into_iter().map(|child| child.descriptor));
+            }
+            Some(_) => {}
+            None => missing += 1,
+        }
     }
+    missing
 }
 
 /// Returns a window as people say it.

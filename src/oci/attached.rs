@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::graph::{self, ATTACHED_LIMIT, Excess, GraphError};
+use super::graph::{self, ATTACHED_LIMIT, DEPTH_LIMIT, Excess, GraphError};
 use super::{Graph, ImageSource, Reference, SourceError};
 use crate::digest::Digest;
 use crate::store::Descriptor;
@@ -78,12 +78,19 @@ pub fn find(
 ) -> Result<Vec<(Attachment, Graph)>, GraphError> {
     let mut search = Search { source, reference, found: BTreeMap::new() };
     let whole = image.nodes.iter().filter(|node| node.is_whole);
-    let mut waiting: Vec<Digest> = whole.map(|node| node.descriptor.digest).collect();
+    let mut level: Vec<Digest> = whole.map(|node| node.descriptor.digest).collect();
     let mut seen = BTreeSet::new();
-    while let Some(subject) = waiting.pop() {
-        if seen.insert(subject) {
-            waiting.extend(search.below(&subject)?);
+    for _ in 0..=DEPTH_LIMIT {
+        let mut next = Vec::new();
+        for subject in level {
+            if seen.insert(subject) {
+                next.extend(search.below(&subject)?);
+            }
         }
+        level = next;
+    }
+    if !level.is_empty() {
+        return Err(GraphError::TooLarge(reference.clone(), Excess::Attached));
     }
     Ok(search.found.into_iter().collect())
 }
@@ -107,6 +114,10 @@ impl Search<'_> {
         let referrers = self.source.referrers(self.reference, subject).map_err(fail)?;
         let referrer = |descriptor| Attachment { subject: *subject, tag: None, descriptor };
         attachments.extend(referrers.into_iter().map(referrer));
+        // Before anything of them is asked for.
+        if self.found.len() + attachments.len() > ATTACHED_LIMIT {
+            return Err(GraphError::TooLarge(self.reference.clone(), Excess::Attached));
+        }
         let mut manifests = Vec::new();
         for attachment in attachments {
             manifests.extend(self.take(attachment)?);
@@ -116,10 +127,6 @@ impl Search<'_> {
 
     fn take(&mut self, attachment: Attachment) -> Result<Vec<Digest>, GraphError> {
         let reference = attachment.reference(self.reference);
-        if self.found.len() >= ATTACHED_LIMIT {
-            let reference = self.reference.clone();
-            return Err(GraphError::TooLarge(reference, Excess::Attached));
-        }
         let graph = graph::read(self.source, &reference, &attachment.descriptor, &[])?;
         let root = graph.root();
         let names_subject =

@@ -15,11 +15,13 @@ use crate::store::{Descriptor, VerifyReader};
 /// The most that one image may have attached, far above any real one: each is a request.
 pub(super) const ATTACHED_LIMIT: usize = 1000;
 /// How deep indexes may lie in indexes.
-const DEPTH_LIMIT: usize = 8;
+pub const DEPTH_LIMIT: usize = 8;
 /// The most manifests one image may have, far above any real one: each is a request.
 const MANIFEST_COUNT_LIMIT: usize = 1000;
 /// The most bytes that all manifests of one image may have; they are in memory.
 const MANIFEST_BYTES_LIMIT: u64 = 64 * 1024 * 1024;
+/// The most bytes that all contents of one image may have, 1 PiB: sums of many images stay numbers.
+const CONTENT_BYTES_LIMIT: u64 = 1 << 50;
 /// The most bytes a configuration may have that is read to learn an image's platform.
 const CONFIG_LIMIT: u64 = 8 * 1024 * 1024;
 
@@ -111,8 +113,14 @@ pub enum Excess {
         "it has more than {MANIFEST_COUNT_LIMIT} manifests, or more than {MANIFEST_BYTES_LIMIT} bytes of them"
     )]
     Manifests,
+    /// Bytes of all contents together.
+    #[error("its contents have more than {CONTENT_BYTES_LIMIT} bytes together")]
+    Contents,
     /// Signatures and the like.
-    #[error("it has more than {ATTACHED_LIMIT} signatures, attestations and the like")]
+    #[error(
+        "it has more than {ATTACHED_LIMIT} signatures, attestations and the like, or they are attached to one \
+         another more than {DEPTH_LIMIT} deep"
+    )]
     Attached,
 }
 
@@ -199,6 +207,12 @@ impl Walk<'_> {
         let manifest = Manifest::parse(&bytes, Some(&descriptor.media_type))
             .map_err(|source| GraphError::Manifest(reference.clone(), source))?;
         if manifest.kind == Kind::Index {
+            let children: BTreeSet<_> =
+                manifest.children.iter().map(|child| child.descriptor.digest).collect();
+            // Before any of them is asked for.
+            if self.entered.union(&children).count() > MANIFEST_COUNT_LIMIT {
+                return Err(too_large(reference, Excess::Manifests));
+            }
             manifest.children.iter().try_for_each(|child| self.collect(&child.descriptor, depth + 1))?;
         }
         // The media type of the root may be unknown until the bytes are there.
@@ -337,7 +351,7 @@ fn list(found: &[(Platform, Digest)]) -> String {
     }
 }
 
-/// Compares what all manifests announce, of contents that are not wanted too.
+/// Compares and adds up what all manifests announce, of contents that are not wanted too.
 fn check_sizes(reference: &Reference, root: &Descriptor, nodes: &[Node]) -> Result<(), GraphError> {
     let mut sizes: BTreeMap<&Digest, u64> = BTreeMap::new();
     let children = nodes.iter().flat_map(|node| node.manifest.config.iter().chain(&node.manifest.children));
@@ -351,6 +365,10 @@ fn check_sizes(reference: &Reference, root: &Descriptor, nodes: &[Node]) -> Resu
                 second: content.size,
             });
         }
+    }
+    let total = sizes.values().try_fold(0_u64, |total, size| total.checked_add(*size));
+    if total.is_none_or(|total| total > CONTENT_BYTES_LIMIT) {
+        return Err(too_large(reference, Excess::Contents));
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Layouts and archives that are made to break their reader: every command that reads one ends, in bounded time and
 //! memory, whatever it says.
 
+mod registries;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::PushError;
 use crate::bill;
 use crate::digest::Digest;
+use crate::oci::graph::DEPTH_LIMIT;
 use crate::oci::inventory::{Inventory, LayoutError};
 use crate::oci::{Reference, media_type};
 use crate::store::Descriptor;
@@ -77,9 +78,6 @@ fn name(image: &bill::Image, naming: Naming) -> (String, String) {
     };
     (repository, tag)
 }
-
-/// How deep indexes may lie in indexes.
-const DEPTH_LIMIT: usize = 8;
 
 /// What one image consists of in a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

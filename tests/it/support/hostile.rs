@@ -233,6 +233,7 @@ impl Hostile {
         let acceptor = std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let connection = connection.unwrap();
+                connection.set_nodelay(true).unwrap();
                 let number = match &mut *shared.connections.lock().unwrap() {
                     None => return,
                     Some(all) => {

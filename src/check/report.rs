@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::rows::{Row, Severity, row, rows};
 use super::verdict::{Fault, Verdict};
 use crate::spec::Allowance;
-use crate::text::counted;
+use crate::text::{self, counted};
 
 /// The row about exceptions, which this module checks itself.
 const ALLOWANCES: &str = "SK0003";
@@ -308,12 +308,7 @@ fn accept(findings: &mut [Finding], allow: &[Allowance], subject: Subject) -> Ve
 
 /// Takes out what could steer a terminal or break a line, and what is too long to read.
 pub(super) fn plain(text: &str) -> String {
-    let is_odd = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut plain: String =
-        text.chars().take(LONGEST).map(|one| if is_odd(one) { '\u{fffd}' } else { one }).collect();
+    let mut plain = text::plain(&text.chars().take(LONGEST).collect::<String>());
     if text.chars().nth(LONGEST).is_some() {
         plain.push('…');
     }

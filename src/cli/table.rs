@@ -1,5 +1,7 @@
 //! Columns and lines of text that came out of somebody's file: what steers terminals is shown, not obeyed.
 
+use crate::text::plain;
+
 /// The widest column: one cell of a megabyte is not to fill every row with blanks.
 const WIDEST: usize = 200;
 
@@ -22,15 +24,6 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
 /// Returns one line.
 pub(crate) fn line(text: &str) -> String {
     format!("{}\n", plain(text))
-}
-
-/// Replaces what could repaint a terminal, break a line, or turn the direction of a text.
-fn plain(text: &str) -> String {
-    let is_odd = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|character| if is_odd(character) { '\u{fffd}' } else { character }).collect()
 }
 
 #[cfg(test)]

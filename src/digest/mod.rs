@@ -183,19 +183,7 @@ impl Hasher {
 
     /// Reads `reader` to its end and returns its SHA-256 digest and length in bytes.
     pub fn sha256_of(reader: &mut impl Read) -> io::Result<(Digest, u64)> {
-        let mut hasher = Self::new(Algorithm::Sha256);
-        let mut buffer = vec![0; PIECE];
-        let mut size = 0;
-        loop {
-            let read = match reader.read(&mut buffer) {
-                Ok(0) => return Ok((hasher.finish(), size)),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            hasher.update(&buffer[..read]);
-            size += read as u64;
-        }
+        HashingReader::new(Algorithm::Sha256, reader).finish()
     }
 }
 
@@ -207,6 +195,43 @@ impl Write for Hasher {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Passes bytes on while hashing and counting them.
+#[derive(Debug)]
+pub struct HashingReader<R> {
+    inner: R,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl<R: Read> HashingReader<R> {
+    /// Wraps `inner`; everything read from now on is hashed.
+    pub fn new(algorithm: Algorithm, inner: R) -> Self {
+        Self { inner, hasher: Hasher::new(algorithm), size: 0 }
+    }
+
+    /// Reads what is left, and returns the digest and length of it all.
+    pub fn finish(mut self) -> io::Result<(Digest, u64)> {
+        let mut buffer = vec![0; PIECE];
+        loop {
+            match self.read(&mut buffer) {
+                Ok(0) => return Ok((self.hasher.finish(), self.size)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        self.size += read as u64;
+        Ok(read)
     }
 }
 

@@ -1,42 +1,8 @@
-//! Readers that hash and report what passes through them.
+//! Readers of what may be of any size.
 
 use std::io::{self, Read};
 
-use crate::digest::{Algorithm, Digest, Hasher};
 use crate::progress::{Event, Reporter};
-
-/// Passes bytes on while hashing and counting them.
-pub(super) struct Hashing<R> {
-    inner: R,
-    hasher: Hasher,
-    size: u64,
-}
-
-impl<R: Read> Hashing<R> {
-    pub(super) fn new(inner: R) -> Self {
-        Self::with(Algorithm::Sha256, inner)
-    }
-
-    pub(super) fn with(algorithm: Algorithm, inner: R) -> Self {
-        Self { inner, hasher: Hasher::new(algorithm), size: 0 }
-    }
-
-    /// Reads what is left, and returns the digest and length of it all.
-    pub(super) fn finish(mut self) -> io::Result<(Digest, u64)> {
-        let mut buffer = vec![0; 64 * 1024];
-        while self.read(&mut buffer)? > 0 {}
-        Ok((self.hasher.finish(), self.size))
-    }
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        self.size += read as u64;
-        Ok(read)
-    }
-}
 
 /// Tells a reporter how far the reading is.
 pub(super) struct Reported<'a, R> {

@@ -13,6 +13,7 @@ use x509_parser::prelude::{FromDer, X509Name};
 use super::constraints::Permitted;
 use super::name::SubjectName;
 use crate::digest::Digest;
+use crate::text::plain;
 
 /// A bundle of all public authorities has 250 KiB.
 const LARGEST_PEM: usize = 1024 * 1024;
@@ -83,7 +84,7 @@ impl CertificateView {
         for (block, number) in Pem::iter_from_buffer(text.as_bytes()).zip(1..) {
             let block = block.map_err(|error| InvalidCertificate::Pem(number, error.to_string()))?;
             if block.label != "CERTIFICATE" {
-                return Err(InvalidCertificate::Label { number, label: printable(&block.label) });
+                return Err(InvalidCertificate::Label { number, label: plain(&block.label) });
             }
             let view = Self::from_der(block.contents)
                 .map_err(|reason| InvalidCertificate::Content(number, reason))?;
@@ -231,7 +232,7 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> Result<(Vec<SubjectNa
     for name in extension.iter().flat_map(|extension| &extension.value.general_names) {
         match subject_name(name) {
             Some(name) => names.push(name),
-            None => others.push(printable(&name.to_string())),
+            None => others.push(plain(&name.to_string())),
         }
     }
     Ok((names, others))
@@ -252,12 +253,7 @@ fn name_text(name: &X509Name<'_>) -> Result<String, String> {
     if name.iter_rdn().any(|part| part.iter().next().is_none()) {
         return Err("a part of a name is empty".to_owned());
     }
-    Ok(printable(&name.to_string()))
-}
-
-/// Replaces control characters, which could repaint a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    Ok(plain(&name.to_string()))
 }
 
 /// Returns a positive number of DER without the octet that only says that it is positive (X.690, 8.3).

@@ -40,6 +40,15 @@ pub fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{ending}")
 }
 
+/// Replaces what could repaint a terminal, break a line, or turn the direction of a text.
+pub fn plain(text: &str) -> String {
+    let is_odd = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|character| if is_odd(character) { '\u{fffd}' } else { character }).collect()
+}
+
 /// Returns the text that a file holds: UTF-8 of at most `limit` bytes, without its byte order mark.
 ///
 /// # Errors

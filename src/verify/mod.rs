@@ -6,14 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fs_err as fs;
 use serde::Serialize;
 
 use crate::artifact::{ArtifactList, InvalidSums, SUMS};
-use crate::digest::{Algorithm, Digest, Hasher, PIECE};
+use crate::digest::{Algorithm, Digest, HashingReader, PIECE};
+use crate::parallel;
 use crate::progress::{Event, Reporter};
 use crate::tree::TreePath;
 
@@ -108,7 +107,7 @@ pub fn kit_with(
     known.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     reporter.report(Event::Planned { bytes, items: known.len() as u64 });
     let work = Work { folder, listed: &listed, visitor };
-    findings.extend(work.hash_all(&known, jobs, reporter));
+    findings.extend(parallel::map(&known, jobs, |file| work.verify(file, reporter)).into_iter().flatten());
     Ok(Report { files: known.len(), bytes, findings: findings.into_iter().collect() })
 }
 
@@ -159,22 +158,11 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn hash_all(&self, files: &[(String, u64)], jobs: usize, reporter: &dyn Reporter) -> Vec<Finding> {
-        let next = AtomicUsize::new(0);
-        let findings = Mutex::new(Vec::new());
-        std::thread::scope(|scope| {
-            for _ in 0..jobs.clamp(1, files.len().max(1)) {
-                scope.spawn(|| {
-                    while let Some((path, size)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let found = self.hash_one(path, &self.listed[path]);
-                        reporter.report(Event::Advanced(*size));
-                        reporter.report(Event::ItemFinished(path.clone()));
-                        findings.lock().expect("no thread panics while it holds the lock").extend(found);
-                    }
-                });
-            }
-        });
-        findings.into_inner().expect("all threads have ended")
+    fn verify(&self, (path, size): &(String, u64), reporter: &dyn Reporter) -> Option<Finding> {
+        let found = self.hash_one(path, &self.listed[path]);
+        reporter.report(Event::Advanced(*size));
+        reporter.report(Event::ItemFinished(path.clone()));
+        found
     }
 
     fn hash_one(&self, path: &str, expected: &Digest) -> Option<Finding> {
@@ -196,30 +184,9 @@ impl Work<'_> {
 
     /// Shows a file to the visitor and returns the digest of all of it.
     fn read(&self, path: &str, file: std::fs::File) -> io::Result<Digest> {
-        let hashing = Hashing { inner: file, hasher: Hasher::new(Algorithm::Sha256) };
-        let mut reader = BufReader::with_capacity(PIECE, hashing);
+        let mut reader = BufReader::with_capacity(PIECE, HashingReader::new(Algorithm::Sha256, file));
         (self.visitor)(path, &mut reader);
-        loop {
-            let length = reader.fill_buf()?.len();
-            if length == 0 {
-                return Ok(reader.into_inner().hasher.finish());
-            }
-            reader.consume(length);
-        }
-    }
-}
-
-/// Hashes what passes through.
-struct Hashing {
-    inner: std::fs::File,
-    hasher: Hasher,
-}
-
-impl Read for Hashing {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        Ok(read)
+        reader.into_inner().finish().map(|(digest, _)| digest)
     }
 }
 

@@ -8,9 +8,9 @@ use crate::archive::compress::{Compression, Decoder};
 use crate::archive::untar::{Member, MemberKind, TarFault, Untar};
 use crate::artifact::SUMS;
 use crate::deb;
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Algorithm, Digest, Hasher, HashingReader};
 use crate::inspect::finding::Finding;
-use crate::inspect::stream::{Hashing, read_text};
+use crate::inspect::stream::read_text;
 use crate::text::chain;
 
 /// What is in the bundle and why.
@@ -96,7 +96,7 @@ impl Contents {
     }
 
     fn take_file<R: Read>(&mut self, path: &str, size: u64, stream: &mut Untar<R>) -> Result<(), TarFault> {
-        let mut content = Hashing::new(&mut *stream);
+        let mut content = HashingReader::new(Algorithm::Sha256, &mut *stream);
         let looked_into = self.look_into(path, size, &mut content);
         let finished = content.finish();
         // What a failed read leaves undone fails again here, with the reason.

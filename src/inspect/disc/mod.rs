@@ -14,9 +14,10 @@ pub use payload::PlacedFile;
 pub use seed::{K3sNode, Seed};
 
 use super::finding::Finding;
-use crate::digest::PIECE;
+use crate::digest::{Digest, Hasher};
 use crate::disc::{Disc, EntryKind, Names};
-use crate::progress::{Event, Reporter};
+use crate::inspect::stream::Reported;
+use crate::progress::Reporter;
 
 /// A disc and the files on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -98,22 +99,7 @@ fn text(disc: &Disc, path: &str, limit: u64) -> io::Result<Option<String>> {
     }
 }
 
-/// Tells a reporter of bytes that were read.
-fn advance(reporter: &dyn Reporter, bytes: u64) {
-    reporter.report(Event::Advanced(bytes));
-}
-
 /// Reads to the end in pieces, so that progress is seen.
-fn hash(mut content: impl Read, reporter: &dyn Reporter) -> io::Result<crate::digest::Digest> {
-    let mut hasher = crate::digest::Hasher::new(crate::digest::Algorithm::Sha256);
-    let mut buffer = vec![0; PIECE];
-    loop {
-        match content.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            read => {
-                hasher.update(&buffer[..read]);
-                advance(reporter, read as u64);
-            }
-        }
-    }
+fn hash(content: impl Read, reporter: &dyn Reporter) -> io::Result<Digest> {
+    Hasher::sha256_of(&mut Reported { inner: content, reporter }).map(|(digest, _)| digest)
 }

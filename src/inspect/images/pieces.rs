@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use crate::digest::{Algorithm, Digest};
+use crate::digest::{Algorithm, Digest, HashingReader};
 use crate::inspect::finding::Finding;
-use crate::inspect::stream::{Hashing, Reported};
+use crate::inspect::stream::Reported;
 use crate::oci::{MANIFEST_LIMIT, resolve_link};
 use crate::progress::{Event, Reporter};
 
@@ -132,7 +132,7 @@ impl Pieces {
             Some(("sha512", _)) => Algorithm::Sha512,
             Some(_) | None => Algorithm::Sha256,
         };
-        let mut content = Hashing::with(algorithm, content);
+        let mut content = HashingReader::new(algorithm, content);
         let mut beginning = Vec::new();
         content.by_ref().take(MAGIC as u64).read_to_end(&mut beginning)?;
         let limit = if is_index { LARGEST_INDEX } else { MANIFEST_LIMIT }.min(MOST_DOCUMENTS - self.kept);

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::PackagesError;
 use crate::deb::archive::{self, InvalidPackage, LARGEST_UNPACKED, Package};
 use crate::deb::index::{PackageStanza, PoolFile};
-use crate::digest::{Algorithm, Digest, Hasher};
+use crate::digest::{Algorithm, Digest, Hasher, HashingReader};
 use crate::fetch::Equipment;
 use crate::fs::open_regular;
 use crate::lockfile::LooseFile;
@@ -152,29 +152,12 @@ fn refuse_both(first: &Loose, second: &Loose, architectures: &[&str]) -> Result<
 
 /// Reads a file once, for what it says and for its digest.
 fn read(path: &Path, text: String) -> Result<Loose, PackagesError> {
-    let file = open_regular(path).map_err(|source| PackagesError::Read(path.to_owned(), source))?;
-    let mut input = Hashed { inner: file.take(LARGEST), hasher: Hasher::new(Algorithm::Sha256), size: 0 };
+    let unreadable = |source| PackagesError::Read(path.to_owned(), source);
+    let file = open_regular(path).map_err(unreadable)?;
+    let mut input = HashingReader::new(Algorithm::Sha256, file.take(LARGEST));
     let package = archive::read(&mut input, LARGEST_UNPACKED)
         .map_err(|source| LooseError::Package(text.clone(), source))?;
-    // A package is read to its end, so this is the digest of the whole file.
-    let Hashed { hasher, size, .. } = input;
-    let digest = hasher.finish();
+    let (digest, size) = input.finish().map_err(unreadable)?;
     let file = LooseFile { path: text, sha256: Some(digest) };
     Ok(Loose { file, digest, size, package })
-}
-
-/// Hashes and counts what is read.
-struct Hashed<R> {
-    inner: R,
-    hasher: Hasher,
-    size: u64,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        self.size += read as u64;
-        Ok(read)
-    }
 }

@@ -324,9 +324,10 @@ fn check_first_server(name: &DnsLabel, nodes: &[Draft], servers: &[&Draft], repo
     if servers.iter().any(|node| is_it(node) || node.name.is_none()) {
         return;
     }
-    let message = match nodes.iter().any(is_it) {
-        true => format!("`{name}` is an agent, which begins no cluster"),
-        false => format!("no node is named `{name}`"),
+    let message = if nodes.iter().any(is_it) {
+        format!("`{name}` is an agent, which begins no cluster")
+    } else {
+        format!("no node is named `{name}`")
     };
     let names = servers.iter().filter_map(|node| node.name.as_ref()).map(DnsLabel::as_str);
     let hint = match suggest::nearest(name.as_str(), names) {

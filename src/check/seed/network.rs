@@ -146,8 +146,9 @@ pub(in crate::check) fn nodes_are_apart(kit: &Kit, verdict: &mut Verdict) {
         let mut own: Vec<(&str, String)> = Vec::new();
         let config = node.k3s_config();
         let of_config = |key: &str| config.as_ref().and_then(|config| config.text_at(&[key]));
+        let of_cloud_config = || node.cloud_config.as_ref()?.text_at(&["hostname"]);
         let host = node.meta_data.root().and_then(|root| root.text_at(&["local-hostname"]));
-        let name = of_config("node-name").or(host);
+        let name = of_config("node-name").or(host).or_else(of_cloud_config);
         own.extend(name.clone().map(|name| ("name", name)));
         let (addresses, macs) = identifiers(node);
         own.extend(addresses.iter().map(|cidr| ("address", cidr.address().to_string())));

@@ -119,12 +119,8 @@ fn each_seed_is_a_disc_that_xorriso_reads_and_its_own_sums_accept() {
         same("etc/motd", "lab/motd");
         same("etc/rancher/k3s/registries.yaml", "kit/registry/registries.yaml");
         same("etc/rancher/k3s/registry-ca.crt", "kit/registry/ca.crt");
-        let hostname = format!("local-hostname: \"{node}\"");
-        let meta_data = fs::read_to_string(seed.join("meta-data")).unwrap();
-        assert!(
-            meta_data.contains(&hostname) || meta_data.contains(&hostname.replace('"', "")),
-            "{meta_data}"
-        );
+        let user_data = fs::read_to_string(seed.join("user-data")).unwrap();
+        assert!(user_data.contains(&format!("hostname: \"{node}\"")), "{user_data}");
     }
 }
 

@@ -50,7 +50,9 @@ fn the_nocloud_source_reads_a_seed() {
         let found = nocloud(work.path(), disc.path());
         let id = format!("iid-{}", text(&tree, "payload/seed-id").trim_end());
         assert_eq!(found["instance-id"], json!(id));
-        assert_eq!(found["hostname"], json!(seed.node.name.as_str()));
+        // cloud-init is to set none of its own.
+        assert_eq!(found["hostname"], json!(null));
+        assert_eq!(found["user-data"]["hostname"], json!(seed.node.name.as_str()));
         assert_eq!(found["types"], json!(["text/cloud-config"]));
         assert_eq!(found["user-data"], super::values::parsed(&text(&tree, "user-data")));
     }

@@ -35,6 +35,42 @@ fn names(machine: &Machine, folder: &str) -> Vec<String> {
     names
 }
 
+#[test]
+fn cloud_init_notes_no_name_that_a_power_cut_could_leave_empty() {
+    let seed = lab().swap_remove(0);
+    let machine = with_boot_commands(&seed);
+    let path = machine.root().join("etc/hostname");
+    for before in [Some("vm\n"), Some(""), None] {
+        match before {
+            Some(text) => fs::write(&path, text).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        machine.succeeds("bootcmd");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "k3s-server1\n");
+        assert_eq!(fs::read_to_string(machine.root().join("answers/hostname")).unwrap(), "k3s-server1\n");
+    }
+    // What cloud-init does before and after it knows user-data, with a note that a power cut left empty.
+    let judge = r#"
+import json, logging, os, sys, tempfile
+from cloudinit import sources, util
+from cloudinit.config import cc_set_hostname
+user_data, meta_data = map(json.loads, sys.argv[1:])
+class Cloud:
+    source = sources.DataSource.__new__(sources.DataSource)
+    source.metadata = meta_data
+    folder = tempfile.mkdtemp()
+    def get_cpath(self, name): return self.folder
+    def get_hostname(self, **how): return self.source.get_hostname(**how)
+open(os.path.join(Cloud.folder, "set-hostname"), "w").close()
+before = util.get_hostname_fqdn({}, Cloud(), metadata_only=True)
+assert before.hostname is None, before
+cc_set_hostname.handle("set-hostname", user_data, Cloud(), logging.getLogger(), [])
+"#;
+    let [user_data, meta_data] =
+        ["user-data", "meta-data"].map(|name| super::values::parsed(&text(&built(&seed), name)).to_string());
+    oracle::text("/usr/bin/python3", ["-c", judge, &user_data, &meta_data]);
+}
+
 const SEMAPHORES: &str = "var/lib/cloud/instance/sem";
 
 #[test]

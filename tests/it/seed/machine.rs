@@ -39,7 +39,7 @@ exit "$status"
 const LEFT_MOUNTED: i32 = 99;
 
 /// Programs that would need a kernel, a network or time of their own.
-const STAND_INS: [(&str, &str); 9] = [
+const STAND_INS: [(&str, &str); 10] = [
     // `-L LABEL`: there is a disc, and its label is the second one that is asked for.
     (
         "blkid",
@@ -73,6 +73,7 @@ const STAND_INS: [(&str, &str); 9] = [
     ),
     ("journalctl", "cat /answers/journal"),
     ("agetty", ""),
+    ("hostname", "echo \"$1\" >/answers/hostname"),
     ("modprobe", ""),
     ("sysctl", "echo \"sysctl $*\" >>/answers/systemctl"),
     ("udevadm", ""),

@@ -44,7 +44,7 @@ user_data = source.get_userdata()
 print(json.dumps({
     "found": source.seed,
     "instance-id": source.get_instance_id(),
-    "hostname": source.get_hostname().hostname,
+    "hostname": source.get_hostname(metadata_only=True).hostname,
     "types": [part.get_content_type() for part in user_data.walk() if not part.is_multipart()],
     "user-data": util.load_yaml(source.userdata_raw),
 }))

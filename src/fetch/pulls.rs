@@ -10,13 +10,14 @@
 //! fails.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::fetch::Equipment;
 use crate::fetch::sources::Sources;
-use crate::oci::{ImageSource, Kind, Manifest, Reference};
+use crate::oci::{ImageSource, Reference, graph};
 use crate::progress::Event;
 use crate::registry::RateLimit;
 use crate::store::{Descriptor, DiskStore};
@@ -142,20 +143,15 @@ fn needed(store: &DiskStore, image: &PlannedImage<'_>, seen: &mut BTreeSet<Diges
 }
 
 fn missing(store: &DiskStore, root: &Descriptor, seen: &mut BTreeSet<Digest>) -> u64 {
-    let (mut waiting, mut missing) = (vec![root.clone()], 0);
-    while let Some(descriptor) = waiting.pop() {
-        if !seen.insert(descriptor.digest) {
-            continue;
-        }
-        let bytes = store.read(&descriptor).ok().flatten();
-        match bytes.and_then(|bytes| Manifest::parse(&bytes, Some(&descriptor.media_type)).ok()) {
-            Some(manifest) if manifest.kind == Kind::Index => {
-                waiting.extend(manifest.children.into_iter().map(|child| child.descriptor));
-            }
-            Some(_) => {}
-            None => missing += 1,
-        }
-    }
+    let mut missing = 0;
+    let read = |descriptor: &Descriptor| {
+        let is_new = seen.insert(descriptor.digest);
+        let bytes = store.read(descriptor).ok().flatten();
+        missing += u64::from(is_new && bytes.is_none());
+        Ok::<_, Infallible>(bytes)
+    };
+    // What is no manifest, or too much, is an error of whoever needs it.
+    let _nodes = graph::below(root, read);
     missing
 }
 

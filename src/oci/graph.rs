@@ -163,9 +163,12 @@ pub fn read(
     root: &Descriptor,
     platforms: &[Platform],
 ) -> Result<Graph, GraphError> {
-    let mut walk = Walk { source, reference, nodes: Vec::new(), entered: BTreeSet::new(), bytes: 0 };
-    walk.collect(root, 0)?;
-    let mut nodes = walk.nodes;
+    let fetch = |descriptor: &Descriptor| source.manifest(reference, descriptor).map(Some);
+    let mut nodes = below(root, fetch).map_err(|error| match error {
+        BelowError::Read(source) => GraphError::Source(source),
+        BelowError::Manifest(_, source) => GraphError::Manifest(reference.clone(), source),
+        BelowError::TooLarge(excess) => too_large(reference, excess),
+    })?;
     check_sizes(reference, root, &nodes)?;
     if platforms.is_empty() {
         nodes.iter_mut().for_each(|node| node.is_whole = true);
@@ -180,41 +183,58 @@ pub fn read(
     Ok(Graph { platforms: choose(reference, platforms, &nodes, &found)?, nodes })
 }
 
-/// Reads all manifests, each once, children before parents.
-struct Walk<'a> {
-    source: &'a dyn ImageSource,
-    reference: &'a Reference,
+/// Why the manifests below a root cannot be read.
+#[derive(Debug)]
+pub enum BelowError<E> {
+    /// One cannot be had.
+    Read(E),
+    /// One is not a manifest.
+    Manifest(Digest, ManifestError),
+    /// There is more than any honest image has.
+    TooLarge(Excess),
+}
+
+/// Reads the manifests from `root` downwards, each once, children before parents.
+///
+/// `read` gives the bytes of one, verified; what it has none of is passed over, with what only that leads to.
+pub fn below<E>(
+    root: &Descriptor,
+    read: impl FnMut(&Descriptor) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Vec<Node>, BelowError<E>> {
+    let mut walk = Walk { read, nodes: Vec::new(), entered: BTreeSet::new(), bytes: 0 };
+    walk.collect(root, 0)?;
+    Ok(walk.nodes)
+}
+
+struct Walk<R> {
+    read: R,
     nodes: Vec<Node>,
     entered: BTreeSet<Digest>,
     bytes: u64,
 }
 
-impl Walk<'_> {
-    fn collect(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), GraphError> {
+impl<E, R: FnMut(&Descriptor) -> Result<Option<Vec<u8>>, E>> Walk<R> {
+    fn collect(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), BelowError<E>> {
         if !self.entered.insert(descriptor.digest) {
             return Ok(());
         }
-        let reference = self.reference;
-        check_limit(reference, "manifest", descriptor, MANIFEST_LIMIT)?;
+        check_limit("manifest", descriptor, MANIFEST_LIMIT).map_err(BelowError::TooLarge)?;
         self.bytes += descriptor.size;
         if depth > DEPTH_LIMIT {
-            return Err(too_large(reference, Excess::Depth));
+            return Err(BelowError::TooLarge(Excess::Depth));
         }
         if self.entered.len() > MANIFEST_COUNT_LIMIT || self.bytes > MANIFEST_BYTES_LIMIT {
-            return Err(too_large(reference, Excess::Manifests));
+            return Err(BelowError::TooLarge(Excess::Manifests));
         }
-        let bytes = self.source.manifest(reference, descriptor).map_err(GraphError::Source)?;
+        let Some(bytes) = (self.read)(descriptor).map_err(BelowError::Read)? else { return Ok(()) };
         let manifest = Manifest::parse(&bytes, Some(&descriptor.media_type))
-            .map_err(|source| GraphError::Manifest(reference.clone(), source))?;
-        if manifest.kind == Kind::Index {
-            let children: BTreeSet<_> =
-                manifest.children.iter().map(|child| child.descriptor.digest).collect();
-            // Before any of them is asked for.
-            if self.entered.union(&children).count() > MANIFEST_COUNT_LIMIT {
-                return Err(too_large(reference, Excess::Manifests));
-            }
-            manifest.children.iter().try_for_each(|child| self.collect(&child.descriptor, depth + 1))?;
+            .map_err(|source| BelowError::Manifest(descriptor.digest, source))?;
+        let children: BTreeSet<_> = manifest.manifests().map(|child| child.digest).collect();
+        // Before any of them is asked for.
+        if self.entered.union(&children).count() > MANIFEST_COUNT_LIMIT {
+            return Err(BelowError::TooLarge(Excess::Manifests));
         }
+        manifest.manifests().try_for_each(|child| self.collect(child, depth + 1))?;
         // The media type of the root may be unknown until the bytes are there.
         let descriptor = Descriptor { media_type: manifest.media_type.clone(), ..descriptor.clone() };
         self.nodes.push(Node { descriptor, bytes, manifest, is_whole: false });
@@ -291,7 +311,8 @@ impl Narrowing<'_> {
         let Some(config) = self.nodes[at].manifest.config.as_ref().map(|child| &child.descriptor) else {
             return Ok(None);
         };
-        check_limit(self.reference, "configuration", config, CONFIG_LIMIT)?;
+        check_limit("configuration", config, CONFIG_LIMIT)
+            .map_err(|excess| too_large(self.reference, excess))?;
         let reader = self.source.blob(self.reference, config).map_err(GraphError::Source)?;
         let mut bytes = Vec::new();
         VerifyReader::new(reader, config.digest, config.size).read_to_end(&mut bytes).map_err(|error| {
@@ -302,17 +323,9 @@ impl Narrowing<'_> {
     }
 }
 
-fn check_limit(
-    reference: &Reference,
-    what: &'static str,
-    descriptor: &Descriptor,
-    limit: u64,
-) -> Result<(), GraphError> {
+fn check_limit(what: &'static str, descriptor: &Descriptor, limit: u64) -> Result<(), Excess> {
     let (digest, size) = (descriptor.digest, descriptor.size);
-    if size > limit {
-        return Err(too_large(reference, Excess::Bytes { what, digest, size, limit }));
-    }
-    Ok(())
+    if size > limit { Err(Excess::Bytes { what, digest, size, limit }) } else { Ok(()) }
 }
 
 fn too_large(reference: &Reference, source: Excess) -> GraphError {

@@ -4,94 +4,53 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::attached::subject_of_tag;
-use super::layout::{INDEX_LIMIT, LayoutIndex, blob_path};
-use super::{Kind, MANIFEST_LIMIT, Manifest, ManifestError, Reference};
+use super::graph::{self, BelowError};
+use super::layout::blob_path;
+use super::source_files::{SourceFilesError, regular_file};
+use super::{LayoutSource, Manifest, Reference, SourceError, SourceErrorKind};
 use crate::digest::Digest;
-use crate::fs::open_below;
-use crate::store::{Descriptor, VerifyReader};
+use crate::store::Descriptor;
 
 /// The most manifests that a layout may have, far above any real one.
 const MANIFEST_COUNT_LIMIT: usize = 200_000;
-
-/// Why a layout cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LayoutError {
-    /// The folder or a document of it cannot be read.
-    #[error("cannot read `{0}`")]
-    Read(PathBuf, #[source] std::io::Error),
-    /// Something else is where a file of the layout should be.
-    #[error("`{0}` is not a regular file in regular folders")]
-    NotRegular(PathBuf),
-    /// `index.json` is not one.
-    #[error("`{0}` is no index of images")]
-    Index(PathBuf, #[source] serde_json::Error),
-    /// It is larger than any honest one.
-    #[error("`{0}` is larger than the {1} bytes that are accepted")]
-    TooLarge(PathBuf, u64),
-    /// A manifest is damaged.
-    #[error("the manifest `{0}` is damaged")]
-    Damaged(PathBuf, #[source] std::io::Error),
-    /// A manifest is not one.
-    #[error("`{0}` is no manifest")]
-    Manifest(PathBuf, #[source] ManifestError),
-    /// There are more manifests than any honest layout has.
-    #[error("`{0}` has more than {MANIFEST_COUNT_LIMIT} manifests")]
-    TooMany(PathBuf),
-    /// Nothing in the layout has a name.
-    #[error("`{0}` has no image with a name")]
-    Empty(PathBuf),
-}
 
 /// One manifest of a layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldManifest {
     /// Its media type, digest and size.
     pub descriptor: Descriptor,
-    /// What it is.
-    pub kind: Kind,
-    /// The manifests that an index lists, whether they are there or not.
-    pub children: Vec<Descriptor>,
-    /// Configuration and layers, without those that no registry has; whether they are there or not.
-    pub blobs: Vec<Descriptor>,
-    /// Whether it has layers that no registry has.
-    pub has_foreign: bool,
-    /// The manifest that it is attached to.
-    pub subject: Option<Digest>,
-    /// What kind of artifact it is: what it states, else the media type of its configuration.
-    pub artifact_type: Option<String>,
-    /// Its annotations.
-    pub annotations: BTreeMap<String, String>,
+    /// What it says.
+    pub manifest: Manifest,
+    /// Whether everything below it is there too.
+    pub is_whole: bool,
+    /// Its place in an order that has children before their parents.
+    rank: usize,
 }
 
 impl HeldManifest {
     /// Returns its entry in a list of what is attached to a manifest (OCI distribution specification, "Listing
     /// Referrers").
     pub fn referrer(&self) -> Value {
-        let Self { descriptor: Descriptor { media_type, digest, size }, artifact_type, annotations, .. } =
-            self;
-        let mut entry = json!({ "mediaType": media_type, "digest": digest, "size": size });
-        if let Some(artifact_type) = artifact_type {
+        let mut entry = json!(self.descriptor);
+        if let Some(artifact_type) = &self.manifest.artifact_type {
             entry["artifactType"] = json!(artifact_type);
         }
-        if !annotations.is_empty() {
-            entry["annotations"] = json!(annotations);
+        if !self.manifest.annotations.is_empty() {
+            entry["annotations"] = json!(self.manifest.annotations);
         }
         entry
     }
 }
 
 /// What a layout holds; contents stay where they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Inventory {
-    folder: PathBuf,
+    source: LayoutSource,
     /// The roots in the order of the index, each with its names; those without are attached to others mostly.
     pub roots: Vec<(Digest, Vec<Reference>)>,
     /// The manifests that are there.
@@ -99,48 +58,40 @@ pub struct Inventory {
     /// The blobs that are there, with their lengths.
     pub blobs: BTreeMap<Digest, u64>,
     /// Blobs that have another length than their manifests say, and count as missing.
-    pub damaged: BTreeSet<PathBuf>,
-}
-
-/// What the view of manifests leaves out.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Stated {
-    artifact_type: Option<String>,
-    annotations: Option<BTreeMap<String, String>>,
+    pub damaged: BTreeSet<Digest>,
 }
 
 impl Inventory {
     /// Reads the layout in `folder`.
-    pub fn open(folder: &Path) -> Result<Self, LayoutError> {
-        let path = folder.join("index.json");
-        let bytes = read(folder, "index.json", INDEX_LIMIT)?
-            .map_err(|source| LayoutError::Read(path.clone(), source.into()))?;
-        let index: LayoutIndex =
-            serde_json::from_slice(&bytes).map_err(|source| LayoutError::Index(path, source))?;
+    pub fn open(folder: &Path) -> Result<Self, SourceError> {
+        let source = LayoutSource::folder(folder)?;
         let (roots, manifests, blobs, damaged) = Default::default();
-        let mut inventory = Self { folder: folder.to_owned(), roots, manifests, blobs, damaged };
-        for entry in &index.manifests {
+        let mut inventory = Self { source, roots, manifests, blobs, damaged };
+        for entry in inventory.source.images().to_vec() {
             inventory.load(&entry.descriptor)?;
             let names: BTreeSet<Reference> = entry.references().collect();
             inventory.roots.push((entry.descriptor.digest, names.into_iter().collect()));
         }
-        if !inventory.roots.iter().any(|(_, names)| !names.is_empty()) {
-            return Err(LayoutError::Empty(folder.to_owned()));
+        if inventory.roots.iter().all(|(_, names)| names.is_empty()) {
+            let message = format!("`{}` has no image with a name", folder.display());
+            return Err(SourceError::new(SourceErrorKind::Local, message));
         }
         Ok(inventory)
     }
 
     /// Opens a content.
-    pub fn file(&self, digest: &Digest) -> Result<File, LayoutError> {
-        let fail = |source: Errno| LayoutError::Read(self.path(digest), source.into());
-        regular(&self.folder, &blob_path(digest))?.map_err(fail)
+    pub fn file(&self, digest: &Digest) -> Result<File, SourceError> {
+        Ok(regular_file(self.source.path(), &blob_path(digest))?)
+    }
+
+    /// Returns where a content is, or should be.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        self.source.path().join(blob_path(digest))
     }
 
     /// Reads a manifest that is there once more.
-    pub fn manifest_bytes(&self, digest: &Digest) -> Result<Vec<u8>, LayoutError> {
-        let fail = |source: Errno| LayoutError::Read(self.path(digest), source.into());
-        read(&self.folder, &blob_path(digest), MANIFEST_LIMIT)?.map_err(fail)
+    pub fn manifest_bytes(&self, manifest: &HeldManifest) -> Result<Vec<u8>, SourceError> {
+        self.source.read_manifest(&manifest.descriptor)
     }
 
     /// Adds `root` and everything below it, there or not.
@@ -148,19 +99,28 @@ impl Inventory {
         let mut waiting = vec![root];
         while let Some(digest) = waiting.pop() {
             if contents.insert(*digest) {
-                let manifest = self.manifests.get(digest).into_iter();
-                let below = manifest.flat_map(|manifest| manifest.children.iter().chain(&manifest.blobs));
+                let held = self.manifests.get(digest).into_iter();
+                let below = held.flat_map(|held| held.manifest.manifests().chain(held.manifest.blobs()));
                 waiting.extend(below.map(|descriptor| &descriptor.digest));
             }
         }
+    }
+
+    /// Returns the manifests that are there from `root` downwards, children before parents.
+    pub fn below(&self, root: &Digest) -> Vec<&HeldManifest> {
+        let mut contents = BTreeSet::new();
+        self.collect(root, &mut contents);
+        let mut manifests: Vec<_> = contents.iter().filter_map(|digest| self.manifests.get(digest)).collect();
+        manifests.sort_by_key(|held| held.rank);
+        manifests
     }
 
     /// Returns what is attached to each manifest, in the order of the digests.
     pub fn attached(&self) -> BTreeMap<Digest, Vec<&HeldManifest>> {
         let mut attached: BTreeMap<Digest, Vec<&HeldManifest>> = BTreeMap::new();
         for manifest in self.manifests.values() {
-            if let Some(subject) = &manifest.subject {
-                attached.entry(*subject).or_default().push(manifest);
+            if let Some(subject) = &manifest.manifest.subject {
+                attached.entry(subject.digest).or_default().push(manifest);
             }
         }
         attached
@@ -179,117 +139,67 @@ impl Inventory {
         attached
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join(blob_path(digest))
-    }
-
     /// Reads `root`, which must be there, and all manifests below it that are there.
-    fn load(&mut self, root: &Descriptor) -> Result<(), LayoutError> {
-        let mut waiting = vec![root.clone()];
-        let mut is_root = true;
-        while let Some(descriptor) = waiting.pop() {
-            if !self.manifests.contains_key(&descriptor.digest) {
-                waiting.extend(self.load_one(&descriptor, is_root)?);
+    fn load(&mut self, root: &Descriptor) -> Result<(), SourceError> {
+        let read = |descriptor: &Descriptor| {
+            if self.manifests.contains_key(&descriptor.digest) {
+                return Ok(None);
             }
-            is_root = false;
+            match self.source.read_manifest(descriptor) {
+                // Of indexes that somebody else wrote, children may have been left out.
+                Err(error) if error.kind == SourceErrorKind::ContentNotFound && descriptor != root => {
+                    Ok(None)
+                }
+                read => read.map(Some),
+            }
+        };
+        let path = self.source.path().display();
+        let nodes = graph::below(root, read).map_err(|error| match error {
+            BelowError::Read(source) => source,
+            BelowError::Manifest(digest, source) => {
+                let message = format!("`{path}` has `{}`, which is not a manifest", blob_path(&digest));
+                SourceError::new(SourceErrorKind::Local, message).caused_by(source)
+            }
+            BelowError::TooLarge(excess) => {
+                let message = format!("the image {} in `{path}` is larger than images are", root.digest);
+                SourceError::new(SourceErrorKind::Local, message).caused_by(excess)
+            }
+        })?;
+        if self.manifests.len() + nodes.len() > MANIFEST_COUNT_LIMIT {
+            let message = format!("`{path}` has more than {MANIFEST_COUNT_LIMIT} manifests");
+            return Err(SourceError::new(SourceErrorKind::Local, message));
+        }
+        for graph::Node { descriptor, manifest, .. } in nodes {
+            let is_held =
+                |child: &Descriptor| self.manifests.get(&child.digest).is_some_and(|held| held.is_whole);
+            let mut is_whole = manifest.manifests().all(is_held);
+            for blob in manifest.blobs() {
+                is_whole &= self.add_blob(blob)?;
+            }
+            let rank = self.manifests.len();
+            self.manifests.insert(descriptor.digest, HeldManifest { descriptor, manifest, is_whole, rank });
         }
         Ok(())
     }
 
-    /// Reads one manifest and returns its child manifests.
-    fn load_one(
-        &mut self,
-        descriptor: &Descriptor,
-        must_exist: bool,
-    ) -> Result<Vec<Descriptor>, LayoutError> {
-        let (digest, path) = (&descriptor.digest, self.path(&descriptor.digest));
-        let bytes = match read(&self.folder, &blob_path(digest), MANIFEST_LIMIT)? {
-            Ok(bytes) => bytes,
-            // Of indexes that somebody else wrote, children may have been left out.
-            Err(Errno::NOENT) if !must_exist => return Ok(Vec::new()),
-            Err(error) => return Err(LayoutError::Read(path, error.into())),
-        };
-        let mut verified = VerifyReader::new(bytes.as_slice(), *digest, descriptor.size);
-        if let Err(source) = std::io::copy(&mut verified, &mut std::io::sink()) {
-            return Err(LayoutError::Damaged(path, source));
-        }
-        let manifest = Manifest::parse(&bytes, Some(&descriptor.media_type))
-            .map_err(|source| LayoutError::Manifest(path, source))?;
-        if self.manifests.len() >= MANIFEST_COUNT_LIMIT {
-            return Err(LayoutError::TooMany(self.folder.clone()));
-        }
-        let held = held(descriptor, manifest, &bytes);
-        for blob in &held.blobs {
-            self.add_blob(blob)?;
-        }
-        let children = held.children.clone();
-        self.manifests.insert(*digest, held);
-        Ok(children)
-    }
-
-    /// Takes a blob up if it is there and whole; those of platforms that were not wanted are not.
-    fn add_blob(&mut self, blob: &Descriptor) -> Result<(), LayoutError> {
-        let Descriptor { digest, size, media_type: _ } = blob;
+    /// Takes a blob up if it is there and has its length; returns whether it does.
+    ///
+    /// Those of platforms that were not wanted are not there.
+    fn add_blob(&mut self, Descriptor { digest, size, .. }: &Descriptor) -> Result<bool, SourceError> {
         if self.blobs.contains_key(digest) {
-            return Ok(());
+            return Ok(true);
         }
-        let path = self.path(digest);
-        let Ok(file) = regular(&self.folder, &blob_path(digest))? else { return Ok(()) };
-        let length = file.metadata().map_err(|source| LayoutError::Read(path.clone(), source))?.len();
-        if length == *size {
+        let file = match regular_file(self.source.path(), &blob_path(digest)) {
+            Ok(file) => file,
+            Err(error @ SourceFilesError::NotRegular(..)) => return Err(error.into()),
+            Err(_) => return Ok(false),
+        };
+        let is_whole = file.metadata().is_ok_and(|metadata| metadata.len() == *size);
+        if is_whole {
             self.blobs.insert(*digest, *size);
         } else {
-            self.damaged.insert(path);
+            self.damaged.insert(*digest);
         }
-        Ok(())
+        Ok(is_whole)
     }
-}
-
-fn held(descriptor: &Descriptor, manifest: Manifest, bytes: &[u8]) -> HeldManifest {
-    // It is a manifest: only these two keys can be of a kind that nobody expects.
-    let Stated { artifact_type, annotations } = serde_json::from_slice(bytes).unwrap_or_default();
-    let blobs = manifest.blobs().cloned().collect();
-    let Manifest { kind, media_type, config, children, subject } = manifest;
-    let has_foreign = children.iter().any(|child| child.is_foreign);
-    let children = match kind {
-        Kind::Index => children.into_iter().map(|child| child.descriptor).collect(),
-        Kind::Image | Kind::Artifact => Vec::new(),
-    };
-    let of_config = || config.map(|config| config.descriptor.media_type);
-    HeldManifest {
-        descriptor: Descriptor { media_type, ..descriptor.clone() },
-        kind,
-        children,
-        blobs,
-        has_foreign,
-        subject: subject.map(|subject| subject.digest),
-        artifact_type: artifact_type.filter(|text| !text.is_empty()).or_else(of_config),
-        annotations: annotations.unwrap_or_default(),
-    }
-}
-
-/// Opens a file of the layout, without following links.
-fn regular(folder: &Path, name: &str) -> Result<Result<File, Errno>, LayoutError> {
-    match open_below(folder, name) {
-        Ok(Some(file)) => Ok(Ok(file)),
-        Ok(None) | Err(Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => {
-            Err(LayoutError::NotRegular(folder.join(name)))
-        }
-        Err(error) => Ok(Err(error)),
-    }
-}
-
-fn read(folder: &Path, name: &str, limit: u64) -> Result<Result<Vec<u8>, Errno>, LayoutError> {
-    let file = match regular(folder, name)? {
-        Ok(file) => file,
-        Err(error) => return Ok(Err(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| LayoutError::Read(folder.join(name), source))?;
-    if bytes.len() as u64 > limit {
-        return Err(LayoutError::TooLarge(folder.join(name), limit));
-    }
-    Ok(Ok(bytes))
 }

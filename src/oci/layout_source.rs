@@ -190,6 +190,36 @@ impl LayoutSource {
         SourceError::new(SourceErrorKind::NotInLayout, message)
     }
 
+    /// Returns the bytes of a manifest, verified.
+    pub(super) fn read_manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
+        let Descriptor { digest, size, .. } = descriptor;
+        let path = self.files.path().display();
+        if *size > MANIFEST_LIMIT {
+            let message = format!(
+                "manifest {digest} in `{path}` has {size} bytes; at most {MANIFEST_LIMIT} are accepted"
+            );
+            return Err(SourceError::new(SourceErrorKind::Local, message));
+        }
+        let mut bytes = Vec::new();
+        VerifyReader::new(self.open_content(descriptor, 0)?, *digest, *size)
+            .read_to_end(&mut bytes)
+            .map_err(|error| {
+                let message = format!("cannot read manifest {digest} in `{path}`");
+                SourceError::new(SourceErrorKind::Local, message).caused_by(error)
+            })?;
+        Ok(bytes)
+    }
+
+    /// Returns the folder or archive.
+    pub(super) fn path(&self) -> &Path {
+        self.files.path()
+    }
+
+    /// Returns the images that the index names.
+    pub(super) fn images(&self) -> &[IndexEntry] {
+        &self.images
+    }
+
     fn open_content(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, SourceError> {
         if let Some(bytes) = self.made.get(&descriptor.digest) {
             let mut content = std::io::Cursor::new(bytes.clone());
@@ -237,22 +267,7 @@ impl ImageSource for LayoutSource {
     }
 
     fn manifest(&self, _reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, SourceError> {
-        let Descriptor { digest, size, .. } = descriptor;
-        let path = self.files.path().display();
-        if *size > MANIFEST_LIMIT {
-            let message = format!(
-                "manifest {digest} in `{path}` has {size} bytes; at most {MANIFEST_LIMIT} are accepted"
-            );
-            return Err(SourceError::new(SourceErrorKind::Local, message));
-        }
-        let mut bytes = Vec::new();
-        VerifyReader::new(self.open_content(descriptor, 0)?, *digest, *size)
-            .read_to_end(&mut bytes)
-            .map_err(|error| {
-                let message = format!("cannot read manifest {digest} in `{path}`");
-                SourceError::new(SourceErrorKind::Local, message).caused_by(error)
-            })?;
-        Ok(bytes)
+        self.read_manifest(descriptor)
     }
 
     fn blob_part(
@@ -277,11 +292,11 @@ impl AttachmentSource for LayoutSource {
         Ok(found.map(|entry| entry.descriptor.clone()))
     }
 
-    fn referrers(&self, reference: &Reference, subject: &Digest) -> Result<Vec<Descriptor>, SourceError> {
+    fn referrers(&self, _reference: &Reference, subject: &Digest) -> Result<Vec<Descriptor>, SourceError> {
         let mut known = self.referrers.lock().unwrap_or_else(PoisonError::into_inner);
         let referrers = match known.as_ref() {
             Some(referrers) => referrers,
-            None => known.insert(self.read_referrers(reference)?),
+            None => known.insert(self.read_referrers()?),
         };
         Ok(referrers.get(subject).cloned().unwrap_or_default())
     }
@@ -289,13 +304,10 @@ impl AttachmentSource for LayoutSource {
 
 impl LayoutSource {
     /// Reads every image of the index; those that name a subject stand in it beside the others.
-    fn read_referrers(
-        &self,
-        reference: &Reference,
-    ) -> Result<BTreeMap<Digest, Vec<Descriptor>>, SourceError> {
+    fn read_referrers(&self) -> Result<BTreeMap<Digest, Vec<Descriptor>>, SourceError> {
         let mut referrers: BTreeMap<Digest, Vec<Descriptor>> = BTreeMap::new();
         for IndexEntry { descriptor, .. } in &self.images {
-            let bytes = self.manifest(reference, descriptor)?;
+            let bytes = self.read_manifest(descriptor)?;
             // What is no manifest is an error of the image that it should be, not of this one.
             let manifest = Manifest::parse(&bytes, Some(&descriptor.media_type)).ok();
             if let Some(subject) = manifest.and_then(|manifest| manifest.subject) {

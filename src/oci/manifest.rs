@@ -4,6 +4,8 @@
 //! manifest back. What current container runtimes refuse is refused here: schema 1 by name, and documents
 //! that one reader takes for an image and another for an index.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::Platform;
@@ -79,6 +81,10 @@ pub struct Manifest {
     pub children: Vec<Child>,
     /// The manifest this one is attached to.
     pub subject: Option<Descriptor>,
+    /// What kind of artifact it is: what it states, else the media type of its configuration.
+    pub artifact_type: Option<String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Why bytes are no manifest that can be mirrored.
@@ -115,6 +121,7 @@ struct RawManifest {
     layers: Option<Vec<RawDescriptor>>,
     manifests: Option<Vec<RawDescriptor>>,
     subject: Option<RawDescriptor>,
+    annotations: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -125,7 +132,7 @@ struct RawDescriptor {
     digest: Digest,
     size: u64,
     platform: Option<RawPlatform>,
-    annotations: Option<std::collections::BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -227,22 +234,38 @@ impl Manifest {
         let subject = raw.subject.map(RawDescriptor::into_descriptor);
         let children = if is_index { raw.manifests } else { raw.layers }.unwrap_or_default();
         let children: Vec<Child> = children.into_iter().map(RawDescriptor::into_child).collect();
-        if is_index {
-            return Ok(Self { kind: Kind::Index, media_type: stated, config: None, children, subject });
-        }
-        let config = raw.config.ok_or_else(|| unknown("it has `layers` and no `config`"))?.into_child();
+        let config = match raw.config.filter(|_| !is_index).map(RawDescriptor::into_child) {
+            None if !is_index => return Err(unknown("it has `layers` and no `config`")),
+            config => config,
+        };
+        let config_type = config.as_ref().map(|config| config.descriptor.media_type.as_str());
         let is_runnable = raw.artifact_type.is_none()
             && subject.is_none()
-            && [media_type::OCI_CONFIG, media_type::DOCKER_CONFIG]
-                .contains(&config.descriptor.media_type.as_str())
+            && config_type
+                .is_some_and(|name| [media_type::OCI_CONFIG, media_type::DOCKER_CONFIG].contains(&name))
             && children.iter().all(Child::is_layer);
-        let kind = if is_runnable { Kind::Image } else { Kind::Artifact };
-        Ok(Self { kind, media_type: stated, config: Some(config), children, subject })
+        let kind = match (is_index, is_runnable) {
+            (true, _) => Kind::Index,
+            (false, true) => Kind::Image,
+            (false, false) => Kind::Artifact,
+        };
+        let stated_type = raw.artifact_type.filter(|text| !text.is_empty());
+        let artifact_type = stated_type.or_else(|| config_type.map(str::to_owned));
+        // Of a kind that nobody expects, they say nothing.
+        let annotations =
+            raw.annotations.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+        Ok(Self { kind, media_type: stated, config, children, subject, artifact_type, annotations })
     }
 
     /// Returns the platform of an image's configuration, which is what runtimes go by.
     pub fn platform_of_config(config: &[u8]) -> Option<Platform> {
         serde_json::from_slice::<RawPlatform>(config).ok()?.into_platform()
+    }
+
+    /// Returns the manifests that an index lists; none of anything else.
+    pub fn manifests(&self) -> impl Iterator<Item = &Descriptor> {
+        let is_index = self.kind == Kind::Index;
+        self.children.iter().filter(move |_| is_index).map(|child| &child.descriptor)
     }
 
     /// Returns the blobs (not manifests) that are needed to have this manifest whole: configuration, layers.

@@ -5,6 +5,7 @@
 
 pub(super) mod members;
 
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(super) enum SourceFiles {
         /// The archive's name.
         path: PathBuf,
         /// The archive, open: a file that takes its name later is another one.
-        file: Arc<std::fs::File>,
+        file: Arc<File>,
         /// Where its files are.
         members: Members,
     },
@@ -79,7 +80,7 @@ impl SourceFiles {
         // Not blocking: a FIFO without a writer would wait for one for ever.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| read_error(error.into()))?;
-        let file = std::fs::File::from(file);
+        let file = File::from(file);
         if !file.metadata().map_err(read_error)?.is_file() {
             return Err(SourceFilesError::NotTar(path.to_owned(), "no regular file"));
         }
@@ -101,22 +102,16 @@ impl SourceFiles {
 
     /// Opens a file at an offset; beyond its end there is nothing to read.
     pub(super) fn open_from(&self, name: &str, from: u64) -> Result<Box<dyn Read + Send>, SourceFilesError> {
-        let (path, name) = (self.path().to_owned(), name.to_owned());
         match self {
-            Self::Folder(folder) => match open_below(folder, &name) {
-                Ok(Some(mut file)) => match file.seek(SeekFrom::Start(from)) {
-                    Ok(_) => Ok(Box::new(file)),
-                    Err(source) => Err(SourceFilesError::Read(folder.join(name), source)),
-                },
-                Ok(None) | Err(Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => {
-                    Err(SourceFilesError::NotRegular(path, name))
-                }
-                Err(Errno::NOENT) => Err(SourceFilesError::Missing(path, name)),
-                Err(error) => Err(SourceFilesError::Read(folder.join(name), error.into())),
-            },
-            Self::Archive { file, members, .. } => match members.get(&name) {
+            Self::Folder(folder) => {
+                let mut file = regular_file(folder, name)?;
+                let fail = |source| SourceFilesError::Read(folder.join(name), source);
+                file.seek(SeekFrom::Start(from)).map_err(fail)?;
+                Ok(Box::new(file))
+            }
+            Self::Archive { file, members, .. } => match members.get(name) {
                 Some(place) => Ok(Box::new(place.read_from(file, from))),
-                None => Err(SourceFilesError::Missing(path, name)),
+                None => Err(SourceFilesError::Missing(self.path().to_owned(), name.to_owned())),
             },
         }
     }
@@ -134,5 +129,17 @@ impl SourceFiles {
             return Err(SourceFilesError::TooLarge { path, name, limit });
         }
         Ok(bytes)
+    }
+}
+
+/// Opens a file of a folder.
+pub(super) fn regular_file(folder: &Path, name: &str) -> Result<File, SourceFilesError> {
+    let named =
+        |error: fn(PathBuf, String) -> SourceFilesError| Err(error(folder.to_owned(), name.to_owned()));
+    match open_below(folder, name) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) | Err(Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => named(SourceFilesError::NotRegular),
+        Err(Errno::NOENT) => named(SourceFilesError::Missing),
+        Err(error) => Err(SourceFilesError::Read(folder.join(name), error.into())),
     }
 }

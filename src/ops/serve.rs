@@ -13,9 +13,8 @@ use crate::bill::{self, Bill, BillError};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::net::{Host, RegistryHost};
-use crate::oci::Reference;
-use crate::oci::inventory::{Inventory, LayoutError};
-use crate::oci::layout::blob_path;
+use crate::oci::inventory::Inventory;
+use crate::oci::{Reference, SourceError};
 use crate::ops::ca::names;
 use crate::ops::kit::{IMAGES, REGISTRY};
 use crate::pki::{CertificateView, SubjectName};
@@ -63,7 +62,7 @@ pub enum ServeError {
     Bill(#[from] BillError),
     /// Its images cannot be served.
     #[error("cannot serve the images of `{0}`")]
-    Layout(PathBuf, #[source] LayoutError),
+    Layout(PathBuf, #[source] SourceError),
     /// Its certificate cannot be used.
     #[error("cannot serve `{0}` over TLS")]
     Tls(PathBuf, #[source] TlsError),
@@ -99,7 +98,8 @@ pub fn prepare(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Prepare
     let inventory =
         Inventory::open(&kit.join(IMAGES)).map_err(|source| ServeError::Layout(kit.to_owned(), source))?;
     let catalog = Catalog::of(&inventory, &own_names);
-    for path in &inventory.damaged {
+    for digest in &inventory.damaged {
+        let path = inventory.path(digest);
         let path = path.display();
         reporter.warn(format!(
             "`{path}` has another length than it should and is not served; `seedkit verify` says more"
@@ -156,12 +156,11 @@ fn gone<'a>(
     images: &'a [bill::Image],
 ) -> impl Iterator<Item = (&'a Reference, Digest)> {
     let is_gone = |blob: &&Descriptor| {
-        let is_damaged = inventory.damaged.iter().any(|path| path.ends_with(blob_path(&blob.digest)));
-        !is_damaged && !inventory.blobs.contains_key(&blob.digest)
+        !inventory.damaged.contains(&blob.digest) && !inventory.blobs.contains_key(&blob.digest)
     };
     images.iter().filter_map(move |image| {
         let mut manifests = image.platforms.values().filter_map(|digest| inventory.manifests.get(digest));
-        let blob = manifests.find_map(|manifest| manifest.blobs.iter().find(is_gone))?;
+        let blob = manifests.find_map(|held| held.manifest.blobs().find(is_gone))?;
         Some((&image.reference, blob.digest))
     })
 }

@@ -93,11 +93,11 @@ impl Catalog {
 }
 
 impl Referrer {
-    fn of(manifest: &HeldManifest) -> Self {
+    fn of(held: &HeldManifest) -> Self {
         Self {
-            digest: manifest.descriptor.digest,
-            artifact_type: manifest.artifact_type.clone(),
-            entry: manifest.referrer(),
+            digest: held.descriptor.digest,
+            artifact_type: held.manifest.artifact_type.clone(),
+            entry: held.referrer(),
         }
     }
 }

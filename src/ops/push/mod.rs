@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::bill::{self, Bill, BillError};
 use crate::digest::Digest;
 use crate::fetch::failures::Failures;
-use crate::oci::inventory::{Inventory, LayoutError};
+use crate::oci::inventory::Inventory;
 use crate::oci::{Reference, SourceError};
 use crate::ops::ca::names;
 use crate::ops::kit::{IMAGES, REGISTRY};
@@ -57,7 +57,7 @@ pub enum PushError {
     Bill(#[from] BillError),
     /// Its images cannot be read.
     #[error("cannot read the images of `{0}`")]
-    Layout(PathBuf, #[source] LayoutError),
+    Layout(PathBuf, #[source] SourceError),
     /// Two images want one name.
     #[error("`{first}` and `{second}` would both be `{name}`, and are different images")]
     Collision {

@@ -7,9 +7,8 @@ use serde_json::Value;
 use super::PushError;
 use crate::bill;
 use crate::digest::Digest;
-use crate::oci::graph::DEPTH_LIMIT;
-use crate::oci::inventory::{Inventory, LayoutError};
-use crate::oci::{Reference, media_type};
+use crate::oci::inventory::{HeldManifest, Inventory};
+use crate::oci::{Reference, SourceError};
 use crate::store::Descriptor;
 
 /// How images are called that have no name for the registry in their list.
@@ -95,11 +94,23 @@ pub(super) struct Parts {
 impl Parts {
     /// Returns what the image `root` consists of; `None` if nothing that runs is there.
     pub(super) fn of(inventory: &Inventory, root: &Digest) -> Option<Self> {
-        let mut walk = Walk { inventory, parts: Self::default(), seen: BTreeSet::new() };
-        walk.add(root, 0).then_some(())?;
+        let (mut parts, mut there) = (Self::default(), BTreeSet::new());
+        for HeldManifest { descriptor, manifest, is_whole, .. } in inventory.below(root) {
+            let digest = descriptor.digest;
+            if *is_whole {
+                parts.manifests.push(digest);
+            } else if manifest.manifests().any(|child| there.contains(&child.digest)) {
+                parts.partial.push(digest);
+            } else {
+                continue;
+            }
+            there.insert(digest);
+            parts.has_foreign |= manifest.children.iter().any(|child| child.is_foreign);
+            parts.blobs.extend(manifest.blobs().map(|blob| blob.digest));
+        }
         // The root goes last, and under its name.
-        walk.parts.manifests.retain(|digest| digest != root);
-        Some(walk.parts)
+        parts.manifests.retain(|digest| digest != root);
+        there.contains(root).then_some(parts)
     }
 }
 
@@ -145,48 +156,6 @@ pub(super) fn attached(inventory: &Inventory, image: &Place, parts: &Parts) -> V
     found
 }
 
-struct Walk<'a> {
-    inventory: &'a Inventory,
-    parts: Parts,
-    seen: BTreeSet<Digest>,
-}
-
-impl Walk<'_> {
-    /// Adds a manifest after those below it, and their blobs; returns whether anything of it is there.
-    fn add(&mut self, digest: &Digest, depth: usize) -> bool {
-        let Some(manifest) = self.inventory.manifests.get(digest) else { return false };
-        if self.seen.contains(digest) {
-            return true;
-        }
-        let is_whole = is_whole(self.inventory, digest);
-        if manifest.children.is_empty() && !is_whole || depth > DEPTH_LIMIT {
-            return false;
-        }
-        let there = manifest.children.iter().filter(|child| self.add(&child.digest, depth + 1)).count();
-        if there == 0 && !manifest.children.is_empty() {
-            return false;
-        }
-        self.seen.insert(*digest);
-        self.parts.has_foreign |= manifest.has_foreign;
-        self.parts.blobs.extend(manifest.blobs.iter().map(|blob| blob.digest));
-        if is_whole {
-            self.parts.manifests.push(*digest);
-        } else {
-            self.parts.partial.push(*digest);
-        }
-        true
-    }
-}
-
-/// Returns whether a manifest and everything below it is there.
-fn is_whole(inventory: &Inventory, root: &Digest) -> bool {
-    let mut contents = BTreeSet::new();
-    inventory.collect(root, &mut contents);
-    let is_there =
-        |digest: &Digest| inventory.manifests.contains_key(digest) || inventory.blobs.contains_key(digest);
-    contents.iter().all(is_there)
-}
-
 /// An index without the children that are not there, under its new digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Narrowed {
@@ -200,22 +169,18 @@ pub(super) struct Narrowed {
 pub(super) fn narrow(
     inventory: &Inventory,
     partial: &[Digest],
-) -> Result<BTreeMap<Digest, Narrowed>, LayoutError> {
+) -> Result<BTreeMap<Digest, Narrowed>, SourceError> {
     let mut narrowed: BTreeMap<Digest, Narrowed> = BTreeMap::new();
-    for digest in partial {
-        let bytes = inventory.manifest_bytes(digest)?;
+    for held in partial.iter().filter_map(|digest| inventory.manifests.get(digest)) {
+        let bytes = inventory.manifest_bytes(held)?;
         let mut index: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         if let Some(Value::Array(children)) = index.get_mut("manifests") {
             children.retain_mut(|child| keep(inventory, &narrowed, child));
         }
         let bytes = serde_json::to_vec(&index).expect("a JSON value always becomes a text");
-        let media_type = inventory.manifests.get(digest).map(|index| index.descriptor.media_type.clone());
-        let descriptor = Descriptor {
-            media_type: media_type.unwrap_or_else(|| media_type::OCI_INDEX.to_owned()),
-            digest: Digest::sha256(&bytes),
-            size: bytes.len() as u64,
-        };
-        narrowed.insert(*digest, Narrowed { descriptor, bytes });
+        let (digest, size) = (Digest::sha256(&bytes), bytes.len() as u64);
+        let descriptor = Descriptor { digest, size, ..held.descriptor.clone() };
+        narrowed.insert(held.descriptor.digest, Narrowed { descriptor, bytes });
     }
     Ok(narrowed)
 }
@@ -231,6 +196,6 @@ fn keep(inventory: &Inventory, narrowed: &BTreeMap<Digest, Narrowed>, child: &mu
             child["size"] = descriptor.size.into();
             true
         }
-        None => is_whole(inventory, &digest),
+        None => inventory.manifests.get(&digest).is_some_and(|held| held.is_whole),
     }
 }

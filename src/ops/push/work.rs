@@ -8,7 +8,7 @@ use super::plan::{Narrowed, Parts, Place};
 use super::{Options, PushError, Pushed, PushedImage};
 use crate::digest::Digest;
 use crate::fetch::failures::{Failure, Failures};
-use crate::oci::inventory::{HeldManifest, Inventory, LayoutError};
+use crate::oci::inventory::{HeldManifest, Inventory};
 use crate::oci::{Reference, SourceError, SourceErrorKind};
 use crate::parallel;
 use crate::progress::{Event, Reporter};
@@ -299,17 +299,15 @@ impl<'a> Work<'a> {
         Ok(last)
     }
 
-    fn layout_error(&self, source: LayoutError) -> PushError {
+    fn layout_error(&self, source: SourceError) -> PushError {
         PushError::Layout(self.options.kit.to_owned(), source)
     }
 
     fn push_held(&self, place: &Place, digest: &Digest, name: &str) -> Result<(), PushError> {
-        let Some(HeldManifest { descriptor, .. }) = self.inventory.manifests.get(digest) else {
-            return Ok(());
-        };
-        let bytes = self.inventory.manifest_bytes(digest).map_err(|error| self.layout_error(error))?;
+        let Some(held) = self.inventory.manifests.get(digest) else { return Ok(()) };
+        let bytes = self.inventory.manifest_bytes(held).map_err(|error| self.layout_error(error))?;
         self.registry
-            .push_manifest(&place.repository, name, descriptor, bytes)
+            .push_manifest(&place.repository, name, &held.descriptor, bytes)
             .map(drop)
             .map_err(|source| failure(&place.reference, source))
     }

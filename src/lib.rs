@@ -44,6 +44,7 @@
 //! | what the spec may say | `spec/raw.rs` (as written), `spec/model.rs` (as meant), `spec/validate/` |
 //! | what the lock holds | `lockfile/mod.rs`, `lockfile/text.rs`; how it is compared: `lockfile/drift.rs` |
 //! | where contents come from, one place after the other | `fetch/sources.rs`, `fetch/transfer.rs`, `fetch/files.rs` |
+//! | in which order images are copied, into the store or a registry | `fetch/copy.rs` |
 //! | how a server is asked, and asked again | `registry/transport.rs`, `registry/retry.rs` |
 //! | how a blob is kept | `store/disk.rs`, `store/complete.rs` |
 //! | images: names, manifests, layouts | `oci/reference.rs`, `oci/graph.rs`, `oci/layout.rs` |

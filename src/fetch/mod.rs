@@ -1,9 +1,11 @@
 //! Where things come from: everything that brings images, files and packages into the store.
 //!
-//! [`places`] asks one place after the other, [`sources`] knows those of a spec, [`transfer`] brings the blobs of images, [`files`] the files of the kit; each
-//! content is hashed as it comes and continued by the next run. What failed is in [`failures`], and what registries
+//! [`places`] asks one place after the other, [`sources`] knows those of a spec, [`transfer`] brings the blobs of
+//! images, [`files`] the files of the kit; each content is hashed as it comes and continued by the next run. [`copy`]
+//! says in which order images are brought anywhere, by a push too. What failed is in [`failures`], and what registries
 //! still allow in [`pulls`].
 
+pub mod copy;
 pub mod failures;
 pub mod files;
 pub mod places;

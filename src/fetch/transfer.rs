@@ -1,20 +1,18 @@
-//! One queue for the blobs of all images.
+//! The blobs of images into the store, from whichever place gives them.
 //!
-//! Graphs are read first, because they say what there is to fetch; blobs go largest first, so that the last
-//! worker does not start the biggest one alone; each blob is fetched once, whoever needs it. There is no
-//! barrier between the two. Who finds no blob waiting helps with a large one. Measured against the alternatives in
-//! docs/performance.md.
+//! A large blob is streamed by one worker, and others who would be idle fetch parts ahead of it.
 
 mod ahead;
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use self::ahead::{Ahead, Stitched, Taken};
 
 use crate::digest::Digest;
 use crate::fetch::Equipment;
-use crate::fetch::failures::{Failure, Failures};
+use crate::fetch::copy::{self, Copying, Workers};
+use crate::fetch::failures::Failures;
 use crate::fetch::whole::{Blob, Streamed, wrong};
 use crate::oci::graph::{self, GraphError};
 use crate::oci::{Graph, ImageSource, Platform, Reference, SourceError};
@@ -79,177 +77,106 @@ pub fn run(
     source: &dyn ImageSource,
     equipment: &Equipment<'_>,
 ) -> Result<Transferred, TransferError> {
-    let queue = Queue::new(images.len(), equipment.keep_going);
-    let Equipment { store, jobs, reporter, .. } = equipment;
-    let work = Work { images, platforms, source, store, reporter: *reporter, queue: &queue };
-    std::thread::scope(|scope| {
-        for _ in 0..(*jobs).max(1) {
-            scope.spawn(|| work.run());
-        }
-    });
-    queue.into_result(images)
-}
-
-/// A blob waiting; ordered by size, then by digest so that equal sizes have one order.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct WaitingBlob {
-    size: u64,
-    digest: Digest,
-    descriptor: Descriptor,
-    image: usize,
-}
-
-enum Task {
-    Graph(usize),
-    Blob(WaitingBlob),
-    /// A part of a large blob that another worker streams.
-    Help(Arc<Ahead>, Taken),
+    let Equipment { store, jobs, keep_going, reporter, .. } = *equipment;
+    let (large, tally) = Default::default();
+    let transfer = Transfer { images, platforms, source, store, reporter, large, tally };
+    let copied = copy::run(&transfer, images.len(), Workers { jobs, keep_going, reporter })?;
+    Failures(copied.failed).into_result().map_err(TransferError::Several)?;
+    let Tally { fetched, bytes, present } = transfer.tally.into_inner().expect("all workers have ended");
+    Ok(Transferred {
+        graphs: copied.images.into_iter().flatten().collect(),
+        fetched: fetched.len() as u64,
+        bytes,
+        present: present.difference(&fetched).count() as u64,
+    })
 }
 
 #[derive(Default)]
-struct State {
-    images: VecDeque<usize>,
-    blobs: BinaryHeap<WaitingBlob>,
-    /// Large blobs under way.
-    large: Vec<Arc<Ahead>>,
-    /// Each blob, with the images that need it.
-    seen: BTreeMap<Digest, Vec<usize>>,
-    running: usize,
-    graphs: Vec<Option<Graph>>,
-    /// What failed: the image, and the blob if it was one.
-    errors: Vec<(usize, Option<Digest>, TransferError)>,
-    done: Transferred,
+struct Tally {
+    fetched: BTreeSet<Digest>,
+    bytes: u64,
+    /// Blobs that were in the store when an image was opened, or when they were to be fetched.
+    present: BTreeSet<Digest>,
 }
 
-struct Queue {
-    keep_going: bool,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-impl Queue {
-    fn new(images: usize, keep_going: bool) -> Self {
-        let state = State { images: (0..images).collect(), graphs: vec![None; images], ..State::default() };
-        Self { keep_going, state: Mutex::new(state), changed: Condvar::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no worker panics while it holds the lock")
-    }
-
-    /// Takes the next task; `None` when all is done or something failed.
-    fn take(&self) -> Option<Task> {
-        let mut state = self.lock();
-        loop {
-            if !state.errors.is_empty() && !self.keep_going {
-                return None;
-            }
-            let task = match state.images.pop_front() {
-                Some(image) => Some(Task::Graph(image)),
-                None => state.blobs.pop().map(Task::Blob).or_else(|| state.help()),
-            };
-            if task.is_some() {
-                state.running += 1;
-                return task;
-            }
-            if state.running == 0 {
-                return None;
-            }
-            state = self.changed.wait(state).expect("no worker panics while it holds the lock");
-        }
-    }
-
-    fn finish(&self, update: impl FnOnce(&mut State)) {
-        let mut state = self.lock();
-        state.running -= 1;
-        update(&mut state);
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    fn into_result(self, images: &[Image]) -> Result<Transferred, TransferError> {
-        let mut state = self.state.into_inner().expect("all workers have ended");
-        state.errors.sort_by_key(|(image, _, _)| *image);
-        if self.keep_going && !state.errors.is_empty() {
-            return Err(TransferError::Several(state.failures(images)));
-        }
-        if let Some((_, _, error)) = state.errors.into_iter().next() {
-            return Err(error);
-        }
-        Ok(Transferred { graphs: state.graphs.into_iter().flatten().collect(), ..state.done })
-    }
-}
-
-impl State {
-    /// Finds something to do for who would be idle.
-    fn help(&self) -> Option<Task> {
-        self.large.iter().find_map(|ahead| Some(Task::Help(Arc::clone(ahead), ahead.take()?)))
-    }
-
-    /// Names every image that something is missing of, once, with the first reason.
-    fn failures(&self, images: &[Image]) -> Failures {
-        let name = |image: usize| images[image].reference.to_string();
-        let mut failed = BTreeMap::new();
-        for (image, blob, error) in &self.errors {
-            let needing = blob.as_ref().and_then(|digest| self.seen.get(digest));
-            for needing in needing.into_iter().flatten().chain([image]) {
-                failed.entry(*needing).or_insert_with(|| {
-                    let mut failure = Failure::of("image", name(*needing), error);
-                    if needing != image {
-                        // What follows speaks of the other one.
-                        failure.reasons.insert(0, format!("it has a blob that `{}` has too", name(*image)));
-                    }
-                    failure
-                });
-            }
-        }
-        Failures(failed.into_values().collect())
-    }
-}
-
-struct Work<'a> {
+struct Transfer<'a> {
     images: &'a [Image],
     platforms: &'a [Platform],
     source: &'a dyn ImageSource,
     store: &'a DiskStore,
     reporter: &'a dyn Reporter,
-    queue: &'a Queue,
+    /// Large blobs under way.
+    large: Mutex<Vec<Arc<Ahead>>>,
+    tally: Mutex<Tally>,
 }
 
-impl Work<'_> {
-    fn run(&self) {
-        while let Some(task) = self.queue.take() {
-            match task {
-                Task::Graph(image) => self.read_graph(image),
-                Task::Blob(blob) => self.fetch(blob),
-                Task::Help(ahead, taken) => {
-                    let reference = &self.images[ahead.image].reference;
-                    ahead.help(taken, (self.source, reference), self.store);
-                    self.queue.finish(|_| {});
-                }
-            }
-        }
+impl Copying for Transfer<'_> {
+    type Opened = Graph;
+    type Copied = Graph;
+    type Help = (Arc<Ahead>, Taken);
+    type Error = TransferError;
+    // There is no barrier between the two: the line is never idle.
+    const OPENS_ALL_FIRST: bool = false;
+
+    fn name(&self, image: usize) -> String {
+        self.images[image].reference.to_string()
     }
 
-    fn read_graph(&self, image: usize) {
+    fn open(&self, image: usize) -> Result<(Graph, Vec<Descriptor>), TransferError> {
         let Image { reference, root } = &self.images[image];
-        let result = graph::read(self.source, reference, root, self.platforms);
-        let mut whole = BTreeSet::new();
-        if let Ok(graph) = &result {
-            self.reporter.report(Event::ItemFinished(reference.to_string()));
-            let blobs = graph.blobs().into_values().filter(|blob| self.is_whole(blob));
-            whole = blobs.map(|blob| blob.digest).collect();
+        let graph = graph::read(self.source, reference, root, self.platforms)
+            .map_err(|source| TransferError::Graph(reference.clone(), source))?;
+        self.reporter.report(Event::ItemFinished(reference.to_string()));
+        let (present, missing): (Vec<_>, Vec<_>) =
+            graph.blobs().into_values().cloned().partition(|blob| self.is_whole(blob));
+        self.tally().present.extend(present.into_iter().map(|blob| blob.digest));
+        Ok((graph, missing))
+    }
+
+    fn bring(
+        &self,
+        blob: &Descriptor,
+        needing: &[usize],
+        wake: &(dyn Fn() + Sync),
+    ) -> Result<(), TransferError> {
+        let reference = &self.images[needing[0]].reference;
+        let result = if blob.size >= ahead::LARGE && self.source.is_remote(reference) {
+            self.stream_large(blob, needing[0], wake)
+        } else {
+            self.stream(blob, reference)
+        };
+        let came = result.map_err(|error| TransferError::of(reference.clone(), error))?;
+        let mut tally = self.tally();
+        if let Some(bytes) = came {
+            tally.fetched.insert(blob.digest);
+            tally.bytes += bytes;
+        } else {
+            tally.present.insert(blob.digest);
         }
-        self.queue.finish(|state| match result {
-            Ok(graph) => {
-                self.enqueue(state, image, &graph, &whole);
-                state.graphs[image] = Some(graph);
-            }
-            Err(source) => {
-                let reference = reference.clone();
-                state.errors.push((image, None, TransferError::Graph(reference, source)));
-            }
-        });
+        Ok(())
+    }
+
+    fn help(&self) -> Option<Self::Help> {
+        self.large().iter().find_map(|ahead| Some((Arc::clone(ahead), ahead.take()?)))
+    }
+
+    fn assist(&self, (ahead, taken): Self::Help) {
+        let reference = &self.images[ahead.image].reference;
+        ahead.help(taken, (self.source, reference), self.store);
+    }
+
+    fn finish(&self, _image: usize, graph: Graph) -> Result<Graph, TransferError> {
+        Ok(graph)
+    }
+}
+
+impl Transfer<'_> {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().expect("no worker panics while it holds the lock")
+    }
+
+    fn large(&self) -> MutexGuard<'_, Vec<Arc<Ahead>>> {
+        self.large.lock().expect("no worker panics while it holds the lock")
     }
 
     /// Returns whether a blob is in the store; one that is damaged is not any more.
@@ -263,47 +190,6 @@ impl Work<'_> {
         is_whole
     }
 
-    fn enqueue(&self, state: &mut State, image: usize, graph: &Graph, whole: &BTreeSet<Digest>) {
-        for descriptor in graph.blobs().into_values() {
-            let needing = state.seen.entry(descriptor.digest).or_default();
-            needing.push(image);
-            if needing.len() > 1 {
-                continue;
-            }
-            if whole.contains(&descriptor.digest) {
-                state.done.present += 1;
-                continue;
-            }
-            self.reporter.report(Event::Planned { bytes: descriptor.size, items: 0 });
-            state.blobs.push(WaitingBlob {
-                size: descriptor.size,
-                digest: descriptor.digest,
-                descriptor: descriptor.clone(),
-                image,
-            });
-        }
-    }
-
-    fn fetch(&self, WaitingBlob { descriptor, image, .. }: WaitingBlob) {
-        let reference = &self.images[image].reference;
-        let result = if descriptor.size >= ahead::LARGE && self.source.is_remote(reference) {
-            self.stream_large(&descriptor, image)
-        } else {
-            self.stream(&descriptor, reference)
-        };
-        self.queue.finish(|state| match result {
-            Ok(Some(bytes)) => {
-                state.done.fetched += 1;
-                state.done.bytes += bytes;
-            }
-            Ok(None) => state.done.present += 1,
-            Err(error) => {
-                let error = TransferError::of(reference.clone(), error);
-                state.errors.push((image, Some(descriptor.digest), error));
-            }
-        });
-    }
-
     /// Fetches a blob, or what is missing of it, by one connection at a time; returns how many bytes came.
     fn stream(&self, descriptor: &Descriptor, reference: &Reference) -> Streamed {
         let advance = |bytes| self.reporter.report(Event::Advanced(bytes));
@@ -312,27 +198,20 @@ impl Work<'_> {
     }
 
     /// Fetches a large blob, with the help of workers that have nothing else to do.
-    fn stream_large(&self, descriptor: &Descriptor, image: usize) -> Streamed {
+    fn stream_large(&self, descriptor: &Descriptor, image: usize, wake: &(dyn Fn() + Sync)) -> Streamed {
         let reference = &self.images[image].reference;
         let ahead = Arc::new(Ahead::new(descriptor.clone(), image));
-        let moved = || {
-            // With the lock: who is about to wait has not looked yet, or hears it.
-            drop(self.queue.lock());
-            self.queue.changed.notify_all();
-        };
         let open = |kept: &Kept| {
-            let reader = Stitched::open(&ahead, kept.length, (self.source, reference), self.store, &moved)?;
-            let mut state = self.queue.lock();
-            if !state.large.iter().any(|other| Arc::ptr_eq(other, &ahead)) {
-                state.large.push(Arc::clone(&ahead));
+            let reader = Stitched::open(&ahead, kept.length, (self.source, reference), self.store, wake)?;
+            if !self.large().iter().any(|other| Arc::ptr_eq(other, &ahead)) {
+                self.large().push(Arc::clone(&ahead));
             }
-            drop(state);
-            self.queue.changed.notify_all();
+            wake();
             Ok(Opened::at(kept.length, reader))
         };
         let advance = |bytes| self.reporter.report(Event::Advanced(bytes));
         let result = self.store.complete(descriptor, open, advance);
-        self.queue.lock().large.retain(|other| !Arc::ptr_eq(other, &ahead));
+        self.large().retain(|other| !Arc::ptr_eq(other, &ahead));
         let wrong = wrong(&result);
         let help = ahead.close(wrong.is_some() || result.is_ok());
         // What an earlier run left may have rotted, which is nobody's fault, or a server mistakes ranges: either may still

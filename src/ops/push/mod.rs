@@ -24,6 +24,8 @@ use crate::progress::Reporter;
 use crate::registry::{Client, ClientOptions, Endpoint};
 use crate::store::DiskStore;
 
+use self::work::{Image, Work};
+
 pub use plan::Naming;
 
 /// What to push, and how.
@@ -136,17 +138,16 @@ pub fn run(options: &Options<'_>, reporter: &dyn Reporter) -> Result<Pushed, Pus
             let not_whole = || PushError::NotWhole(place.pinned());
             let parts = plan::Parts::of(&inventory, &place.root).ok_or_else(not_whole)?;
             let key = (place.repository.clone(), place.tag.clone());
-            let image = work::Image { place, parts, narrowed: BTreeMap::new() };
-            attached.insert(key, (image, subject));
+            attached.insert(key, Image { place, parts, narrowed: BTreeMap::new(), subject });
         }
-        images.push(work::Image { place, parts, narrowed });
+        images.push(Image { place, parts, narrowed, subject: None });
     }
-    let attached: Vec<(work::Image, Option<Digest>)> = attached.into_values().collect();
+    let attached: Vec<Image> = attached.into_values().collect();
     let ca_file = ca_file.map(Path::to_owned).or_else(|| own_authority(kit, &bill, endpoint));
     let endpoint = endpoint.clone().with_ca_file(ca_file);
     let registry = Client::new(client.clone()).and_then(|client| client.registry_to_push(endpoint));
     let registry = registry.map_err(PushError::Client)?;
-    work::Work::new(&registry, &inventory, options, reporter).run(&images, &attached)
+    Work::new(&registry, &inventory, options, reporter).run(&images, &attached)
 }
 
 /// Returns the kit's own authority if the endpoint is the kit's own registry: at its address, or at a name that its

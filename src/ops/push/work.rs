@@ -1,12 +1,14 @@
 //! The requests of a push: blobs side by side, manifests in their order.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use super::plan::{Narrowed, Parts, Place};
 use super::{Options, PushError, Pushed, PushedImage};
 use crate::digest::Digest;
+use crate::fetch::copy::{self, Copying, Workers};
 use crate::fetch::failures::{Failure, Failures};
 use crate::oci::inventory::{HeldManifest, Inventory};
 use crate::oci::{Reference, SourceError, SourceErrorKind};
@@ -21,32 +23,20 @@ pub(super) struct Image {
     pub(super) parts: Parts,
     /// What becomes of its partial indexes where they are not taken.
     pub(super) narrowed: BTreeMap<Digest, Narrowed>,
+    /// The manifest that it names as the one it is about.
+    pub(super) subject: Option<Digest>,
 }
 
-impl Image {
-    fn failure(&self, error: &PushError) -> Failure {
-        Failure::of("image", self.place.reference.to_string(), error)
-    }
-}
-
-/// A blob, and where it has to be.
-struct Task<'a> {
-    blob: Descriptor,
-    /// Each with an image that needs the blob there.
-    repositories: BTreeMap<&'a str, &'a Reference>,
-    /// A repository that has it: an image that needs it is there.
-    holder: Option<&'a str>,
-}
-
+/// What all images of a push have to do with.
 pub(super) struct Work<'a> {
     registry: &'a Registry,
     inventory: &'a Inventory,
     options: &'a Options<'a>,
     reporter: &'a dyn Reporter,
-    /// Whether something failed: what has not begun is not begun.
-    is_failed: AtomicBool,
     /// Whether the registry refused an index that is not whole: it is not asked again.
     wants_whole: AtomicBool,
+    /// A repository that has it, of each blob that is known to be there.
+    holders: Mutex<BTreeMap<Digest, String>>,
     done: Mutex<Pushed>,
 }
 
@@ -57,182 +47,52 @@ impl<'a> Work<'a> {
         options: &'a Options<'a>,
         reporter: &'a dyn Reporter,
     ) -> Self {
-        let (is_failed, wants_whole, done) = Default::default();
-        Self { registry, inventory, options, reporter, is_failed, wants_whole, done }
+        let (wants_whole, holders, done) = Default::default();
+        Self { registry, inventory, options, reporter, wants_whole, holders, done }
     }
 
     /// Brings `images` into the registry, and then what is attached to them, each with the subject that it names.
-    pub(super) fn run(
-        self,
-        images: &[Image],
-        attached: &[(Image, Option<Digest>)],
-    ) -> Result<Pushed, PushError> {
+    pub(super) fn run(self, images: &[Image], attached: &[Image]) -> Result<Pushed, PushError> {
         self.reporter.report(Event::Planned { bytes: 0, items: (images.len() + attached.len()) as u64 });
-        let all: Vec<&Image> = images.iter().chain(attached.iter().map(|(image, _)| image)).collect();
-        // Each image, as far as it is known: there, missing, or what failed of it.
-        let mut states: Vec<Result<Option<PushedImage>, Failure>> = self
-            .all(&all, |image| self.present(image))?
-            .into_iter()
-            .zip(&all)
-            .map(|(found, image)| found.map_err(|error| image.failure(&error)))
-            .collect();
-        let in_state = |is_wanted: fn(&Option<PushedImage>) -> bool| {
-            all.iter()
-                .zip(&states)
-                .filter(move |(_, state)| state.as_ref().is_ok_and(is_wanted))
-                .map(|(image, _)| *image)
-        };
-        let tasks = self.tasks(&in_state(Option::is_none).collect::<Vec<_>>(), in_state(Option::is_some));
-        let bytes = tasks.iter().map(|task| task.blob.size).sum();
-        self.reporter.report(Event::Planned { bytes, items: 0 });
-        for (task, sent) in tasks.iter().zip(self.all(&tasks, |task| self.push_blob(task))?) {
-            let Err(error) = sent else { continue };
-            // Whoever needs it is not whole there.
-            for (image, state) in all.iter().zip(&mut states) {
-                if matches!(state, Ok(None)) && image.parts.blobs.contains(&task.blob.digest) {
-                    *state = Err(image.failure(&error));
-                }
-            }
-        }
-        let states_of_attached = states.split_off(images.len());
-        let (pushed, mut failed) = self.push_missing(images.iter(), states)?;
+        let Options { jobs, keep_going, .. } = *self.options;
+        let workers = Workers { jobs, keep_going, reporter: self.reporter };
+        let copied = copy::run(&Batch { work: &self, images }, images.len(), workers)?;
         // What is attached goes last: whoever finds it finds what it is about.
-        let (also, more) = self.push_missing(attached.iter().map(|(image, _)| image), states_of_attached)?;
-        failed.extend(more);
-        let is_there =
-            |image: &Image| !failed.iter().any(|failed| failed.name == image.place.reference.to_string());
-        let listed = self.list_attached(attached.iter().filter(|(image, _)| is_there(image)))?;
-        failed.extend(listed);
+        let also = copy::run(&Batch { work: &self, images: attached }, attached.len(), workers)?;
+        let there = attached.iter().zip(&also.images).filter(|(_, copied)| copied.is_some());
+        let listed = self.list_attached(there.map(|(image, _)| image))?;
+        let failed = [copied.failed, also.failed, listed].concat();
         Failures(failed).into_result().map_err(PushError::Several)?;
         let done = self.done.into_inner().expect("all workers have ended");
-        Ok(Pushed { images: pushed, attached: also.len() as u64, ..done })
-    }
-
-    /// Stores the manifests of those images that are not there; returns all that are there now, and what failed.
-    fn push_missing<'b>(
-        &self,
-        images: impl Iterator<Item = &'b Image>,
-        states: Vec<Result<Option<PushedImage>, Failure>>,
-    ) -> Result<(Vec<PushedImage>, Vec<Failure>), PushError> {
-        let (mut whole, mut failed) = (Vec::new(), Vec::new());
-        for (image, state) in images.zip(states) {
-            match state {
-                Ok(present) => whole.push((image, present)),
-                Err(failure) => failed.push(failure),
-            }
-        }
-        let results = self.all(&whole, |(image, present)| match present {
-            Some(present) => Ok(Some(present.clone())),
-            None => self.push_unless_left_out(image),
-        })?;
-        let mut pushed = Vec::new();
-        for ((image, _), result) in whole.iter().zip(results) {
-            match result {
-                Ok(image) => pushed.extend(image),
-                Err(error) => failed.push(image.failure(&error)),
-            }
-        }
-        Ok((pushed, failed))
-    }
-
-    /// Does `work` for all `items`; the first failure in their order is returned, unless the rest is to be finished.
-    fn all<T: Sync, R: Send>(
-        &self,
-        items: &[T],
-        work: impl Fn(&T) -> Result<R, PushError> + Sync,
-    ) -> Result<Vec<Result<R, PushError>>, PushError> {
-        let keep_going = self.options.keep_going;
-        let results = parallel::map(items, self.options.jobs, |item| {
-            if self.is_failed.load(Ordering::Relaxed) && !keep_going {
-                return None;
-            }
-            let result = work(item);
-            self.is_failed.fetch_or(result.is_err(), Ordering::Relaxed);
-            Some(result)
-        });
-        let results = results.into_iter().flatten();
-        if keep_going { Ok(results.collect()) } else { results.map(|result| result.map(Ok)).collect() }
-    }
-
-    /// Returns the image if its name stands for it already: who has a root has all of it.
-    fn present(&self, image: &Image) -> Result<Option<PushedImage>, PushError> {
-        let Image { place, narrowed, .. } = image;
-        let found = self.registry.manifest_digest(&place.repository, &place.tag);
-        let found = found.map_err(|source| failure(&place.reference, source))?;
-        let is_narrowed =
-            narrowed.get(&place.root).map(|narrowed| &narrowed.descriptor.digest) == found.as_ref();
-        let is_same = found.as_ref() == Some(&place.root) || is_narrowed && found.is_some();
-        let Some(digest) = found.filter(|_| is_same) else { return Ok(None) };
-        self.finished(place);
-        Ok(Some(pushed(place, digest, true)))
+        let images = copied.images.into_iter().flatten().flatten().collect();
+        Ok(Pushed { images, attached: also.images.iter().flatten().flatten().count() as u64, ..done })
     }
 
     fn finished(&self, place: &Place) {
         self.reporter.report(Event::ItemFinished(place.reference.to_string()));
     }
 
-    /// Returns the blobs of the images that are missing, the largest first.
-    fn tasks<'b>(&self, missing: &[&'b Image], present: impl Iterator<Item = &'b Image>) -> Vec<Task<'b>> {
-        let mut tasks: BTreeMap<&Digest, Task<'b>> = BTreeMap::new();
-        for Image { place, parts, .. } in missing {
-            for digest in &parts.blobs {
-                let size = self.inventory.blobs.get(digest).copied().unwrap_or_default();
-                let task = tasks.entry(digest).or_insert_with(|| Task {
-                    blob: Descriptor { media_type: String::new(), digest: *digest, size },
-                    repositories: BTreeMap::new(),
-                    holder: None,
-                });
-                task.repositories.insert(&place.repository, &place.reference);
-            }
-        }
-        for Image { place, parts, .. } in present {
-            for digest in &parts.blobs {
-                tasks.entry(digest).and_modify(|task| task.holder = Some(&place.repository));
-            }
-        }
-        let mut tasks: Vec<Task<'b>> = tasks.into_values().collect();
-        tasks.sort_by_key(|task| std::cmp::Reverse(task.blob.size));
-        tasks
+    /// Brings a blob into one repository, which does not have it.
+    fn push_blob(&self, blob: &Descriptor, place: &Place) -> Result<Arrival, PushError> {
+        let repository = &place.repository;
+        let file = self.inventory.file(&blob.digest).map_err(|error| self.layout_error(error))?;
+        let chunk = self.options.chunk;
+        let subject = format!("{} {repository} {}", self.options.endpoint.url(), blob.digest);
+        let store = self.options.store.filter(|_| blob.size > chunk);
+        let note = store.and_then(|store| store.note(&subject));
+        let holder = self.holders().get(&blob.digest).cloned();
+        let upload = BlobUpload { blob, file, mount_from: holder.as_deref(), chunk, note };
+        let sent = |bytes| self.reporter.report(Event::Advanced(bytes));
+        let arrival = self.registry.push_blob(repository, upload, &sent);
+        arrival.map_err(|source| failure(&place.reference, source))
     }
 
-    /// Brings a blob into all repositories that need it, over the network at most once.
-    fn push_blob(&self, task: &Task<'_>) -> Result<(), PushError> {
-        let Task { blob, repositories, holder } = task;
-        let mut missing = Vec::new();
-        let mut holder = *holder;
-        for (repository, reference) in repositories {
-            if self.registry.has_blob(repository, blob).map_err(|source| failure(reference, source))? {
-                holder = Some(repository);
-            } else {
-                missing.push((*repository, *reference));
-            }
-        }
-        let mut was_sent = false;
-        for (repository, reference) in missing {
-            let file = self.inventory.file(&blob.digest).map_err(|error| self.layout_error(error))?;
-            let chunk = self.options.chunk;
-            let subject = format!("{} {repository} {}", self.options.endpoint.url(), blob.digest);
-            let store = self.options.store.filter(|_| blob.size > chunk);
-            let note = store.and_then(|store| store.note(&subject));
-            let upload = BlobUpload { blob, file, mount_from: holder, chunk, note };
-            let sent = |bytes| self.reporter.report(Event::Advanced(bytes));
-            let arrival = self.registry.push_blob(repository, upload, &sent);
-            let arrival = arrival.map_err(|source| failure(reference, source))?;
-            let mut done = self.done.lock().expect("no worker panics while it holds the lock");
-            match arrival {
-                Arrival::Mounted => done.mounted += 1,
-                Arrival::Uploaded => {
-                    done.uploaded += 1;
-                    done.bytes += blob.size;
-                    was_sent = true;
-                }
-            }
-            holder = Some(repository);
-        }
-        if !was_sent {
-            self.reporter.report(Event::Advanced(blob.size));
-        }
-        Ok(())
+    fn holders(&self) -> MutexGuard<'_, BTreeMap<Digest, String>> {
+        self.holders.lock().expect("no worker panics while it holds the lock")
+    }
+
+    fn done(&self) -> MutexGuard<'_, Pushed> {
+        self.done.lock().expect("no worker panics while it holds the lock")
     }
 
     /// Stores the manifests of an image; `None` if it has layers that no registry has, and is refused.
@@ -244,7 +104,7 @@ impl<'a> Work<'a> {
                 self.reporter.warn(format!(
                     "`{reference}` stays in the kit: a layer of it is in no registry, and this one refuses it: {source}"
                 ));
-                let mut done = self.done.lock().expect("no worker panics while it holds the lock");
+                let mut done = self.done();
                 done.left_out.push(reference.clone());
                 done.left_out.sort();
                 Ok(None)
@@ -255,7 +115,7 @@ impl<'a> Work<'a> {
 
     /// Stores the manifests of an image, whose blobs are all there.
     fn push_manifests(&self, image: &Image) -> Result<PushedImage, PushError> {
-        let Image { place, parts, narrowed } = image;
+        let Image { place, parts, narrowed, .. } = image;
         for digest in &parts.manifests {
             self.push_held(place, digest, &digest.to_string())?;
         }
@@ -270,7 +130,7 @@ impl<'a> Work<'a> {
 
     /// Stores indexes that list what is not there: as they are where the registry takes that, else narrowed.
     fn push_partial(&self, image: &Image) -> Result<Digest, PushError> {
-        let Image { place, parts, narrowed } = image;
+        let Image { place, parts, narrowed, .. } = image;
         if !self.wants_whole.load(Ordering::Relaxed) {
             let name = |digest: &Digest| {
                 if *digest == place.root { place.tag.clone() } else { digest.to_string() }
@@ -318,27 +178,123 @@ impl<'a> Work<'a> {
     /// Returns the images of which that failed.
     fn list_attached<'b>(
         &self,
-        attached: impl Iterator<Item = &'b (Image, Option<Digest>)>,
+        attached: impl Iterator<Item = &'b Image>,
     ) -> Result<Vec<Failure>, PushError> {
-        let mut lists: BTreeMap<(&str, &Digest), (&Reference, Vec<serde_json::Value>)> = BTreeMap::new();
-        for (Image { place, .. }, subject) in attached {
-            let Some(subject) = subject else { continue };
-            let list = lists.entry((&place.repository, subject)).or_insert((&place.reference, Vec::new()));
-            list.1.extend(self.inventory.manifests.get(&place.root).map(HeldManifest::referrer));
-        }
-        let lists: Vec<_> = lists.into_iter().collect();
-        let list =
-            |((repository, subject), (reference, entries)): &((&str, &Digest), (&Reference, Vec<_>))| {
-                let listed = self.registry.list_referrers(repository, subject, entries);
-                listed.map_err(|source| failure(reference, source))
-            };
-        let mut failed = Vec::new();
-        for ((_, (reference, _)), listed) in lists.iter().zip(self.all(&lists, list)?) {
-            if let Err(error) = listed {
-                failed.push(Failure::of("image", reference.to_string(), &error));
+        let mut lists: BTreeMap<(&str, &Digest), Vec<&Image>> = BTreeMap::new();
+        for image in attached {
+            if let Some(subject) = &image.subject {
+                lists.entry((&image.place.repository, subject)).or_default().push(image);
             }
         }
+        let lists: Vec<_> = lists.into_iter().collect();
+        let list = |((repository, subject), images): &((&str, &Digest), Vec<&Image>)| {
+            let held = images.iter().filter_map(|image| self.inventory.manifests.get(&image.place.root));
+            let entries: Vec<_> = held.map(HeldManifest::referrer).collect();
+            self.registry.list_referrers(repository, subject, &entries)
+        };
+        let mut failed = Vec::new();
+        for ((_, images), listed) in lists.iter().zip(parallel::map(&lists, self.options.jobs, list)) {
+            let reference = &images[0].place.reference;
+            let Err(error) = listed.map_err(|source| failure(reference, source)) else { continue };
+            if !self.options.keep_going {
+                return Err(error);
+            }
+            failed.push(Failure::of("image", reference.to_string(), &error));
+        }
         Ok(failed)
+    }
+}
+
+/// Images that are pushed together.
+struct Batch<'a> {
+    work: &'a Work<'a>,
+    images: &'a [Image],
+}
+
+impl Copying for Batch<'_> {
+    type Opened = Option<PushedImage>;
+    type Copied = Option<PushedImage>;
+    type Help = Infallible;
+    type Error = PushError;
+    // A blob is sent once and mounted everywhere else: also from repositories that have it already.
+    const OPENS_ALL_FIRST: bool = true;
+
+    fn name(&self, image: usize) -> String {
+        self.images[image].place.reference.to_string()
+    }
+
+    /// Finds out whether the image's name stands for it already: who has a root has all of it.
+    fn open(&self, image: usize) -> Result<(Self::Opened, Vec<Descriptor>), PushError> {
+        let Self { work, images } = self;
+        let Image { place, parts, narrowed, .. } = &images[image];
+        let found = work.registry.manifest_digest(&place.repository, &place.tag);
+        let found = found.map_err(|source| failure(&place.reference, source))?;
+        let own = narrowed.get(&place.root).map(|narrowed| narrowed.descriptor.digest);
+        if let Some(digest) = found.filter(|digest| *digest == place.root || Some(*digest) == own) {
+            let there = parts.blobs.iter().map(|blob| (*blob, place.repository.clone()));
+            work.holders().extend(there);
+            work.finished(place);
+            return Ok((Some(pushed(place, digest, true)), Vec::new()));
+        }
+        let size = |digest: &Digest| work.inventory.blobs.get(digest).copied().unwrap_or_default();
+        let blob =
+            |digest: &Digest| Descriptor { media_type: String::new(), digest: *digest, size: size(digest) };
+        Ok((None, parts.blobs.iter().map(blob).collect()))
+    }
+
+    /// Brings a blob into all repositories that need it, over the network at most once.
+    fn bring(
+        &self,
+        blob: &Descriptor,
+        needing: &[usize],
+        _wake: &(dyn Fn() + Sync),
+    ) -> Result<(), PushError> {
+        let Self { work, images } = self;
+        let places = needing.iter().map(|image| &images[*image].place);
+        let repositories: BTreeMap<&str, &Place> = places.map(|place| (&*place.repository, place)).collect();
+        let hold = |repository: &str| work.holders().insert(blob.digest, repository.to_owned());
+        let mut missing = Vec::new();
+        for (repository, place) in repositories {
+            let has_blob = work.registry.has_blob(repository, blob);
+            if has_blob.map_err(|source| failure(&place.reference, source))? {
+                hold(repository);
+            } else {
+                missing.push(place);
+            }
+        }
+        let mut was_sent = false;
+        for place in missing {
+            let arrival = work.push_blob(blob, place)?;
+            hold(&place.repository);
+            let mut done = work.done();
+            match arrival {
+                Arrival::Mounted => done.mounted += 1,
+                Arrival::Uploaded => {
+                    done.uploaded += 1;
+                    done.bytes += blob.size;
+                    was_sent = true;
+                }
+            }
+        }
+        if !was_sent {
+            work.reporter.report(Event::Advanced(blob.size));
+        }
+        Ok(())
+    }
+
+    fn help(&self) -> Option<Infallible> {
+        None
+    }
+
+    fn assist(&self, help: Infallible) {
+        match help {}
+    }
+
+    fn finish(&self, image: usize, present: Self::Opened) -> Result<Self::Copied, PushError> {
+        match present {
+            Some(present) => Ok(Some(present)),
+            None => self.work.push_unless_left_out(&self.images[image]),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_with::{As, DisplayFromStr};
 
 use crate::digest::Digest;
 use crate::epoch::Epoch;
@@ -37,7 +38,7 @@ pub struct Bill {
     /// The release of k3s.
     pub k3s: String,
     /// The registry as the nodes reach it.
-    #[serde(with = "as_text")]
+    #[serde(with = "As::<DisplayFromStr>")]
     pub registry: RegistryHost,
     /// The platforms.
     pub platforms: Vec<Platform>,
@@ -64,7 +65,7 @@ pub struct Node {
     /// What its images and programs are for.
     pub platform: Platform,
     /// Its address with the prefix of its network.
-    #[serde(with = "as_text")]
+    #[serde(with = "As::<DisplayFromStr>")]
     pub address: Cidr,
     /// The path of its disc in the kit.
     pub seed: String,
@@ -186,23 +187,5 @@ impl Bill {
         let mut json = serde_json::to_vec_pretty(&versioned).expect("strings and numbers always become JSON");
         json.push(b'\n');
         json
-    }
-}
-
-/// Values that are texts in JSON.
-mod as_text {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::{Deserialize as _, Deserializer, Serializer, de};
-
-    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'a, T: FromStr<Err: Display>, D: Deserializer<'a>>(
-        deserializer: D,
-    ) -> Result<T, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 use sha2::Digest as _;
 
 pub use verify::{Mismatch, VerifyReader};
@@ -37,8 +37,9 @@ impl Algorithm {
 pub const PIECE: usize = 256 * 1024;
 
 /// A content digest such as `sha256:e3b0c442…`, lower-case hexadecimal where it is written.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, derive_more::Display)]
-#[serde(into = "String", try_from = "String")]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, SerializeDisplay, DeserializeFromStr, derive_more::Display,
+)]
 #[display("{}:{}", self.algorithm().name(), self.hex())]
 pub struct Digest(Value);
 
@@ -123,20 +124,6 @@ impl FromStr for Digest {
             _ => None,
         };
         value.map(Self).ok_or_else(invalid)
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = InvalidDigest;
-
-    fn try_from(text: String) -> Result<Self, InvalidDigest> {
-        text.parse()
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.to_string()
     }
 }
 

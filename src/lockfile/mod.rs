@@ -21,8 +21,10 @@ mod packages;
 mod text;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 pub use drift::{Drift, Locked};
 pub use packages::{
@@ -135,8 +137,9 @@ impl LockedAttachment {
 }
 
 /// What a file of the kit is for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, derive_more::Display)]
-#[serde(into = "String", try_from = "String")]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, SerializeDisplay, DeserializeFromStr, derive_more::Display,
+)]
 pub enum FileRole {
     /// The k3s binary of a platform.
     #[display("k3s-binary {_0}")]
@@ -157,16 +160,10 @@ pub enum FileRole {
 #[error("`{0}` is no role of a file that this version of seedkit knows")]
 pub struct InvalidRole(String);
 
-impl From<FileRole> for String {
-    fn from(role: FileRole) -> Self {
-        role.to_string()
-    }
-}
+impl FromStr for FileRole {
+    type Err = InvalidRole;
 
-impl TryFrom<String> for FileRole {
-    type Error = InvalidRole;
-
-    fn try_from(text: String) -> Result<Self, InvalidRole> {
+    fn from_str(text: &str) -> Result<Self, InvalidRole> {
         let role = match text.split_once(' ') {
             None if text == "k3s-images" => Some(Self::K3sImages),
             Some(("k3s-binary", platform)) => platform.parse().ok().map(Self::K3sBinary),
@@ -174,7 +171,7 @@ impl TryFrom<String> for FileRole {
             Some(("file", destination)) => Some(Self::File(destination.to_owned())),
             _ => None,
         };
-        role.ok_or(InvalidRole(text))
+        role.ok_or_else(|| InvalidRole(text.to_owned()))
     }
 }
 

@@ -5,8 +5,10 @@
 //! whose signatures were verified, so the lock is what a build trusts.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use crate::digest::Digest;
 use crate::epoch::Epoch;
@@ -42,8 +44,7 @@ pub struct PackageRequest {
 }
 
 /// A loose package file, as a request names it: `path sha256:…`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, SerializeDisplay, DeserializeFromStr)]
 pub struct LooseFile {
     /// The path, relative to the folder of the spec where it can be.
     pub path: String,
@@ -199,27 +200,19 @@ impl fmt::Display for LooseFile {
     }
 }
 
-impl From<LooseFile> for String {
-    fn from(file: LooseFile) -> Self {
-        file.to_string()
-    }
-}
-
 /// Says why a text is no [`LooseFile`] of a lock.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not the path of a package file and its digest")]
 pub struct InvalidLooseFile(String);
 
-impl TryFrom<String> for LooseFile {
-    type Error = InvalidLooseFile;
+impl FromStr for LooseFile {
+    type Err = InvalidLooseFile;
 
-    fn try_from(text: String) -> Result<Self, InvalidLooseFile> {
+    fn from_str(text: &str) -> Result<Self, InvalidLooseFile> {
         let parts = text.rsplit_once(' ').filter(|(path, _)| !path.is_empty());
-        let parsed = parts.and_then(|(path, digest)| Some((path.to_owned(), digest.parse().ok()?)));
-        match parsed {
-            Some((path, digest)) => Ok(Self { path, sha256: Some(digest) }),
-            None => Err(InvalidLooseFile(text)),
-        }
+        let parsed = parts.and_then(|(path, digest)| Some((path.to_owned(), Some(digest.parse().ok()?))));
+        let (path, sha256) = parsed.ok_or_else(|| InvalidLooseFile(text.to_owned()))?;
+        Ok(Self { path, sha256 })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// Which disk of several Ubuntu's installer takes, of those that are like what else is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,21 +15,18 @@ pub enum DiskSize {
 }
 
 /// What is known about a disk, in the words of Ubuntu's installer: texts may have its wildcards `*`, `?` and `[…]`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Disk")]
 pub struct DiskTraits {
     /// Of several: the `largest` or the `smallest`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<DiskSize>,
     /// Its `ID_SERIAL`, which `udevadm info --query=property /dev/sda` prints. Many virtual disks have none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
     /// Its `ID_MODEL`. Needs `size` beside it: two disks may be of one model.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Its device, such as `/dev/vda`; a machine with several disks may count them in another order each time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
 

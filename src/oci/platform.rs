@@ -3,14 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 /// An operating system and architecture, in Go's names (OCI image index, "platform").
 ///
 /// Variants that mean nothing are dropped when parsing, so that comparing is plain equality: `arm64/v8` is
 /// `arm64`, `arm` is `arm/v7`, `amd64/v1` is `amd64`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, SerializeDisplay, DeserializeFromStr)]
 pub struct Platform {
     os: String,
     architecture: String,
@@ -80,20 +79,6 @@ impl FromStr for Platform {
             _ => None,
         };
         parsed.ok_or_else(|| InvalidPlatform(text.chars().take(100).collect()))
-    }
-}
-
-impl TryFrom<String> for Platform {
-    type Error = InvalidPlatform;
-
-    fn try_from(text: String) -> Result<Self, InvalidPlatform> {
-        text.parse()
-    }
-}
-
-impl From<Platform> for String {
-    fn from(platform: Platform) -> Self {
-        platform.to_string()
     }
 }
 

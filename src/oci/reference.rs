@@ -5,7 +5,7 @@ mod grammar;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use self::grammar::{Parts, check_length};
 use crate::digest::Digest;
@@ -17,8 +17,7 @@ pub const DOCKER_HUB: &str = "docker.io";
 ///
 /// `alpine` becomes `docker.io/library/alpine:latest`; all spellings of Docker Hub become `docker.io`. The
 /// order is that of the printed form.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, SerializeDisplay, DeserializeFromStr)]
 pub struct Reference {
     registry: String,
     repository: String,
@@ -112,20 +111,6 @@ impl FromStr for Reference {
         let unnamed = digest.is_none().then_some("latest");
         let tag = tag.or(unnamed).map(str::to_owned);
         Ok(Self { registry, repository, tag, digest })
-    }
-}
-
-impl TryFrom<String> for Reference {
-    type Error = InvalidReference;
-
-    fn try_from(text: String) -> Result<Self, InvalidReference> {
-        text.parse()
-    }
-}
-
-impl From<Reference> for String {
-    fn from(reference: Reference) -> Self {
-        reference.to_string()
     }
 }
 

@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use tempfile::NamedTempFile;
 
 use crate::digest::PIECE;
 
@@ -35,13 +36,23 @@ pub fn follow_link(path: PathBuf) -> PathBuf {
 
 /// Writes `bytes` to `path` under a temporary name, syncs, and renames over what was there.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = parent(path);
-    let mut file = named_temporary(folder)?;
+    let mut file = named_temporary(parent(path))?;
     file.write_all(bytes)?;
+    publish(file, path, mode)
+}
+
+/// Gives a finished temporary file its permissions, its name and place, which outlast a power cut; what was there is
+/// replaced.
+pub fn publish(file: NamedTempFile, path: &Path, mode: u32) -> io::Result<()> {
+    give_name(file, path, mode)?;
+    sync_folder(parent(path))
+}
+
+/// Does what [`publish`] does, but for the folder: a power cut may leave it without the name, never with half a file.
+pub fn give_name(file: NamedTempFile, path: &Path, mode: u32) -> io::Result<std::fs::File> {
     set_mode(file.as_file(), mode)?;
     file.as_file().sync_data()?;
-    file.persist(path).map_err(|error| with_path(error.error, "cannot write", path))?;
-    sync_folder(folder)
+    file.persist(path).map_err(|error| with_path(error.error, "cannot write", path))
 }
 
 /// Creates `path` with `bytes`; fails with [`io::ErrorKind::AlreadyExists`] and changes nothing if it is there.
@@ -89,11 +100,6 @@ pub fn create_folder(folder: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
-/// Lets everybody read a finished file that was begun as a temporary one, whatever the umask is.
-pub fn make_readable(file: &std::fs::File) -> io::Result<()> {
-    set_mode(file, 0o644)
-}
-
 /// Lets only its owner enter a folder of ours that may have been open to others.
 ///
 /// Somebody else's folder stays as it is: its owner decides who shares it.
@@ -103,21 +109,6 @@ pub fn close_to_others(folder: &Path) -> io::Result<()> {
         0 => Ok(()),
         _ => set_mode(&opened, 0o700),
     }
-}
-
-/// Keeps everybody from changing a finished file, and everybody but its owner from reading it.
-pub fn make_read_only_for_owner(file: &std::fs::File) -> io::Result<()> {
-    set_mode(file, 0o400)
-}
-
-/// Keeps a finished file to its owner, because it holds secrets.
-pub fn make_readable_by_owner(file: &std::fs::File) -> io::Result<()> {
-    set_mode(file, 0o600)
-}
-
-/// Keeps everybody, its owner too, from changing a finished file.
-pub fn make_read_only(file: &std::fs::File) -> io::Result<()> {
-    set_mode(file, 0o444)
 }
 
 /// The file that says what git passes over in its folder.

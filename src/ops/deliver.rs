@@ -54,7 +54,7 @@ pub fn seeds(kit: &Path, target: &Path, reporter: &dyn Reporter) -> Result<Vec<P
 fn deliver_one(seed: &Path, folder: &Path, reporter: &dyn Reporter) -> Result<PathBuf, DeliverError> {
     let target = folder.join(seed.file_name().unwrap_or_default());
     let fail = |source| DeliverError::Copy { seed: seed.to_owned(), target: target.clone(), source };
-    // Its mode is 0600 from the start, and stays: seeds hold tokens. A Windows drive has no modes to change.
+    // Its mode is 0600 from the start, and stays: seeds hold tokens.
     let temporary = crate::fs::named_temporary(folder).map_err(fail)?;
     let mut output = HashingWriter::new(temporary);
     copy(seed, &mut output, reporter).map_err(fail)?;
@@ -65,7 +65,7 @@ fn deliver_one(seed: &Path, folder: &Path, reporter: &dyn Reporter) -> Result<Pa
     if digest_of(temporary.path()).map_err(fail)? != written {
         return Err(DeliverError::ReadsBackWrong(target));
     }
-    temporary.persist(&target).map_err(|error| fail(error.error))?;
+    crate::fs::publish(temporary, &target, 0o600).map_err(fail)?;
     reporter.report(Event::ItemFinished(target.display().to_string()));
     Ok(target)
 }

@@ -15,7 +15,7 @@ use crate::check::KnownSecret;
 use crate::digest::HashingWriter;
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
-use crate::fs::{Staging, create_folder, hide_from_git, named_temporary};
+use crate::fs::{Staging, create_folder, hide_from_git, named_temporary, publish};
 use crate::lockfile::Locked;
 use crate::node::Unplaceable;
 use crate::ops::cluster::ClusterError;
@@ -278,9 +278,8 @@ fn write_one(
         .inspect_err(|error| equipment.store.evict_wrong(error))
         .map_err(|source| IsoError::Archive(file_name.to_owned(), source))?;
     let (temporary, digest, size) = output.finish();
-    crate::fs::make_readable_by_owner(temporary.as_file()).map_err(write_error)?;
-    temporary.as_file().sync_data().map_err(write_error)?;
-    temporary.persist(&path).map_err(|error| write_error(error.error))?;
+    // It holds secrets.
+    publish(temporary, &path, 0o600).map_err(write_error)?;
     equipment.reporter.report(Event::Advanced(size));
     equipment.reporter.report(Event::ItemFinished(path.display().to_string()));
     Ok(Artifact { digest, size })

@@ -13,7 +13,7 @@ use crate::digest::{Digest, HashingWriter};
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fetch::sources::Sources;
-use crate::fs::{create_folder, named_temporary};
+use crate::fs::{create_folder, named_temporary, publish};
 use crate::lockfile::Locked;
 use crate::oci::import::{ImportArchive, ImportError, ImportImage};
 use crate::oci::{Platform, Reference};
@@ -205,9 +205,7 @@ fn images(mirrored: &Mirrored, target: &Target<'_>, equipment: &Equipment<'_>) -
     let (temporary, digest, size) = output.finish().map_err(write_error)?.finish();
     let file_name =
         format!("airgap-images-{}-{}.tar{}", platform.dashed(), digest.short(), compression.suffix());
-    crate::fs::make_readable(temporary.as_file()).map_err(write_error)?;
-    temporary.as_file().sync_data().map_err(write_error)?;
-    temporary.persist(folder.join(&file_name)).map_err(|error| write_error(error.error))?;
+    publish(temporary, &folder.join(&file_name), 0o644).map_err(write_error)?;
     let ImportArchive { images, foreign, .. } = archive;
     Ok(Packed { file_name, artifact: Artifact { digest, size }, images, foreign })
 }

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use super::wanted::Staged;
 use super::{Descriptor, Mismatch, VerifyReader};
 use crate::digest::{Algorithm, Digest, HashingWriter, PIECE};
-use crate::fs::{close_to_others, create_folder, named_temporary};
+use crate::fs::{close_to_others, create_folder, give_name, named_temporary};
 
 /// How many bytes may wait in the page cache before the disk is told to begin writing them.
 pub(super) const WRITE_BEHIND: u64 = 8 * 1024 * 1024;
@@ -200,24 +200,21 @@ impl DiskStore {
             let expected = *expected;
             return Err(StoreError::Mismatch(Mismatch::WrongContent { expected, actual }));
         }
-        self.name(Staged { temporary, digest: actual }, crate::fs::make_read_only_for_owner)?;
+        self.name(Staged { temporary, digest: actual }, 0o400)?;
         Ok((actual, size))
     }
 
     /// Gives verified content its name, after its bytes are on the disk.
     pub fn keep(&self, staged: Staged) -> Result<(), StoreError> {
         // Read-only: the kits that share this file by a hard link must not change it through their name.
-        self.name(staged, crate::fs::make_read_only)
+        self.name(staged, 0o444)
     }
 
-    fn name(&self, staged: Staged, close: fn(&std::fs::File) -> io::Result<()>) -> Result<(), StoreError> {
+    fn name(&self, staged: Staged, mode: u32) -> Result<(), StoreError> {
         let Staged { temporary, digest } = staged;
         let target = self.path(&digest);
         let write_error = |source| StoreError::Write(crate::fs::parent(&target).to_owned(), source);
-        let file = temporary.as_file();
-        close(file).map_err(write_error)?;
-        file.sync_data().map_err(write_error)?;
-        let file = temporary.persist(&target).map_err(|error| write_error(error.error))?;
+        let file = give_name(temporary, &target, mode).map_err(write_error)?;
         // Only now, when it is complete: what is kept of a content for later goes by its age. Where the time cannot be
         // set, the content is read again before it is used.
         let _is_read_again = file.metadata().and_then(|found| file.set_modified(mark(&found)));

@@ -13,7 +13,7 @@ use crate::digest::HashingWriter;
 use crate::fetch::Equipment;
 use crate::fetch::failures::Failures;
 use crate::fetch::sources::Sources;
-use crate::fs::{named_temporary, open_regular};
+use crate::fs::{named_temporary, open_regular, publish};
 use crate::lockfile::{LockedPackage, LockedPackages, PackageOrigin};
 use crate::oci::SourceError;
 use crate::opsbundle::{Bundle, BundleInput, BundledPackage, Signer};
@@ -265,10 +265,8 @@ impl Plan<'_> {
         let output = HashingWriter::new(named_temporary(folder).map_err(write_error)?);
         let written = bundle.write(workers, output).inspect_err(|error| equipment.store.evict_wrong(error));
         let (temporary, digest, size) = written.map_err(fail)?.finish();
-        crate::fs::make_readable(temporary.as_file()).map_err(write_error)?;
-        temporary.as_file().sync_data().map_err(write_error)?;
         let file_name = bundle.file_name();
-        temporary.persist(folder.join(&file_name)).map_err(|error| write_error(error.error))?;
+        publish(temporary, &folder.join(&file_name), 0o644).map_err(write_error)?;
         Ok(PackedBundle {
             name: bundle.name().to_owned(),
             architecture: architecture.to_owned(),

@@ -13,7 +13,7 @@ use serde_with::{As, DisplayFromStr};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::fs::open_regular;
-use crate::lockfile::FileRole;
+use crate::lockfile::{FileRole, LockedAttachment, LockedFile, LockedImage};
 use crate::net::{Cidr, RegistryHost};
 use crate::oci::{Platform, Reference};
 use crate::spec::{Allowance, Role};
@@ -84,6 +84,13 @@ pub struct File {
     pub size: u64,
 }
 
+impl From<LockedFile> for File {
+    fn from(file: LockedFile) -> Self {
+        let LockedFile { role, source, sha256: digest, size } = file;
+        Self { role, source, digest, size }
+    }
+}
+
 /// One image that the lock pins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -107,6 +114,19 @@ pub struct Image {
     /// What is attached to its manifests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attached: Vec<Attachment>,
+}
+
+impl From<LockedImage> for Image {
+    fn from(image: LockedImage) -> Self {
+        let LockedImage { reference, destination, media_type, digest, total_size, platforms, .. } = image;
+        let attachment = |attached: LockedAttachment| {
+            let LockedAttachment { subject, tag, digest, media_type, size: _ } = attached;
+            Attachment { subject, tag, media_type, digest }
+        };
+        let attached = image.attached.into_iter().map(attachment).collect();
+        let is_incomplete = false;
+        Self { reference, destination, media_type, digest, total_size, platforms, is_incomplete, attached }
+    }
 }
 
 /// A signature or the like that is attached to an image.

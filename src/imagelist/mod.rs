@@ -16,6 +16,7 @@ use std::path::Path;
 
 pub use builtin::{KUBESPHERE, SEEDS, builtin_k3s, builtin_k3s_releases};
 use image::ReadLine;
+use itertools::Itertools as _;
 
 use crate::oci::Reference;
 use crate::text::{self, Finding, Listing, Location};
@@ -171,7 +172,7 @@ impl ImageList {
             }
         }
         for name in groups.iter().filter(|name| !seen_groups.contains(name.as_str())) {
-            let known = seen_groups.iter().copied().collect::<Vec<_>>().join(", ");
+            let known = seen_groups.iter().join(", ");
             let hint = if known.is_empty() {
                 "it has no `##` headings".to_owned()
             } else {

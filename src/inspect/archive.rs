@@ -3,11 +3,11 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::finding::Finding;
 use super::{InspectError, Inspected, bundle, images};
 use crate::archive::Bounded;
 use crate::archive::compress::Compression;
 use crate::archive::untar::Untar;
+use crate::artifact::Finding;
 
 /// How much a bundle of so many bytes may unpack to: its packages are compressed already.
 fn plausible_bundle(length: u64) -> u64 {

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::finding::Finding;
-use crate::artifact::SUMS;
+use crate::artifact::{Finding, SUMS};
 use crate::bill::{self, Bill, BillError};
 use crate::tree::TreePath;
 

@@ -1,13 +1,13 @@
 //! A lock, as a table of what it pins.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::masked::without_credentials;
+use crate::bill;
 use crate::digest::Digest;
 use crate::epoch::Epoch;
-use crate::lockfile::{LockedFile, LockedImage, LockedPackage, LockedPackages, Lockfile, LockfileError};
+use crate::lockfile::{LockedFile, LockedPackage, LockedPackages, Lockfile, LockfileError};
+use crate::oci::Platform;
 
 /// What a lock pins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,48 +16,17 @@ pub struct Lock {
     /// The time that everything built from it carries.
     pub epoch: Epoch,
     /// The platforms.
-    pub platforms: Vec<String>,
+    pub platforms: Vec<Platform>,
     /// Whether what is attached to the images is locked with them.
     pub signatures: bool,
     /// The bytes of all images, layers that they share counted once.
     pub image_size: u64,
     /// The images.
-    pub images: Vec<PinnedImage>,
+    pub images: Vec<bill::Image>,
     /// The files.
-    pub files: Vec<PinnedFile>,
+    pub files: Vec<bill::File>,
     /// The ops packages, if there are any.
     pub packages: Option<PinnedPackages>,
-}
-
-/// One image of a lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PinnedImage {
-    /// The image as listed.
-    pub reference: String,
-    /// The name it gets in the private registry, if another one.
-    pub destination: Option<String>,
-    /// The root manifest.
-    pub digest: Digest,
-    /// The bytes of all that a build takes of it.
-    pub total_size: u64,
-    /// The runnable image of each platform.
-    pub platforms: BTreeMap<String, Digest>,
-    /// How many signatures, attestations and the like are attached to it.
-    pub attached: usize,
-}
-
-/// One file of a lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PinnedFile {
-    /// What it is for.
-    pub role: String,
-    /// Where it came from.
-    pub source: String,
-    /// SHA-256 of its bytes.
-    pub sha256: Digest,
-    /// Its length in bytes.
-    pub size: u64,
 }
 
 /// The ops packages of a lock.
@@ -104,35 +73,18 @@ pub(super) fn read(text: &str) -> Result<Lock, LockfileError> {
     let Lockfile { epoch, platforms, signatures, image_size, files, images, packages } = text.parse()?;
     Ok(Lock {
         epoch,
-        platforms: platforms.iter().map(ToString::to_string).collect(),
+        platforms,
         signatures,
         image_size,
-        images: images.into_iter().map(image).collect(),
+        images: images.into_iter().map(Into::into).collect(),
         files: files.into_iter().map(file).collect(),
         packages: packages.map(self::packages),
     })
 }
 
-fn image(image: LockedImage) -> PinnedImage {
-    let LockedImage {
-        reference,
-        destination,
-        media_type: _,
-        digest,
-        size: _,
-        total_size,
-        manifests: _,
-        platforms,
-        attached,
-    } = image;
-    let platforms = platforms.into_iter().map(|(platform, digest)| (platform.to_string(), digest)).collect();
-    let (reference, attached) = (reference.to_string(), attached.len());
-    PinnedImage { reference, destination, digest, total_size, platforms, attached }
-}
-
-fn file(file: LockedFile) -> PinnedFile {
-    let LockedFile { role, source, sha256, size } = file;
-    PinnedFile { role: role.to_string(), source: without_credentials(&source), sha256, size }
+fn file(file: LockedFile) -> bill::File {
+    let source = without_credentials(&file.source);
+    LockedFile { source, ..file }.into()
 }
 
 fn packages(packages: LockedPackages) -> PinnedPackages {

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
+use itertools::Itertools as _;
+
 use super::manifest::{Kind, MANIFEST_LIMIT, Manifest, ManifestError};
 use super::{ImageSource, Platform, Reference, SourceError, SourceErrorKind};
 use crate::digest::Digest;
@@ -357,11 +359,7 @@ fn choose(
 
 fn list(found: &[(Platform, Digest)]) -> String {
     let names: BTreeSet<String> = found.iter().map(|(platform, _)| platform.to_string()).collect();
-    if names.is_empty() {
-        "none that is stated".to_owned()
-    } else {
-        names.into_iter().collect::<Vec<_>>().join(", ")
-    }
+    if names.is_empty() { "none that is stated".to_owned() } else { names.iter().join(", ") }
 }
 
 /// Compares and adds up what all manifests announce, of contents that are not wanted too.

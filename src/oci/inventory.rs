@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use itertools::Itertools as _;
 use serde_json::{Value, json};
 
 use super::attached::subject_of_tag;
@@ -110,9 +111,8 @@ impl Inventory {
     pub fn below(&self, root: &Digest) -> Vec<&HeldManifest> {
         let mut contents = BTreeSet::new();
         self.collect(root, &mut contents);
-        let mut manifests: Vec<_> = contents.iter().filter_map(|digest| self.manifests.get(digest)).collect();
-        manifests.sort_by_key(|held| held.rank);
-        manifests
+        let manifests = contents.iter().filter_map(|digest| self.manifests.get(digest));
+        manifests.sorted_by_key(|held| held.rank).collect()
     }
 
     /// Returns what is attached to each manifest, in the order of the digests.

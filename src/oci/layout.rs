@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use itertools::Itertools as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Reference;
@@ -73,9 +74,6 @@ impl LayoutIndex {
         images: impl IntoIterator<Item = (&'a Reference, &'a Descriptor)>,
         name: impl Fn(&Reference) -> String,
     ) -> Self {
-        let mut images: Vec<_> = images.into_iter().collect();
-        images.sort();
-        images.dedup();
         let entry = |(reference, descriptor): (&Reference, &Descriptor)| IndexEntry {
             descriptor: descriptor.clone(),
             annotations: [(CONTAINERD_NAME, reference.tagged_name()), (REF_NAME, name(reference))]
@@ -85,7 +83,7 @@ impl LayoutIndex {
         Self {
             schema_version: 2,
             media_type: Some(super::media_type::OCI_INDEX.to_owned()),
-            manifests: images.into_iter().map(entry).collect(),
+            manifests: images.into_iter().sorted().dedup().map(entry).collect(),
         }
     }
 
@@ -101,11 +99,8 @@ impl LayoutIndex {
             let name = reference.tag().map(|_| (REF_NAME.to_owned(), reference.tagged_name()));
             IndexEntry { descriptor: descriptor.clone(), annotations: name.into_iter().collect() }
         };
-        let mut entries: Vec<IndexEntry> = attached.into_iter().map(entry).collect();
         let key = |entry: &IndexEntry| (entry.annotations.clone(), entry.descriptor.clone());
-        entries.sort_by_key(key);
-        entries.dedup();
-        self.manifests.extend(entries);
+        self.manifests.extend(attached.into_iter().map(entry).sorted_by_key(key).dedup());
         self
     }
 

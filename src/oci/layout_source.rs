@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use itertools::Itertools as _;
 use serde::Deserialize;
 
 use super::layout::{CONTAINERD_NAME, INDEX_LIMIT, IndexEntry, LayoutIndex, REF_NAME, blob_path};
@@ -175,9 +176,7 @@ impl LayoutSource {
     }
 
     fn not_found(&self, reference: &Reference) -> SourceError {
-        let mut titles: Vec<String> = self.images.iter().map(title).collect();
-        titles.sort();
-        titles.dedup();
+        let mut titles: Vec<String> = self.images.iter().map(title).sorted().dedup().collect();
         let rest = titles.len().saturating_sub(LISTED);
         titles.truncate(LISTED);
         let listed = match (titles.is_empty(), rest) {

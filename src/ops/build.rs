@@ -9,7 +9,7 @@ use serde::Serialize;
 
 pub use error::BuildError;
 
-use crate::artifact::{Artifact, ArtifactList, SUMS};
+use crate::artifact::{Artifact, ArtifactList, Finding, SUMS};
 use crate::bill;
 use crate::check::{self, Kit};
 use crate::digest::Digest;
@@ -29,7 +29,7 @@ use crate::ops::packages::PackedBundle;
 use crate::ops::parts::{self, Parts};
 use crate::ops::preflight;
 use crate::progress::{Bytes, step};
-use crate::verify::{self, Finding};
+use crate::verify;
 
 /// What a build is made from, and where it goes.
 #[derive(Debug)]

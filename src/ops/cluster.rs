@@ -4,6 +4,8 @@
 //! run goes on. A gap means that something was lost: nothing is made into it, because a new authority would not be
 //! the one that running nodes know.
 
+use itertools::Itertools as _;
+
 use crate::cluster::authorities::{ClusterAuthorities, ClusterAuthority, UnusableAuthorities};
 use crate::cluster::tokens::{self, InvalidToken, Token, User};
 use crate::epoch::Epoch;
@@ -202,5 +204,5 @@ fn authority(
 }
 
 fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names.iter().map(|name| format!("`{name}`")).join(", ")
 }

@@ -9,7 +9,7 @@ use crate::artifact::{Artifact, ArtifactList, SUMS};
 use crate::bill::{self, Bill};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::fetch::Equipment;
-use crate::lockfile::{LockedAttachment, LockedFile, LockedImage, Lockfile};
+use crate::lockfile::Lockfile;
 use crate::parallel;
 use crate::spec::{Node, Spec};
 
@@ -61,36 +61,10 @@ pub fn bill(spec: &Spec, lockfile: &Lockfile, artifacts: &ArtifactList, origins:
         platforms: lockfile.platforms.clone(),
         nodes: spec.nodes.iter().map(node).collect(),
         allow: spec.allow.clone(),
-        files: lockfile.files.iter().cloned().map(file).collect(),
-        images: lockfile.images.iter().cloned().map(image).collect(),
+        files: lockfile.files.iter().cloned().map(Into::into).collect(),
+        images: lockfile.images.iter().cloned().map(Into::into).collect(),
         artifacts: artifacts.iter().map(artifact).collect(),
     }
-}
-
-fn file(file: LockedFile) -> bill::File {
-    let LockedFile { role, source, sha256, size } = file;
-    bill::File { role, source, digest: sha256, size }
-}
-
-fn image(image: LockedImage) -> bill::Image {
-    let LockedImage {
-        reference,
-        destination,
-        media_type,
-        digest,
-        size: _,
-        total_size,
-        manifests: _,
-        platforms,
-        attached,
-    } = image;
-    let attachment = |attached: LockedAttachment| {
-        let LockedAttachment { subject, tag, digest, media_type, size: _ } = attached;
-        bill::Attachment { subject, tag, media_type, digest }
-    };
-    let attached = attached.into_iter().map(attachment).collect();
-    let is_incomplete = false;
-    bill::Image { reference, destination, media_type, digest, total_size, platforms, is_incomplete, attached }
 }
 
 /// Lists everything in `folder`: digests in `known` and in the names of blobs are taken, the rest is hashed.

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use itertools::Itertools as _;
 use rcgen::{CidrSubnet, GeneralSubtree, NameConstraints};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -90,8 +91,8 @@ impl fmt::Display for Permitted {
                 format!("{} with mask {}", address(network), address(mask))
             }
         };
-        let names = self.networks.iter().map(network).chain(self.domains.iter().cloned());
-        formatter.write_str(&names.collect::<Vec<_>>().join(", "))
+        let mut names = self.networks.iter().map(network).chain(self.domains.iter().cloned());
+        formatter.write_str(&names.join(", "))
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use itertools::Itertools as _;
 use walkdir::WalkDir;
 
 use super::{BUILTIN, TemplateError, Templates};
@@ -54,8 +55,7 @@ impl Templates {
             let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());
             let name = relative.to_string_lossy().into_owned();
             let Some(source) = sources.get_mut(&name) else {
-                let known =
-                    BUILTIN.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                let known = BUILTIN.iter().map(|(name, _)| format!("`{name}`")).join(", ");
                 return Err(OverrideError::Unknown { name, folder: folder.to_owned(), known });
             };
             *source = read(&root, entry.path(), folder)?;

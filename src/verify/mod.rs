@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde::Serialize;
 
-use crate::artifact::{ArtifactList, InvalidSums, SUMS};
+use crate::artifact::{ArtifactList, Finding, InvalidSums, SUMS};
 use crate::digest::{Algorithm, Digest, HashingReader, PIECE};
 use crate::parallel;
 use crate::progress::{Event, Reporter};
@@ -18,42 +18,6 @@ use crate::tree::TreePath;
 
 /// The most bytes a list may have: far above a kit of a million files.
 const SUMS_LIMIT: u64 = 256 * 1024 * 1024;
-
-/// What is wrong with one file of a kit.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
-#[serde(tag = "problem", rename_all = "kebab-case")]
-pub enum Finding {
-    /// The content differs from the list.
-    #[error("`{path}` has other content: {actual}, listed {expected}")]
-    Bad {
-        /// Path within the kit.
-        path: String,
-        /// The digest listed.
-        expected: Digest,
-        /// The digest found.
-        actual: Digest,
-    },
-    /// It is listed and not there.
-    #[error("`{path}` is missing")]
-    Missing {
-        /// Path within the kit.
-        path: String,
-    },
-    /// It is there and not listed.
-    #[error("`{path}` is not listed in {SUMS}")]
-    Extra {
-        /// Path within the kit.
-        path: String,
-    },
-    /// It is there and cannot be read, or is no regular file.
-    #[error("`{path}` cannot be read: {reason}")]
-    Unreadable {
-        /// Path within the kit.
-        path: String,
-        /// What the file system said.
-        reason: String,
-    },
-}
 
 /// What a verification saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -166,19 +130,19 @@ impl Work<'_> {
     }
 
     fn hash_one(&self, path: &str, expected: &Digest) -> Option<Finding> {
-        let unreadable = |reason: String| Some(Finding::Unreadable { path: path.to_owned(), reason });
+        let wrong = |reason: String| Some(Finding::wrong(path, reason));
         if let Err(error) = path.parse::<TreePath>() {
-            return unreadable(error.to_string());
+            return wrong(error.to_string());
         }
         let file = self.folder.join(path);
         // A link could lead anywhere, and would not survive a FAT disk; a kit has none.
         if !fs::symlink_metadata(&file).is_ok_and(|metadata| metadata.is_file()) {
-            return unreadable("it is not a regular file".to_owned());
+            return wrong("it is not a regular file".to_owned());
         }
         match fs::File::open(&file).and_then(|file| self.read(path, file.into_parts().0)) {
             Ok(actual) if actual == *expected => None,
             Ok(actual) => Some(Finding::Bad { path: path.to_owned(), expected: *expected, actual }),
-            Err(error) => unreadable(error.to_string()),
+            Err(error) => wrong(format!("it cannot be read: {error}")),
         }
     }
 
@@ -219,7 +183,7 @@ mod tests {
             "`bad` has other content",
             "`missing` is missing",
             "`extra` is not listed",
-            "`link` cannot be read: it is not a regular file",
+            "`link`: it is not a regular file",
         ]) {
             assert!(message.contains(part), "{message}");
         }

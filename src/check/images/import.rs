@@ -1,5 +1,6 @@
 //! How k3s imports and keeps images, and what it does not deploy: from a kit, and from a spec.
 
+use itertools::Itertools as _;
 use serde_json::Value;
 
 use super::needed::disabled;
@@ -127,11 +128,10 @@ fn judge_cache(artifact: &str, release: &str, verdict: &mut Verdict) {
 
 /// SK0312
 pub(super) fn components(kit: &Kit, verdict: &mut Verdict) {
-    let mut all: Vec<String> = kit.servers().flat_map(disabled).filter(|name| !name.is_empty()).collect();
-    all.sort();
-    all.dedup();
+    let named = kit.servers().flat_map(disabled).filter(|name| !name.is_empty());
+    let all = named.sorted().dedup().join(", ");
     if let (Some(node), false) = (kit.servers().next(), all.is_empty()) {
-        let what = format!("not deployed: {}", all.join(", "));
+        let what = format!("not deployed: {all}");
         verdict.fault(&node.seed, "/etc/rancher/k3s/config.yaml: disable", what);
     }
 }

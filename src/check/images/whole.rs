@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::needed::{full_name, is_for};
 use super::{content, images_of, tarballs};
+use crate::artifact::Finding;
 use crate::artifact::{self, ArtifactList};
 use crate::bill;
 use crate::check::kit::{Kit, Node};
 use crate::check::verdict::Verdict;
 use crate::cluster::executable::Kind;
-use crate::inspect::{Finding, Form, Image};
+use crate::inspect::{Form, Image};
 
 const EXECUTABLE: &str = "/usr/local/bin/k3s";
 /// What only k3s unpacks.

@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex};
 
 use super::text::{LARGEST, Text};
 use crate::archive::compress::Compression;
+use crate::artifact::Finding;
 use crate::cluster::executable::{self, Executable};
 use crate::digest::{Algorithm, Digest, Hasher, PIECE};
 use crate::disc::{Content, Disc, EntryKind, Names};
-use crate::inspect::{self, Finding, Images, InspectError, Inspected, Inspection, OpsBundle};
+use crate::inspect::{self, Images, InspectError, Inspected, Inspection, OpsBundle};
 use crate::text::chain;
 
 /// The most bytes of small files that are kept of one disc.

@@ -27,6 +27,7 @@ pub(super) use unit::Unit;
 use super::Check;
 use super::rows::Part;
 use super::verdict::Verdict;
+use crate::artifact::Finding;
 use crate::bill::{self, Bill, BillError};
 use crate::digest::Digest;
 use crate::inspect::InspectError;
@@ -250,12 +251,12 @@ fn read_piece(folder: &Path, path: &str, input: &mut dyn BufRead, shelf: &Shelf)
 fn bytes_are_listed(kit: &Kit, verdict: &mut Verdict) {
     for finding in &kit.verified.findings {
         let (path, what) = match finding {
-            verify::Finding::Bad { path, expected, actual } => {
+            Finding::Bad { path, expected, actual } => {
                 (path, format!("it has other content than the list says: {actual}, listed {expected}"))
             }
-            verify::Finding::Missing { path } => (path, "it is listed and not there".to_owned()),
-            verify::Finding::Extra { path } => (path, "it is there and not listed".to_owned()),
-            verify::Finding::Unreadable { path, reason } => (path, format!("it cannot be read: {reason}")),
+            Finding::Missing { path } => (path, "it is listed and not there".to_owned()),
+            Finding::Extra { path } => (path, "it is there and not listed".to_owned()),
+            Finding::Wrong { path, reason } => (path, reason.clone()),
         };
         verdict.fault(path, "", what);
     }

@@ -1,5 +1,6 @@
 //! What a kit is made of, in numbers and tables.
 
+use itertools::Itertools as _;
 use serde::Serialize;
 
 use super::certificates::Instant;
@@ -60,7 +61,7 @@ pub(super) fn facts(kit: &Kit, bill: &Bill) -> Vec<Fact> {
 }
 
 fn joined<'a>(platforms: impl IntoIterator<Item = &'a Platform>) -> String {
-    platforms.into_iter().map(ToString::to_string).collect::<Vec<String>>().join(", ")
+    platforms.into_iter().join(", ")
 }
 
 fn bundles(kit: &Kit) -> impl Iterator<Item = &OpsBundle> {

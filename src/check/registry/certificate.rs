@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use itertools::Itertools as _;
+
 use super::{FILE, mirrors};
 use crate::check::kit::{Kit, Node};
 use crate::check::verdict::Verdict;
@@ -41,8 +43,8 @@ pub(super) fn is_accepted(kit: &Kit, verdict: &mut Verdict) {
     for host in wanted {
         let is_covered = host.parse::<SubjectName>().is_ok_and(|name| leaf.covers(&name));
         if !is_covered {
-            let names: Vec<String> = leaf.names().iter().map(ToString::to_string).collect();
-            let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+            let names = leaf.names().iter().join(", ");
+            let names = if names.is_empty() { "nothing" } else { &names };
             let what = format!("it is not for `{host}`: its alternative names are {names}");
             verdict.fault(CERTIFICATE, "subject alternative names", what);
         }

@@ -1,5 +1,7 @@
 //! A kit as people read it.
 
+use itertools::Itertools as _;
+
 use crate::bill::Bill;
 use crate::cli::table::{line, table};
 use crate::progress::Bytes;
@@ -7,14 +9,13 @@ use crate::text::counted;
 
 pub(super) fn text(bill: &Bill) -> String {
     let Bill { name, made_by, epoch, k3s, registry, platforms, nodes, images, artifacts, .. } = bill;
-    let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
     let head = [
         name.clone(),
         format!("  made by:    {made_by}"),
         format!("  date:       {epoch}"),
         format!("  k3s:        {k3s}"),
         format!("  registry:   {registry}"),
-        format!("  platforms:  {}", platforms.join(", ")),
+        format!("  platforms:  {}", platforms.iter().join(", ")),
         format!("  images:     {}", images.len()),
     ];
     let head: String = head.iter().map(|text| line(text)).collect();

@@ -1,5 +1,7 @@
 //! A lock as people read it.
 
+use itertools::Itertools as _;
+
 use crate::cli::table::{line, table};
 use crate::inspect::{Lock, PinnedPackages};
 use crate::progress::Bytes;
@@ -7,20 +9,20 @@ use crate::text::counted;
 
 pub(super) fn text(lock: &Lock) -> String {
     let Lock { epoch, platforms, signatures, image_size, images, files, packages } = lock;
-    let head = [format!("date:       {epoch}"), format!("platforms:  {}", platforms.join(", "))];
+    let head = [format!("date:       {epoch}"), format!("platforms:  {}", platforms.iter().join(", "))];
     let head: String = head.iter().map(|text| line(text)).collect();
     let rows: Vec<[String; 4]> = images
         .iter()
         .map(|image| {
-            let platforms: Vec<&str> = image.platforms.keys().map(String::as_str).collect();
             let name = match &image.destination {
                 Some(destination) => format!("{} -> {destination}", image.reference),
-                None => image.reference.clone(),
+                None => image.reference.to_string(),
             };
-            [name, image.digest.short().to_owned(), Bytes(image.total_size).to_string(), platforms.join(", ")]
+            let platforms = image.platforms.keys().join(", ");
+            [name, image.digest.short().to_owned(), Bytes(image.total_size).to_string(), platforms]
         })
         .collect();
-    let attached: usize = images.iter().map(|image| image.attached).sum();
+    let attached: usize = images.iter().map(|image| image.attached.len()).sum();
     let attached =
         if *signatures { format!(", {} attached", counted(attached, "manifest")) } else { String::new() };
     let images = format!(
@@ -33,7 +35,7 @@ pub(super) fn text(lock: &Lock) -> String {
         .iter()
         .map(|file| {
             let size = Bytes(file.size).to_string();
-            [file.role.clone(), file.sha256.short().to_owned(), size, file.source.clone()]
+            [file.role.to_string(), file.digest.short().to_owned(), size, file.source.clone()]
         })
         .collect();
     let files = if rows.is_empty() {

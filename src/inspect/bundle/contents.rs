@@ -6,10 +6,10 @@ use std::io::{self, Read};
 use crate::archive::Bounded;
 use crate::archive::compress::{Compression, Decoder};
 use crate::archive::untar::{Member, MemberKind, TarFault, Untar};
+use crate::artifact::Finding;
 use crate::artifact::SUMS;
 use crate::deb;
 use crate::digest::{Algorithm, Digest, Hasher, HashingReader};
-use crate::inspect::finding::Finding;
 use crate::inspect::stream::read_text;
 use crate::text::chain;
 

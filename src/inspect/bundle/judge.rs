@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use itertools::Itertools as _;
 use serde::Deserialize;
 
 use super::contents::{
     Contents, Described, Found, INDEX, INDEX_GZ, INSTALLER, MANIFEST, RELEASE, REQUEST, is_package,
 };
 use super::{BundledPackage, OpsBundle, PREFIX};
+use crate::artifact::Finding;
 use crate::artifact::{ArtifactList, SUMS};
 use crate::deb;
 use crate::digest::Digest;
 use crate::epoch::Epoch;
-use crate::inspect::finding::Finding;
 
 /// The version of `manifest.json` that is known here.
 const MANIFEST_VERSION: u64 = 1;
@@ -277,8 +278,6 @@ fn table(
             why: said(|stated| &stated.why),
         }
     };
-    let mut table: Vec<BundledPackage> =
-        files.iter().filter(|(path, _)| is_package(path)).map(entry).collect();
-    table.sort_by(|one, other| (&one.name, &one.file).cmp(&(&other.name, &other.file)));
-    table
+    let packages = files.iter().filter(|(path, _)| is_package(path)).map(entry);
+    packages.sorted_by(|one, other| (&one.name, &one.file).cmp(&(&other.name, &other.file))).collect()
 }

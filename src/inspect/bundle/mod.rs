@@ -11,8 +11,8 @@ use std::io::Read;
 
 use serde::Serialize;
 
-use super::finding::Finding;
 use crate::archive::untar::{Member, TarFault, Untar};
+use crate::artifact::Finding;
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use contents::Contents;

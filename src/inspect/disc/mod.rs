@@ -13,7 +13,7 @@ use serde::Serialize;
 pub use payload::PlacedFile;
 pub use seed::{K3sNode, Seed};
 
-use super::finding::Finding;
+use crate::artifact::Finding;
 use crate::digest::{Digest, Hasher};
 use crate::disc::{Disc, EntryKind, Names};
 use crate::inspect::stream::Reported;

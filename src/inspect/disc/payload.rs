@@ -12,10 +12,10 @@ use std::io;
 use serde::Serialize;
 
 use super::{hash, octal, text};
+use crate::artifact::Finding;
 use crate::artifact::{ArtifactList, SUMS};
 use crate::digest::Digest;
 use crate::disc::{Content, Disc, Entry, EntryKind};
-use crate::inspect::finding::Finding;
 use crate::progress::{Event, Reporter};
 
 /// The folder of the payload.

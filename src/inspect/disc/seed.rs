@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::payload::{self, PlacedFile};
 use super::text;
+use crate::artifact::Finding;
 use crate::disc::{Disc, EntryKind};
-use crate::inspect::finding::Finding;
 use crate::inspect::masked::without_credentials;
 use crate::progress::Reporter;
 use crate::seed::UserDataFormat;

@@ -18,9 +18,9 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use super::finding::Finding;
 use crate::archive::compress::Compression;
 use crate::archive::untar::{Member, MemberKind, TarFault, Untar};
+use crate::artifact::Finding;
 use crate::digest::Digest;
 use crate::progress::Reporter;
 use pieces::{Patience, Pieces};

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::pieces::{INDEX, Patience, Piece, Pieces, TOO_LARGE};
 use super::{Image, ImagePlatform};
+use crate::artifact::Finding;
 use crate::digest::Digest;
-use crate::inspect::finding::Finding;
 use crate::oci::{Kind, Manifest};
 use crate::store::Descriptor;
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use crate::artifact::Finding;
 use crate::digest::{Algorithm, Digest, HashingReader};
-use crate::inspect::finding::Finding;
 use crate::inspect::stream::Reported;
 use crate::oci::{MANIFEST_LIMIT, resolve_link};
 use crate::progress::{Event, Reporter};

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::artifact::Finding;
 use crate::check;
 use crate::ops::deliver::DeliverError;
 use crate::ops::iso::IsoError;
@@ -9,7 +10,6 @@ use crate::ops::output::Irreplaceable;
 use crate::ops::parts::PartsError;
 use crate::ops::preflight::PreflightError;
 use crate::text::counted;
-use crate::verify::Finding;
 
 /// Why there is no new kit. The old one, if there is one, is untouched.
 #[derive(Debug, thiserror::Error)]

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use itertools::Itertools as _;
 use serde::Serialize;
 
 use super::{DiffError, Things};
 use crate::bill::{self, Bill};
 use crate::epoch::Epoch;
-use crate::inspect::{
-    self, Certificate, Certificates, Inspected, Inspection, Lock, OpsBundle, Options, PinnedImage,
-};
+use crate::inspect::{self, Certificate, Certificates, Inspected, Inspection, Lock, OpsBundle, Options};
 
 /// What a side is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -87,21 +86,20 @@ fn lock_things(lock: Lock) -> Things {
     let Lock { epoch, platforms, signatures, image_size: _, images, files, packages } = lock;
     let mut settings = settings([
         ("date", epoch.to_string()),
-        ("platforms", platforms.join(", ")),
+        ("platforms", platforms.iter().join(", ")),
         ("signatures", signatures.to_string()),
     ]);
     let images = images.into_iter().map(|image| {
-        let PinnedImage { reference, destination, digest, total_size, platforms: _, attached } = image;
         let properties = [
-            ("digest", digest.to_string()),
-            ("destination", destination.unwrap_or_default()),
-            ("attached", attached.to_string()),
+            ("digest", image.digest.to_string()),
+            ("destination", image.destination.unwrap_or_default()),
+            ("attached", image.attached.len().to_string()),
         ];
-        (reference, Thing::of(Some(total_size), properties))
+        (image.reference.to_string(), Thing::of(Some(image.total_size), properties))
     });
     let files = files.into_iter().map(|file| {
-        let properties = [("digest", file.sha256.to_string()), ("source", file.source)];
-        (file.role, Thing::of(Some(file.size), properties))
+        let properties = [("digest", file.digest.to_string()), ("source", file.source)];
+        (file.role.to_string(), Thing::of(Some(file.size), properties))
     });
     let (images, files) = (images.collect(), files.collect());
     let mut pinned = BTreeMap::new();
@@ -128,14 +126,13 @@ fn lock_things(lock: Lock) -> Things {
 fn kit_things(folder: &Path, kit: Bill, options: &Options<'_>) -> Result<Things, DiffError> {
     let Bill { name, made_by, epoch, k3s, registry, platforms, nodes, allow: _, files: _, images, artifacts } =
         kit;
-    let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
     let settings = settings([
         ("name", name),
         ("made by", made_by),
         ("date", epoch.to_string()),
         ("k3s", k3s),
         ("registry", registry.to_string()),
-        ("platforms", platforms.join(", ")),
+        ("platforms", platforms.iter().join(", ")),
     ]);
     let images = images.into_iter().map(|image| {
         (

@@ -102,10 +102,15 @@ fn a_disk_that_fills_up_while_the_store_is_filled_keeps_what_is_whole() {
     let build = "build -f lab/seedkit.yaml -o disk/kit --cache-dir disk/store";
     let (run, left) = on_a_bad_disk(&Sandbox::lab(), "size=64m,nr_inodes=20", build, "nr_inodes=1000");
     let error = run.fails(2);
-    // Blobs are begun in one folder, manifests written in another, by several threads at once.
-    let is_named = [("partial", "file"), ("sha256", "temporary file")].iter().any(|(folder, what)| {
+    // Blobs are begun in one folder, which the first of them makes, manifests written in another, by several threads.
+    let places = [
+        ("partial", "create folder"),
+        ("partial", "create a file in"),
+        ("sha256", "create a temporary file in"),
+    ];
+    let is_named = places.iter().any(|(folder, what)| {
         error.ends_with(&format!(
-            "\n  because: cannot write to the store `disk/store/{folder}`\n  because: cannot create a {what} in \
+            "\n  because: cannot write to the store `disk/store/{folder}`\n  because: cannot {what} \
              `disk/store/{folder}`: No space left on device (os error 28)\n  {SPACE}"
         ))
     });

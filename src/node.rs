@@ -163,8 +163,9 @@ impl FromStr for NodePath {
 /// What seedkit, k3s or the system writes itself: a file, or a folder with all in it.
 ///
 /// Every file of a seed that is not the user's is one of these; a test builds seeds and compares.
-const OWNED: [&str; 37] = [
+const OWNED: [&str; 39] = [
     "/etc/apt/apt.conf.d/99seedkit",
+    "/etc/chrony/sources.d/seedkit.sources",
     "/etc/cloud",
     "/etc/group",
     "/etc/gshadow",
@@ -193,6 +194,7 @@ const OWNED: [&str; 37] = [
     "/etc/systemd/system/k3s.service",
     "/etc/systemd/system/k3s.service.env",
     "/etc/systemd/system/k8s-ops-packages.service",
+    "/etc/systemd/timesyncd.conf.d/50-seedkit.conf",
     "/usr/local/bin/k3s",
     "/var/lib/cloud",
     "/var/lib/k3s-agent-bootstrap.done",

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
 use crate::k3s::Settings;
-use crate::net::{Cidr, DnsLabel, RegistryHost};
+use crate::net::{Cidr, DnsLabel, Host, RegistryHost};
 use crate::node::{Flavour, InstallDisk, NetworkCard, NodePath};
 use crate::password::PasswordHash;
 use crate::secrets::SecretText;
@@ -26,10 +26,14 @@ pub struct NodeSeed {
     pub node: Node,
     /// All nodes of the cluster, this one included; they go to `/etc/hosts` in this order.
     pub nodes: Vec<Peer>,
+    /// Further names that go there.
+    pub hosts: BTreeMap<String, IpAddr>,
     /// Who may log in.
     pub ssh: Ssh,
     /// A name of the time zone database, such as `Asia/Seoul`.
     pub timezone: String,
+    /// The time servers that the node asks, if it has a program that does.
+    pub ntp: Vec<Host>,
     /// How k3s is set up.
     pub k3s: K3s,
     /// Where images that are not on the node come from.

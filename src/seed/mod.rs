@@ -41,7 +41,7 @@ const LARGEST_USER_DATA: usize = 512 * 1024;
 const RENDERED: [(&str, u32); 3] = [("meta-data", 0o644), ("network-config", 0o644), ("user-data", 0o600)];
 
 /// Files that cloud-init writes: template, destination and mode.
-const WRITTEN: [(&str, &str, u32); 13] = [
+const WRITTEN: [(&str, &str, u32); 15] = [
     // Before the distribution's own and cloud-init's, as the first value counts.
     ("node/sshd.conf.tera", "/etc/ssh/sshd_config.d/10-seedkit.conf", 0o644),
     // After the distribution's own, as the last value counts.
@@ -51,6 +51,9 @@ const WRITTEN: [(&str, &str, u32); 13] = [
     ("node/flannel.link.tera", "/etc/systemd/network/70-seedkit-flannel.link", 0o644),
     ("node/modules-load.conf.tera", "/etc/modules-load.d/k3s.conf", 0o644),
     ("node/sysctl.conf.tera", "/etc/sysctl.d/90-k3s.conf", 0o644),
+    // Written without any server too: a seed before may have had some.
+    ("node/timesyncd.conf.tera", "/etc/systemd/timesyncd.conf.d/50-seedkit.conf", 0o644),
+    ("node/chrony.sources.tera", "/etc/chrony/sources.d/seedkit.sources", 0o644),
     ("node/bootstrap.sh.tera", "/usr/local/sbin/seedkit-bootstrap", 0o755),
     ("node/clock.py.tera", "/usr/local/sbin/seedkit-clock", 0o755),
     ("node/finish.sh.tera", "/usr/local/sbin/seedkit-finish", 0o755),

@@ -37,7 +37,9 @@ fn seed() -> NodeSeed {
             authorized_keys: vec![KEY.parse().unwrap()],
             console_password: None,
         },
+        hosts: BTreeMap::new(),
         timezone: "Asia/Seoul".to_owned(),
+        ntp: Vec::new(),
         k3s: K3s {
             membership: Membership::FirstServer {
                 token: secret("server-secret"),

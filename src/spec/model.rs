@@ -307,6 +307,10 @@ pub struct Seed {
     pub payload: Payload,
     /// The nodes' time zone.
     pub timezone: Option<TimeZone>,
+    /// The time servers that the nodes ask.
+    pub ntp: Vec<Host>,
+    /// Names that the nodes know beside their own, each with its address.
+    pub hosts: BTreeMap<String, IpAddr>,
 }
 
 #[cfg(test)]

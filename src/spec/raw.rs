@@ -357,6 +357,10 @@ pub(super) struct RawSeed {
     pub(super) payload: Option<Payload>,
     /// The nodes' time zone, such as `Asia/Seoul`; `UTC` unless told.
     pub(super) timezone: Option<String>,
+    /// The time servers that the nodes ask: names or addresses.
+    pub(super) ntp: Option<Vec<String>>,
+    /// Names for `/etc/hosts` beside those of the nodes, each with its address.
+    pub(super) hosts: Option<BTreeMap<String, String>>,
 }
 
 /// Where k3s and the images are.

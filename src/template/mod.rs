@@ -50,6 +50,8 @@ const BUILTIN: &[(&str, &str)] = &[
     ("node/look.sh.tera", include_str!("../../templates/node/look.sh.tera")),
     ("node/marker.sh.tera", include_str!("../../templates/node/marker.sh.tera")),
     ("node/modules-load.conf.tera", include_str!("../../templates/node/modules-load.conf.tera")),
+    ("node/chrony.sources.tera", include_str!("../../templates/node/chrony.sources.tera")),
+    ("node/timesyncd.conf.tera", include_str!("../../templates/node/timesyncd.conf.tera")),
     ("node/observe.sh.tera", include_str!("../../templates/node/observe.sh.tera")),
     ("node/ops-packages.service.tera", include_str!("../../templates/node/ops-packages.service.tera")),
     ("node/registries.yaml.tera", include_str!("../../templates/node/registries.yaml.tera")),

@@ -74,6 +74,8 @@ impl<'a> ClusterSecrets<'a> {
             flavour: spec.seed.flavour,
             node: node_of(node),
             nodes: spec.nodes.iter().map(peer).collect(),
+            hosts: spec.seed.hosts.clone(),
+            ntp: spec.seed.ntp.clone(),
             ssh: self.ssh.clone(),
             timezone: spec.seed.timezone.as_ref().unwrap_or(&TimeZone::UTC).to_string(),
             k3s: K3s {

@@ -12,12 +12,15 @@ mod packages;
 mod registry;
 mod sources;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path as Folder, PathBuf};
 
 use super::model::{Allowance, Seed, Spec, Ssh};
 use super::raw::{ApiVersion, RawAllowance, RawPack, RawSeed, RawSpec, RawSsh};
 use super::report::Report;
 use super::suggest;
+use crate::net::Host;
 use crate::node::TimeZone;
 use crate::oci::Platform;
 use crate::text::Path;
@@ -50,7 +53,6 @@ pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Op
     let k3s = k3s::k3s(k3s.unwrap_or_default(), &surroundings, report);
     let registry = registry::registry(registry.unwrap_or_default(), report);
     nodes::together(&nodes, &k3s, report);
-    network::network(&nodes, k3s.config.as_map(), registry.address.as_ref(), report);
     let images = images::images(images, folder, report);
     let sources = images::sources(sources.unwrap_or_default(), folder, report);
     let files = files::node_files(files.unwrap_or_default(), folder, &nodes, report);
@@ -59,6 +61,8 @@ pub(super) fn spec(raw: RawSpec, folder: &Folder, report: &mut Report<'_>) -> Op
     let RawPack { compression } = pack.unwrap_or_default();
     let templates = optional_path(templates, folder, &root.key("templates"), report);
     let seed = self::seed(seed.unwrap_or_default(), &mut nodes, report);
+    let networks = network::Networks { nodes: &nodes, config: k3s.config.as_map(), hosts: &seed.hosts };
+    networks.check(registry.address.as_ref(), report);
     let deliver = optional_path(deliver, folder, &root.key("deliver"), report);
     let allow = self::allow(allow.unwrap_or_default(), report);
     let ApiVersion::V1 = api_version?;
@@ -147,7 +151,7 @@ fn ssh(raw: RawSsh, report: &mut Report<'_>) -> Ssh {
 }
 
 fn seed(raw: RawSeed, nodes: &mut [nodes::Draft], report: &mut Report<'_>) -> Seed {
-    let RawSeed { flavour, disk, payload, timezone } = raw;
+    let RawSeed { flavour, disk, payload, timezone, ntp, hosts } = raw;
     let path = Path::root().key("seed");
     let (flavour, payload) = (flavour.unwrap_or_default(), payload.unwrap_or_default());
     nodes::disks(nodes, flavour, disk, report);
@@ -158,7 +162,40 @@ fn seed(raw: RawSeed, nodes: &mut [nodes::Draft], report: &mut Report<'_>) -> Se
         };
         report.parse_with_hint(&path.key("timezone"), &text, &hint)
     });
-    Seed { flavour, payload, timezone }
+    let ntp = ntp.unwrap_or_default();
+    let ntp = ntp.iter().enumerate();
+    let ntp = ntp.filter_map(|(index, text)| report.parse(&path.key("ntp").index(index), Some(text)));
+    let ntp = ntp.collect();
+    let hosts = self::hosts(hosts.unwrap_or_default(), nodes, &path.key("hosts"), report);
+    Seed { flavour, payload, timezone, ntp, hosts }
+}
+
+/// Reads the names that go to `/etc/hosts` beside those of the nodes.
+fn hosts(
+    written: BTreeMap<String, String>,
+    nodes: &[nodes::Draft],
+    path: &Path,
+    report: &mut Report<'_>,
+) -> BTreeMap<String, IpAddr> {
+    let mut hosts = BTreeMap::new();
+    for (name, address) in written {
+        let path = path.key(&name);
+        let is_node = nodes.iter().any(|node| node.name.as_ref().is_some_and(|own| own.as_str() == name));
+        if is_node || name == "localhost" {
+            report.error_with_hint(&path, "this name is in /etc/hosts already", "remove it");
+        }
+        match name.parse() {
+            Ok(Host::Name(name)) => {
+                let address = report.parse_address(&path, Some(&address));
+                hosts.extend(address.map(|address| (name, address)));
+            }
+            Ok(Host::Ip(_)) => {
+                report.error_with_hint(&path, "this is an address, not a name", "write name: address");
+            }
+            Err(error) => report.error(&path, error.to_string()),
+        }
+    }
+    hosts
 }
 
 /// Reads the accepted findings; which ids there are, only a check knows.

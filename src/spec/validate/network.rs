@@ -1,6 +1,6 @@
 //! The networks: none may lie in another, and the registry must be reachable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
@@ -21,12 +21,39 @@ struct Inner {
 /// The settings that hold networks inside the cluster, and k3s' defaults.
 const INNER: [(&str, &str); 2] = [("cluster-cidr", "10.42.0.0/16"), ("service-cidr", "10.43.0.0/16")];
 
-pub(super) fn network(
-    nodes: &[Draft],
-    config: &Map<String, Value>,
-    registry: Option<&RegistryHost>,
-    report: &mut Report<'_>,
-) {
+/// What the networks of a spec are judged by.
+pub(super) struct Networks<'a> {
+    pub(super) nodes: &'a [Draft],
+    /// The servers' settings of k3s.
+    pub(super) config: &'a Map<String, Value>,
+    /// Names that the nodes know beside their own.
+    pub(super) hosts: &'a BTreeMap<String, IpAddr>,
+}
+
+impl Networks<'_> {
+    pub(super) fn check(&self, registry: Option<&RegistryHost>, report: &mut Report<'_>) {
+        let inner = inner_networks_of(self.config, report);
+        check_node_networks(self.nodes, &inner, report);
+        if let Some(registry) = registry {
+            self.check_name(registry, report);
+            check_registry(registry, self.nodes, &inner, report);
+        }
+    }
+
+    /// Looks for somebody who tells the nodes where the registry is, if that has a name.
+    fn check_name(&self, registry: &RegistryHost, report: &mut Report<'_>) {
+        let Host::Name(name) = registry.host() else { return };
+        let is_node = |node: &Draft| node.name.as_ref().is_some_and(|own| own.as_str() == name);
+        let is_known = name == "localhost" || self.hosts.contains_key(name) || self.nodes.iter().any(is_node);
+        let asks_nobody = |node: &&Draft| !node.has_nameservers();
+        if let (false, Some(node)) = (is_known, self.nodes.iter().find(asks_nobody)) {
+            let message = format!("this node has no name server, and cannot find the registry `{name}`");
+            report.warning(&node.path, message, format!("write seed.hosts: {{{name}: ADDRESS}}"));
+        }
+    }
+}
+
+fn inner_networks_of(config: &Map<String, Value>, report: &mut Report<'_>) -> Vec<Inner> {
     let inner: Vec<Inner> =
         INNER.iter().flat_map(|(key, default)| inner_networks(key, default, config, report)).collect();
     for (index, one) in inner.iter().enumerate() {
@@ -38,10 +65,7 @@ pub(super) fn network(
             }
         }
     }
-    check_node_networks(nodes, &inner, report);
-    if let Some(registry) = registry {
-        check_registry(registry, nodes, &inner, report);
-    }
+    inner
 }
 
 fn inner_networks(

@@ -33,6 +33,10 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    pub(super) fn has_nameservers(&self) -> bool {
+        !self.nameservers.is_empty()
+    }
+
     /// Returns the node if nothing of it is missing.
     pub(super) fn finish(self) -> Option<Node> {
         let Self { path: _, name, role, platform, address, gateway, nameservers, card, disk, values } = self;
@@ -374,9 +378,7 @@ fn check_completeness(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>
             let hint = "add gateway; where there is none, any other address of the node's network will do";
             report.error_with_hint(&node.path, message, hint);
         }
-        if node.nameservers.is_empty()
-            && !report.is_refused(&node.path.key("nameservers"))
-            && !has_resolver(node)
+        if !node.has_nameservers() && !report.is_refused(&node.path.key("nameservers")) && !has_resolver(node)
         {
             let message = "this node has no name server, and k3s falls back to 8.8.8.8";
             report.warning(&node.path, message, "add nameservers, or set resolv-conf in k3s.config");

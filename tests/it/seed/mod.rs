@@ -107,7 +107,9 @@ fn lab() -> Vec<NodeSeed> {
             authorized_keys: vec![KEY.parse().unwrap()],
             console_password: None,
         },
+        hosts: [("registry.lab.example".to_owned(), "192.168.6.1".parse().unwrap())].into(),
         timezone: "Asia/Seoul".to_owned(),
+        ntp: ["192.168.6.1", "time.lab.example"].map(|name| name.parse().unwrap()).to_vec(),
         k3s: K3s {
             membership,
             config: config.clone(),

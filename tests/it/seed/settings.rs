@@ -49,6 +49,35 @@ fn sshd_takes_keys_only_whatever_else_configures_it() {
     assert!(settings.contains(&"passwordauthentication yes".to_owned()), "the oracle would see a difference");
 }
 
+/// Has chrony read its sources among what Debian's own configuration says, and returns what it will ask.
+fn chronys_servers(sources: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(folder.path().join("sources.d")).unwrap();
+    fs::write(path("sources.d/seedkit.sources"), sources).unwrap();
+    // Of the folder it speaks only as a daemon.
+    let include = format!("makestep 1 3\ninclude {}\n", path("sources.d/seedkit.sources"));
+    fs::write(path("chrony.conf"), include).unwrap();
+    let printed = oracle::text("chronyd", ["-p", "-f", &path("chrony.conf")]);
+    printed.lines().filter(|line| line.contains("iburst")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_time_servers_of_the_spec_are_asked_by_chrony_and_timesyncd() {
+    let mut seed = lab().swap_remove(0);
+    let chrony = |seed: &NodeSeed| chronys_servers(&written(seed, "/etc/chrony/sources.d/seedkit.sources"));
+    assert_eq!(chrony(&seed), ["server 192.168.6.1 iburst", "server time.lab.example iburst"]);
+    let drop_in = "/etc/systemd/timesyncd.conf.d/50-seedkit.conf";
+    let values = |seed: &NodeSeed| -> Vec<String> {
+        let text = written(seed, drop_in);
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    };
+    assert_eq!(values(&seed), ["[Time]", "NTP=192.168.6.1 time.lab.example", "FallbackNTP="]);
+    // What a seed before has said is taken back.
+    seed.ntp.clear();
+    assert!(chrony(&seed).is_empty() && values(&seed).is_empty(), "{}", written(&seed, drop_in));
+}
+
 #[test]
 fn apt_does_nothing_of_its_own_accord() {
     let folder = tempfile::tempdir().unwrap();

@@ -73,6 +73,7 @@ fn only_systemd_starts_k3s_and_user_data_does_not_wait_for_it() {
             ["systemctl", "--no-block", "try-reload-or-restart", "ssh.service"],
             user_data["runcmd"][3].clone(),
             user_data["runcmd"][4].clone(),
+            ["systemctl", "--no-block", "try-restart", "systemd-timesyncd.service", "chrony.service"],
             command(&["systemctl", "start", "--no-block"]),
             ["/usr/local/sbin/seedkit-finish"],
         ]);

@@ -90,7 +90,8 @@ fn hosts_names_every_node_once() {
     for seed in lab() {
         let files = written_files(&built(&seed));
         let (_, _, hosts) = files.iter().find(|(path, ..)| path == "/etc/hosts").unwrap();
-        let expected = "192.168.6.10 k3s-server1\n192.168.6.11 k3s-server2\n192.168.6.12 k3s-agent1\n";
+        let expected = "192.168.6.10 k3s-server1\n192.168.6.11 k3s-server2\n192.168.6.12 k3s-agent1\n\
+                        192.168.6.1 registry.lab.example\n";
         assert!(hosts.ends_with(expected), "{hosts}");
     }
 }

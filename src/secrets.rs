@@ -109,6 +109,9 @@ pub enum SecretsError {
 pub struct Secrets {
     folder: PathBuf,
     is_new: bool,
+    /// Whether there were secrets when it was opened.
+    had_any: bool,
+    is_seen_by_git: bool,
 }
 
 impl Secrets {
@@ -122,14 +125,31 @@ impl Secrets {
     pub fn open(folder: &Path) -> Result<Self, SecretsError> {
         let is_new = !folder.is_dir();
         create_folder(folder, 0o700).map_err(|source| failed("create", folder, source))?;
-        let secrets = Self { folder: folder.to_owned(), is_new };
-        match secrets.refuse_open_folder() {
-            Ok(()) => Ok(secrets),
-            Err(error) => {
-                secrets.forget_unused();
-                Err(error)
-            }
+        let mut secrets = Self { folder: folder.to_owned(), is_new, had_any: false, is_seen_by_git: false };
+        if let Err(error) = secrets.refuse_open_folder() {
+            secrets.forget_unused();
+            return Err(error);
         }
+        if !is_new {
+            secrets.had_any = !secrets.all()?.is_empty();
+            // They may have come from a backup without it.
+            secrets.is_seen_by_git = !secrets.hide()?;
+        }
+        Ok(secrets)
+    }
+
+    fn hide(&self) -> Result<bool, SecretsError> {
+        hide_from_git(&self.folder, EVERYTHING).map_err(|source| failed("write to", &self.folder, source))
+    }
+
+    /// Returns whether there were secrets before this run.
+    pub fn had_any(&self) -> bool {
+        self.had_any
+    }
+
+    /// Returns whether git would take the secrets along: somebody else says what it passes over.
+    pub fn is_seen_by_git(&self) -> bool {
+        self.is_seen_by_git
     }
 
     /// Removes the folder if it was made by [`Secrets::open`] and no secret is in it.
@@ -193,7 +213,7 @@ impl Secrets {
         }
         let text = make()?;
         let path = self.path(name)?;
-        hide_from_git(&self.folder, EVERYTHING).map_err(|source| failed("write to", &self.folder, source))?;
+        self.hide()?;
         match create_new(&path, text.0.as_bytes(), 0o600) {
             Ok(()) => Ok(Secret { text, is_new: true }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

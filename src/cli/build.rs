@@ -9,6 +9,7 @@ use crate::cli::session::{Session, SharingArguments, Workplace};
 use crate::cli::{Answer, interrupt, ui};
 use crate::fs::{follow_link, parent};
 use crate::ops::build::{self, Options, Outcome};
+use crate::ops::kit::{SEEDS, SHARED_PAYLOAD};
 use crate::progress::Bytes;
 
 pub(super) const EXAMPLES: &str = "\
@@ -64,8 +65,14 @@ fn text(outcome: &Outcome) -> String {
     for seed in &outcome.delivered {
         text.push_str(&format!("delivered {}\n", seed.display()));
     }
+    let shared = format!("{SEEDS}/{SHARED_PAYLOAD}");
+    let shared = if outcome.artifacts.get(&shared).is_some() {
+        format!(" and {kit}/{shared} to each VM as CD-ROMs")
+    } else {
+        " to each VM as a CD-ROM".to_owned()
+    };
     text.push_str(&format!(
-        "next: attach {kit}/seeds/seed-NODE.iso to each VM as a CD-ROM and boot it;\n      \
+        "next: attach {kit}/seeds/seed-NODE.iso{shared} and boot it;\n      \
          check the kit wherever it went with `seedkit verify {kit}` or `sha256sum -c SHA256SUMS`\n"
     ));
     text

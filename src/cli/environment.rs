@@ -69,10 +69,13 @@ pub(super) fn clock() -> anyhow::Result<Epoch> {
 }
 
 /// Returns the cache folder that the user's settings imply.
-pub(super) fn default_cache_folder() -> PathBuf {
+pub(super) fn default_cache_folder() -> anyhow::Result<PathBuf> {
     let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || variable("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    cache.or_else(home).unwrap_or_else(|| PathBuf::from(".cache")).join("seedkit")
+    let cache = cache
+        .or_else(home)
+        .context("HOME is not set, so the store has no place: name one with --cache-dir")?;
+    Ok(cache.join("seedkit"))
 }
 
 /// Returns the path of this program, whatever it was started as.

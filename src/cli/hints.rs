@@ -30,6 +30,7 @@ use crate::ops::lock::{CheckError, LockError};
 use crate::ops::output::Irreplaceable;
 use crate::ops::packages::{LooseError, PackagesError, PinnedError, SigningError, SuiteError};
 use crate::ops::page::PageError;
+use crate::ops::parts::PartsError;
 use crate::ops::preflight::PreflightError;
 use crate::ops::push::PushError;
 use crate::ops::serve::ServeError;
@@ -72,6 +73,9 @@ fn known<E: Hint>(error: &(dyn Error + 'static)) -> Option<Advice> {
     let boxed = || error.downcast_ref::<Box<E>>().map(|boxed| &**boxed);
     error.downcast_ref::<E>().or_else(boxed).map(|error| (error.hints(), E::BELOW))
 }
+
+/// What to do about a clock that cannot be right.
+const CLOCK: &str = "set the clock of this machine: what certificates say of time comes from it";
 
 /// All types that know something.
 const TYPES: [fn(&(dyn Error + 'static)) -> Option<Advice>; 31] = [
@@ -143,9 +147,20 @@ const MORE_SPACE: &str = "free some space (`df -h` and `df -i` say where it is s
 
 impl Hint for BuildError {
     fn hint(&self) -> Option<&'static str> {
-        matches!(self, Self::Unfit { .. }).then_some(
-            "`seedkit check --explain ID` tells the story behind a finding; `allow` in seedkit.yaml accepts one",
-        )
+        match self {
+            Self::Parts(PartsError::Clock { .. }) => Some(CLOCK),
+            Self::Unfit { .. } => Some(
+                "`seedkit check --explain ID` tells the story behind a finding; `allow` in seedkit.yaml accepts one",
+            ),
+            Self::Output(_)
+            | Self::Preflight(_)
+            | Self::Parts(_)
+            | Self::Iso(_)
+            | Self::Write(..)
+            | Self::Reopen(_)
+            | Self::Unsound(_)
+            | Self::Deliver(_) => None,
+        }
     }
 }
 

@@ -97,7 +97,7 @@ impl Session {
 
     /// Opens the store.
     pub(super) fn store(&self) -> anyhow::Result<DiskStore> {
-        let folder = self.global.cache_dir.clone().unwrap_or_else(environment::default_cache_folder);
+        let folder = self.global.cache_dir.clone().map_or_else(environment::default_cache_folder, Ok)?;
         for algorithm in ["sha256", "sha512"] {
             interrupt::clean(folder.join(algorithm));
         }
@@ -136,7 +136,14 @@ impl Session {
     pub(super) fn secrets(&self, spec: &Spec) -> anyhow::Result<Secrets> {
         let folder = self.secrets_folder(spec);
         interrupt::clean(folder.clone());
-        Ok(Secrets::open(&folder)?)
+        let secrets = Secrets::open(&folder)?;
+        if secrets.is_seen_by_git() {
+            self.console.warn(format!(
+                "git does not pass over `{}`: write a line `*` into the .gitignore in it",
+                folder.display()
+            ));
+        }
+        Ok(secrets)
     }
 
     /// Locks the spec where there is no lock yet, and opens the secrets.
@@ -233,5 +240,5 @@ fn write_lock(path: &Path, lockfile: &Lockfile) -> anyhow::Result<()> {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
-    Ok(crate::fs::write_atomic(path, text.as_bytes(), 0o644)?)
+    Ok(crate::fs::write_atomic(&crate::fs::follow_link(path.to_owned()), text.as_bytes(), 0o644)?)
 }

@@ -114,28 +114,37 @@ pub fn close_to_others(folder: &Path) -> io::Result<()> {
 /// The file that says what git passes over in its folder.
 pub const GIT_IGNORE: &str = ".gitignore";
 
-/// Makes git pass over what matches `patterns` in a folder; where a [`GIT_IGNORE`] says something else, it is left alone.
+/// Makes git pass over what matches `patterns` in a folder; returns whether it does.
 ///
-/// A folder that cannot be written to holds what it holds: it is used as it is.
-pub fn hide_from_git(folder: &Path, patterns: &str) -> io::Result<()> {
+/// A [`GIT_IGNORE`] that says something else is somebody's own, and left alone; one without a word is what a full disk
+/// leaves. A folder that cannot be written to holds what it holds: it is used as it is.
+pub fn hide_from_git(folder: &Path, patterns: &str) -> io::Result<bool> {
     let path = folder.join(GIT_IGNORE);
-    let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
-    let keeps_what_is_there = |error: &io::Error| {
-        matches!(
-            error.kind(),
-            io::ErrorKind::AlreadyExists
-                | io::ErrorKind::PermissionDenied
-                | io::ErrorKind::ReadOnlyFilesystem
-        )
-    };
-    match created {
-        Ok(mut file) => file
-            .write_all(patterns.as_bytes())
-            .and_then(|()| set_mode(&file, 0o644))
-            .map_err(|error| with_path(error, "cannot write", &path)),
-        Err(error) if keeps_what_is_there(&error) => Ok(()),
-        Err(error) => Err(with_path(error, "cannot create", &path)),
+    let mut known = String::new();
+    let found = open_regular(&path).and_then(|file| file.take(GIT_IGNORE_LIMIT).read_to_string(&mut known));
+    match found {
+        Ok(0) => {}
+        Ok(_) => return Ok(hides(&known, patterns)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // Something else stands there, or it is not for us to read.
+        Err(_) => return Ok(false),
     }
+    match write_atomic(&path, patterns.as_bytes(), 0o644).map_err(|error| error.kind()) {
+        Ok(()) => Ok(true),
+        Err(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => Ok(false),
+        Err(kind) => Err(with_path(kind.into(), "cannot write", &path)),
+    }
+}
+
+/// The most bytes of a [`GIT_IGNORE`] that are read.
+const GIT_IGNORE_LIMIT: u64 = 1024 * 1024;
+
+/// Returns whether a list has each of the patterns, or one for everything; that of the list itself is not needed.
+fn hides(known: &str, patterns: &str) -> bool {
+    let plain = |pattern: &str| pattern.trim().trim_start_matches('/').to_owned();
+    let known: Vec<String> = known.lines().map(plain).collect();
+    let is_known = |pattern: String| pattern == GIT_IGNORE || known.contains(&pattern);
+    known.iter().any(|pattern| pattern == "*") || patterns.lines().map(plain).all(is_known)
 }
 
 /// What [`hide_from_git`] writes into a folder that is ours alone.

@@ -65,6 +65,14 @@ pub enum CaError {
     /// Nothing was made yet.
     #[error("there is no `{0}` in the secrets folder")]
     Missing(&'static str),
+    /// A key was lost.
+    #[error("the secrets folder has `{present}`, but not its private key `{missing}`")]
+    Lost {
+        /// The key.
+        missing: &'static str,
+        /// Its certificate.
+        present: &'static str,
+    },
     /// The cluster's own authorities cannot be used.
     #[error("cannot use the authorities of the cluster")]
     Cluster(#[from] ClusterError),
@@ -95,7 +103,7 @@ pub struct Certificates {
 /// `now` is not the lock's time: a lock may be years older than the secrets that its kit is built with.
 pub fn load_or_create(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<Certificates, CaError> {
     let (authority, is_authority_new) = authority(spec, secrets, now)?;
-    let (server_key, key_pem) = private_key(secrets, names::SERVER_KEY)?;
+    let (server_key, key_pem) = private_key(secrets, (names::SERVER_KEY, names::SERVER))?;
     let wanted = server_names(spec)?;
     let certificate = secrets.load_or_create::<CaError>(names::SERVER, || {
         let made =
@@ -170,7 +178,7 @@ fn view_of(name: &'static str, pem: &str) -> Result<CertificateView, CaError> {
 /// The cluster's authorities are left alone: k3s has its own command for running clusters.
 pub fn renew(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<Certificates, CaError> {
     let (authority, _) = authority(spec, secrets, now)?;
-    let (server_key, key_pem) = private_key(secrets, names::SERVER_KEY)?;
+    let (server_key, key_pem) = private_key(secrets, (names::SERVER_KEY, names::SERVER))?;
     let wanted = server_names(spec)?;
     let made = authority
         .generate_server_certificate(&server_key, &wanted, now, spec.registry.server_days)
@@ -214,7 +222,7 @@ impl Certificates {
 }
 
 fn authority(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<(Authority, bool), CaError> {
-    let (key, key_pem) = private_key(secrets, names::AUTHORITY_KEY)?;
+    let (key, key_pem) = private_key(secrets, (names::AUTHORITY_KEY, names::AUTHORITY))?;
     let (subject, names) = (format!("{} registry CA", spec.name), server_names(spec)?);
     let certificate = secrets.load_or_create::<CaError>(names::AUTHORITY, || {
         let made = Authority::generate_self_signed(key, &subject, &names, now, spec.registry.ca_days);
@@ -225,10 +233,19 @@ fn authority(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<(Authority, b
     Ok((authority, certificate.is_new))
 }
 
-fn private_key(secrets: &Secrets, name: &'static str) -> Result<(PrivateKey, SecretText), CaError> {
+/// Loads the key of a certificate, or makes it with the certificate still to come.
+fn private_key(
+    secrets: &Secrets,
+    (name, certificate): (&'static str, &'static str),
+) -> Result<(PrivateKey, SecretText), CaError> {
     let key_error = |source| CaError::Key(name, source);
-    let secret = secrets
-        .load_or_create::<CaError>(name, || Ok(PrivateKey::generate_p256().map_err(key_error)?.to_pem()))?;
+    let secret = secrets.load_or_create::<CaError>(name, || {
+        // Whoever made a new one now would hide that the old one was lost.
+        if secrets.load(certificate)?.is_some() {
+            return Err(CaError::Lost { missing: name, present: certificate });
+        }
+        Ok(PrivateKey::generate_p256().map_err(key_error)?.to_pem())
+    })?;
     Ok((PrivateKey::from_pem(&secret.text).map_err(key_error)?, secret.text))
 }
 

@@ -56,6 +56,11 @@ pub enum ClusterError {
     /// A token cannot be made.
     #[error("cannot make a token for the cluster")]
     Random(#[source] getrandom::Error),
+    /// One token for servers and agents.
+    #[error(
+        "`{SERVER_TOKEN}` and `{AGENT_TOKEN}` in the secrets folder are the same: agents could join as servers"
+    )]
+    SameToken,
     /// A token in the secrets folder is not one that nodes can use.
     #[error("the token `{0}` in the secrets folder cannot be used")]
     Token(&'static str, #[source] InvalidToken),
@@ -70,6 +75,8 @@ pub struct Tokens {
     pub agent: SecretText,
     /// What servers let agents in with: the password alone, which all releases of k3s take.
     pub agent_password: SecretText,
+    /// Those that were made now though there were other secrets: they may have been lost.
+    pub made_anew: Vec<&'static str>,
 }
 
 /// Loads the cluster's authorities, making those that do not exist; what exists is never overwritten.
@@ -135,18 +142,23 @@ pub fn load_or_create_tokens(
     authorities: Option<&ClusterAuthorities>,
 ) -> Result<Tokens, ClusterError> {
     let hash = authorities.map(ClusterAuthorities::token_hash);
-    let token = |name: &'static str, user: User| {
+    let mut made_anew = Vec::new();
+    let mut token = |name: &'static str, user: User| {
         let secret = secrets.load_or_create::<ClusterError>(name, || {
             tokens::generate_token().map_err(ClusterError::Random)
         })?;
+        made_anew.extend((secret.is_new && secrets.had_any()).then_some(name));
         let token_error = |source| ClusterError::Token(name, source);
         let token = Token::from_secret(&secret.text, user).map_err(token_error)?;
         let text = token.for_nodes(hash.as_deref()).map_err(token_error)?;
         Ok::<_, ClusterError>((text, token.password().clone()))
     };
-    let (server, _) = token(SERVER_TOKEN, User::Server)?;
+    let (server, server_password) = token(SERVER_TOKEN, User::Server)?;
     let (agent, agent_password) = token(AGENT_TOKEN, User::Node)?;
-    Ok(Tokens { server, agent, agent_password })
+    if server_password == agent_password {
+        return Err(ClusterError::SameToken);
+    }
+    Ok(Tokens { server, agent, agent_password, made_anew })
 }
 
 fn key_name(which: ClusterAuthority) -> String {

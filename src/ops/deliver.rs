@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::digest::{Digest, Hasher, HashingWriter};
-use crate::ops::kit::{SEED_PATTERNS, SEEDS};
+use crate::ops::kit::{SEEDS, hide_seeds};
 use crate::progress::{Event, Reporter};
 
 /// How much is copied between two signs of progress.
@@ -39,7 +39,7 @@ pub fn seeds(kit: &Path, target: &Path, reporter: &dyn Reporter) -> Result<Vec<P
     let fail = |source| DeliverError::Copy { seed: folder.clone(), target: target.to_owned(), source };
     crate::fs::create_folders(target).map_err(fail)?;
     crate::fs::remove_abandoned(target).map_err(fail)?;
-    crate::fs::hide_from_git(target, SEED_PATTERNS).map_err(fail)?;
+    hide_seeds(target, reporter).map_err(fail)?;
     let mut seeds: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(&folder).map_err(fail)? {
         let entry = entry.map_err(fail)?;

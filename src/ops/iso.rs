@@ -15,7 +15,7 @@ use crate::check::KnownSecret;
 use crate::digest::HashingWriter;
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
-use crate::fs::{Staging, create_folder, hide_from_git, named_temporary, publish};
+use crate::fs::{Staging, create_folder, named_temporary, publish};
 use crate::lockfile::Locked;
 use crate::node::Unplaceable;
 use crate::ops::cluster::ClusterError;
@@ -133,7 +133,7 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let Options { parts: made_from, nodes, output } = options;
     let parts::Options { spec, locked, secrets, .. } = *made_from;
     let fail = |source| IsoError::Write(output.to_path_buf(), source);
-    create_folder(output, 0o755).and_then(|()| hide_from_git(output, kit::SEED_PATTERNS)).map_err(fail)?;
+    create_folder(output, 0o755).and_then(|()| kit::hide_seeds(output, equipment.reporter)).map_err(fail)?;
     // What is packed is needed only until it is in the seeds.
     let scratch = Staging::beside(&output.join("payload")).map_err(fail)?;
     let parts = parts::make(made_from, scratch.path(), None, equipment)?;

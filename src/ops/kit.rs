@@ -9,8 +9,10 @@ use crate::artifact::{Artifact, ArtifactList, SUMS};
 use crate::bill::{self, Bill};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::fetch::Equipment;
+use crate::fs::hide_from_git;
 use crate::lockfile::Lockfile;
 use crate::parallel;
+use crate::progress::Reporter;
 use crate::spec::{Node, Spec};
 
 /// The folder of the image layout.
@@ -22,7 +24,18 @@ pub const SEEDS: &str = "seeds";
 /// The file name of the disc that all nodes share, beside their seeds.
 pub const SHARED_PAYLOAD: &str = "payload.iso";
 /// What git passes over in a folder that seeds are written to, where other things may be, too: they hold secrets.
-pub const SEED_PATTERNS: &str = "/.gitignore\n/seed-*.iso\n/payload.iso\n";
+const SEED_PATTERNS: &str = "/.gitignore\n/seed-*.iso\n/payload.iso\n";
+
+/// Makes git pass over seeds in a folder where other things may be, too; warns where somebody else says otherwise.
+pub fn hide_seeds(folder: &Path, reporter: &dyn Reporter) -> std::io::Result<()> {
+    if !hide_from_git(folder, SEED_PATTERNS)? {
+        reporter.warn(format!(
+            "`{}` has a .gitignore that does not name the seeds, which hold secrets: add `seed-*.iso` and `payload.iso`",
+            folder.display()
+        ));
+    }
+    Ok(())
+}
 
 /// What each artifact was made from, by its path in the kit.
 pub type Origins = BTreeMap<String, Vec<String>>;

@@ -17,6 +17,9 @@ use crate::progress::step;
 use crate::secrets::Secrets;
 use crate::spec::Spec;
 
+/// How far a clock may be behind a lock, in seconds: that of another machine may have made it.
+const DAY: u64 = 24 * 60 * 60;
+
 /// What they are made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
@@ -48,6 +51,14 @@ pub enum PartsError {
     /// Some things cannot be had; all others are in the store.
     #[error("there is no kit, for it would have holes")]
     Several(#[from] Failures),
+    /// The clock is wrong.
+    #[error("the clock says {now}, and the lock was made at {locked}")]
+    Clock {
+        /// What the clock says.
+        now: Epoch,
+        /// The lock's time.
+        locked: Epoch,
+    },
     /// The certificates do not fit.
     #[error("cannot use the registry's certificates")]
     Ca(#[from] CaError),
@@ -82,6 +93,10 @@ pub fn make(
     equipment: &Equipment<'_>,
 ) -> Result<Parts, PartsError> {
     let Options { spec, locked, sources, secrets, now } = *options;
+    // Certificates that are made by such a clock have ended when nodes look at them.
+    if now.seconds().saturating_add(DAY) < locked.epoch().seconds() {
+        return Err(PartsError::Clock { now, locked: locked.epoch() });
+    }
     if equipment.keep_going {
         fetch_all(options, equipment)?;
     }

@@ -60,6 +60,8 @@ pub fn kit_with(
     let listed = read_sums(folder)?;
     let mut present = files_of(folder)?;
     present.remove(SUMS);
+    // No list can name what was made of it.
+    present.remove(&format!("{SUMS}.sig"));
     let missing = listed.keys().filter(|path| !present.contains_key(*path));
     let mut findings: BTreeSet<Finding> =
         missing.map(|path| Finding::Missing { path: path.clone() }).collect();
@@ -176,6 +178,8 @@ mod tests {
             sum(b"m")
         );
         fs::write(root.join(SUMS), sums).unwrap();
+        // What `ssh-keygen -Y sign` makes of the list.
+        fs::write(root.join("SHA256SUMS.sig"), "signature").unwrap();
         let report = kit(root, 4, &Silent).unwrap();
         let messages: Vec<String> = report.findings.iter().map(|f| f.to_string()).collect();
         assert_eq!(messages.len(), 4, "{messages:?}");

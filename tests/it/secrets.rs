@@ -1,5 +1,7 @@
 //! Secrets at the edges: what the store, git and a crash would show to others.
 
+mod lost;
+
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -113,10 +115,20 @@ fn what_git_is_told_by_the_user_stays() {
         sandbox.write(&format!("{folder}/.gitignore"), "# mine\n");
     }
     fs::set_permissions(sandbox.path("lab/secrets"), PermissionsExt::from_mode(0o700)).unwrap();
-    sandbox.seedkit(&[&BUILD[..], &["--deliver", "vm"]].concat()).succeeds();
+    let run = sandbox.seedkit(&[&BUILD[..], &["--deliver", "vm"]].concat()).succeeds();
     for folder in ["vm", "lab/secrets"] {
         assert_eq!(sandbox.read(&format!("{folder}/.gitignore")), "# mine\n");
     }
+    for warning in
+        ["git does not pass over `lab/secrets`", "`vm` has a .gitignore that does not name the seeds"]
+    {
+        assert!(run.stderr.contains(warning), "{warning}: {}", run.stderr);
+    }
+    // Whoever names them too hears nothing.
+    sandbox.write("vm/.gitignore", "/seed-*.iso\npayload.iso\n# mine\n");
+    sandbox.write("lab/secrets/.gitignore", "*\n");
+    let run = sandbox.seedkit(&[&BUILD[..], &["--deliver", "vm"]].concat()).succeeds();
+    assert!(!run.stderr.contains("git"), "{}", run.stderr);
 }
 
 #[test]

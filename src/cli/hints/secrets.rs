@@ -7,6 +7,7 @@ use crate::ops::ca::CaError;
 use crate::ops::cluster::ClusterError;
 use crate::ops::iso::IsoError;
 use crate::ops::k3s::K3sError;
+use crate::ops::parts::PartsError;
 use crate::pki::PkiError;
 
 impl Hint for CaError {
@@ -20,6 +21,10 @@ impl Hint for CaError {
                  already need the new `ca.crt`",
             ),
             Self::Missing { .. } => Some("run `seedkit ca` to have what is missing made"),
+            Self::Lost { .. } => Some(
+                "take the key back from a backup; without one, move its certificate away too: nodes that run already \
+                 need the new `ca.crt`",
+            ),
             // The cause below has one, where there is something to do.
             Self::Cluster(_)
             | Self::Secrets(_)
@@ -34,6 +39,9 @@ impl Hint for CaError {
 impl Hint for ClusterError {
     fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::SameToken => Some(
+                "remove `agent-token` to have another one made; agents that have joined stay, new ones need a new seed",
+            ),
             Self::Incomplete { .. } => Some(
                 "take the secrets back from a backup; if no node was ever started with them, remove all `cluster-*` to \
                  have new ones made",
@@ -78,6 +86,7 @@ impl Hint for IsoError {
             ),
             Self::Airgap(_) => Some("give the file of `k3s.airgap` a plain name, then run `seedkit lock`"),
             Self::ConsoleHash(_) => Some("remove it, and give the password itself once"),
+            Self::Parts(PartsError::Clock { .. }) => Some(super::CLOCK),
             Self::Parts(_)
             | Self::Secrets(_)
             | Self::Random(_)

@@ -42,9 +42,16 @@ impl<'a> ClusterSecrets<'a> {
     ) -> Result<Self, IsoError> {
         let Material { spec, parts, .. } = *material;
         let certificates = &parts.certificates;
+        let tokens = cluster::load_or_create_tokens(folder, certificates.cluster.as_ref())?;
+        for name in &tokens.made_anew {
+            equipment.reporter.warn(format!(
+                "`{name}` was not in the secrets folder, and was made anew: nodes that run with another one do not let \
+                 these nodes join"
+            ));
+        }
         Ok(Self {
             folder,
-            tokens: cluster::load_or_create_tokens(folder, certificates.cluster.as_ref())?,
+            tokens,
             authorities: certificates.cluster.as_ref().map(authorities).transpose()?,
             ssh: login::load_or_create(spec, folder, equipment)?,
             auth: registry_auth(spec, folder, equipment)?,
@@ -94,7 +101,7 @@ impl<'a> ClusterSecrets<'a> {
 
     fn membership(&self, spec: &Spec, node: &Node) -> Membership {
         let first = spec.first_server().expect("validation refuses a spec without a server");
-        let Tokens { server: token, agent, agent_password } = self.tokens.clone();
+        let Tokens { server: token, agent, agent_password, made_anew: _ } = self.tokens.clone();
         let server_url = || match first.address.address() {
             std::net::IpAddr::V4(address) => format!("https://{address}:6443"),
             std::net::IpAddr::V6(address) => format!("https://[{address}]:6443"),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 /// Seconds since 1970-01-01T00:00:00Z, between 1980 and 2100 so that every format can hold it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, derive_more::Into)]
 #[serde(into = "u64", try_from = "u64")]
 pub struct Epoch(u64);
 
@@ -47,12 +47,6 @@ impl TryFrom<u64> for Epoch {
         } else {
             Err(InvalidEpoch(seconds.to_string()))
         }
-    }
-}
-
-impl From<Epoch> for u64 {
-    fn from(epoch: Epoch) -> Self {
-        epoch.0
     }
 }
 

@@ -141,7 +141,8 @@ pub enum MirroredRegistry {
 }
 
 /// The hardware address of a network card; prints as `52:54:00:12:34:56`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
+#[display("{}", _0.map(|byte| format!("{byte:02x}")).join(":"))]
 pub struct MacAddress([u8; 6]);
 
 impl FromStr for MacAddress {
@@ -162,13 +163,6 @@ impl FromStr for MacAddress {
             return Err(invalid());
         }
         Ok(Self(bytes))
-    }
-}
-
-impl fmt::Display for MacAddress {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, f] = self.0;
-        write!(formatter, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
     }
 }
 

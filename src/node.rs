@@ -222,19 +222,13 @@ pub fn owned_by_system(path: &str) -> Option<&'static str> {
 }
 
 /// Where a user's own file goes: a [`NodePath`] that nobody else writes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display, derive_more::Into)]
 pub struct Destination(NodePath);
 
 impl Destination {
     /// Returns the path.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
-    }
-}
-
-impl From<Destination> for NodePath {
-    fn from(destination: Destination) -> Self {
-        destination.0
     }
 }
 

@@ -8,7 +8,6 @@
 //! functions named `generate…`, called at most once for each name; what they return is kept here.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -24,7 +23,8 @@ const LONGEST_NAME: usize = 100;
 const OPEN_TO_OTHERS: u32 = 0o077;
 
 /// A text that must not be printed by accident: `Debug` says `[secret]`, and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, derive_more::Debug, derive_more::From)]
+#[debug("[secret]")]
 pub struct SecretText(String);
 
 impl SecretText {
@@ -36,18 +36,6 @@ impl SecretText {
     /// Returns the text without the line ends that editors and `echo` leave after it.
     pub fn expose_line(&self) -> &str {
         self.0.trim_end_matches(['\r', '\n'])
-    }
-}
-
-impl From<String> for SecretText {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("[secret]")
     }
 }
 

@@ -54,17 +54,13 @@ struct State {
 }
 
 /// Shows progress on standard error.
+#[derive(derive_more::Debug)]
+#[debug("Console({display:?})")]
 pub(super) struct Console {
     display: Display,
     is_verbose: bool,
     has_bars: bool,
     state: Mutex<State>,
-}
-
-impl std::fmt::Debug for Console {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Console").field("display", &self.display).finish_non_exhaustive()
-    }
 }
 
 impl Console {

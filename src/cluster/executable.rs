@@ -13,7 +13,6 @@
 //! has several readings, and whoever knows the images chooses.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io::{self, Read};
 
 use memchr::memmem::Finder;
@@ -53,7 +52,8 @@ pub enum Kind {
 }
 
 /// The machine that an ELF file is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, derive_more::Display)]
+#[display("{}", self.architecture().unwrap_or_default())]
 pub enum Machine {
     /// x86-64.
     Amd64,
@@ -66,6 +66,7 @@ pub enum Machine {
     /// IBM Z.
     S390x,
     /// Any other: its number in the header, and its bits.
+    #[display("machine {number} with {bits} bits")]
     Other {
         /// The field `e_machine`.
         number: u16,
@@ -84,17 +85,6 @@ impl Machine {
             Self::Riscv64 => Some("riscv64"),
             Self::S390x => Some("s390x"),
             Self::Other { .. } => None,
-        }
-    }
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Other { number, bits } => write!(formatter, "machine {number} with {bits} bits"),
-            Self::Amd64 | Self::Arm64 | Self::Arm | Self::Riscv64 | Self::S390x => {
-                formatter.write_str(self.architecture().unwrap_or_default())
-            }
         }
     }
 }

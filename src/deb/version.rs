@@ -9,7 +9,6 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use super::name::excerpt;
@@ -20,8 +19,9 @@ const LONGEST: usize = 200;
 /// A version of a package, printed as it was written.
 ///
 /// Versions that dpkg takes for equal are equal, however they are written: `1.0`, `0:1.0` and `1.00-0`.
-#[derive(Clone, derive_more::Display)]
+#[derive(Clone, derive_more::Display, derive_more::Debug)]
 #[display("{text}")]
+#[debug("Version({text})")]
 pub struct Version<'text> {
     text: Cow<'text, str>,
     epoch: u32,
@@ -151,12 +151,6 @@ impl Hash for Version<'_> {
         epoch.hash(state);
         hash_part(upstream, state);
         hash_part(revision, state);
-    }
-}
-
-impl fmt::Debug for Version<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Version({})", self.text)
     }
 }
 

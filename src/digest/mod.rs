@@ -5,7 +5,6 @@
 
 mod verify;
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
@@ -38,9 +37,19 @@ pub const PIECE: usize = 256 * 1024;
 
 /// A content digest such as `sha256:e3b0c442…`, lower-case hexadecimal where it is written.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, SerializeDisplay, DeserializeFromStr, derive_more::Display,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    SerializeDisplay,
+    DeserializeFromStr,
+    derive_more::Display,
+    derive_more::Debug,
 )]
 #[display("{}:{}", self.algorithm().name(), self.hex())]
+#[debug("Digest({self})")]
 pub struct Digest(Value);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,12 +133,6 @@ impl FromStr for Digest {
             _ => None,
         };
         value.map(Self).ok_or_else(invalid)
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Digest({self})")
     }
 }
 

@@ -99,18 +99,13 @@ impl InspectError {
 }
 
 /// What inspections work with.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, derive_more::Debug)]
+#[debug("Options({now})")]
 pub struct Options<'a> {
     /// Seconds since 1970: what certificates are compared with.
     pub now: i64,
     /// Who listens.
     pub reporter: &'a dyn Reporter,
-}
-
-impl std::fmt::Debug for Options<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Options").field("now", &self.now).finish_non_exhaustive()
-    }
 }
 
 /// Tells what is at `path`, without looking into it.

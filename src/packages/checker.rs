@@ -5,7 +5,6 @@
 //! `Pre-Depends` is configured before it is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use super::record::{Field, Record};
 use super::request::Request;
@@ -27,15 +26,19 @@ pub struct Claim<'claim, 'a> {
 }
 
 /// Something that is wrong with a claim.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
 pub enum Violation {
     /// What was asked for is neither shipped nor later in the base.
+    #[display("{_0} is missing")]
     Missing(String),
     /// A package is shipped in two versions.
+    #[display("{_0} is there in two versions")]
     Twice(String),
     /// A package is for another architecture.
+    #[display("{_0} is for another architecture")]
     Foreign(String),
     /// The base has a later version of a package.
+    #[display("{package} would replace {base}")]
     Downgraded {
         /// The package, as it is shipped.
         package: String,
@@ -43,6 +46,7 @@ pub enum Violation {
         base: String,
     },
     /// Nothing is there of what a package needs.
+    #[display("{package} {} {relation}, which is missing", field.verb())]
     Unmet {
         /// The package.
         package: String,
@@ -52,6 +56,7 @@ pub enum Violation {
         relation: String,
     },
     /// Something is there that a package cannot be beside.
+    #[display("{package} {} {relation}, which is {other}", field.verb())]
     Clash {
         /// The package.
         package: String,
@@ -63,27 +68,8 @@ pub enum Violation {
         other: String,
     },
     /// There is no order in which these can be installed: each waits for another one.
+    #[display("each of {} waits for another one", _0.join(", "))]
     Circle(Vec<String>),
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(request) => write!(formatter, "{request} is missing"),
-            Self::Twice(package) => write!(formatter, "{package} is there in two versions"),
-            Self::Foreign(package) => write!(formatter, "{package} is for another architecture"),
-            Self::Downgraded { package, base } => write!(formatter, "{package} would replace {base}"),
-            Self::Unmet { package, field, relation } => {
-                write!(formatter, "{package} {} {relation}, which is missing", field.verb())
-            }
-            Self::Clash { package, field, relation, other } => {
-                write!(formatter, "{package} {} {relation}, which is {other}", field.verb())
-            }
-            Self::Circle(packages) => {
-                write!(formatter, "each of {} waits for another one", packages.join(", "))
-            }
-        }
-    }
 }
 
 /// Returns all that is wrong with a claim; nothing, if it is proved.

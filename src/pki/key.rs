@@ -1,7 +1,5 @@
 //! Private keys as PKCS#8, which containerd, registries, OpenSSL and ring all read.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use p256::elliptic_curve::sec1::ToEncodedPoint as _;
@@ -22,6 +20,8 @@ const SEC1_PUBLIC_START: [u8; 5] = [0xa1, 0x44, 0x03, 0x42, 0x00];
 const PEM_LINE: usize = 64;
 
 /// A private key that can sign; `Debug` shows only its algorithm.
+#[derive(derive_more::Debug)]
+#[debug("PrivateKey([secret], {:?})", _0.algorithm())]
 pub struct PrivateKey(KeyPair);
 
 /// Says why a private key cannot be made or read; the key itself is never repeated in it.
@@ -97,12 +97,6 @@ impl PrivateKey {
     /// Returns the key in the form that signs certificates.
     pub(super) fn signing_key(&self) -> &KeyPair {
         &self.0
-    }
-}
-
-impl fmt::Debug for PrivateKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "PrivateKey([secret], {:?})", self.0.algorithm())
     }
 }
 

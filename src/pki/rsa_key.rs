@@ -1,7 +1,5 @@
 //! RSA keys as PKCS#1, for the one place of a cluster where an RSA key is usual: signing service accounts' tokens.
 
-use std::fmt;
-
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, LineEnding};
 use rsa::rand_core::OsRng;
@@ -13,7 +11,8 @@ use crate::secrets::SecretText;
 const BITS: usize = 2048;
 
 /// An RSA private key that was checked to be one; `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, derive_more::Debug)]
+#[debug("RsaKey([secret])")]
 pub struct RsaKey {
     pem: SecretText,
 }
@@ -57,12 +56,6 @@ impl RsaKey {
     /// Returns the key as PKCS#1 in PEM, `RSA PRIVATE KEY`, to be written with mode 0600.
     pub fn pem(&self) -> &SecretText {
         &self.pem
-    }
-}
-
-impl fmt::Debug for RsaKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("RsaKey([secret])")
     }
 }
 

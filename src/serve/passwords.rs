@@ -49,6 +49,8 @@ pub enum PasswordsError {
 }
 
 /// Who may read, and how they prove it.
+#[derive(derive_more::Debug)]
+#[debug("Passwords({} users)", users.len())]
 pub struct Passwords {
     users: BTreeMap<String, Password>,
     /// What unknown names are compared with.
@@ -64,12 +66,6 @@ enum Password {
     /// The digest of a password: two of them have one length.
     Digest(Digest),
     Bcrypt(Arc<str>),
-}
-
-impl std::fmt::Debug for Passwords {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Passwords").field("users", &self.users.len()).finish_non_exhaustive()
-    }
 }
 
 impl Passwords {

@@ -43,14 +43,8 @@ pub struct Limits {
 }
 
 /// Asks a server to stop; may be used from any thread.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<watch::Sender<bool>>);
-
-impl Default for Stop {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
-    }
-}
 
 impl Stop {
     /// Accepts nothing more; answers that were begun go on.

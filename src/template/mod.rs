@@ -81,7 +81,8 @@ pub struct TemplateError {
 }
 
 /// A checked set of templates.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Templates({:?})", sources.keys())]
 pub struct Templates {
     tera: tera::Tera,
     sources: BTreeMap<String, String>,
@@ -130,12 +131,6 @@ impl Templates {
             .render_to(name, &variables, &mut output)
             .map_err(|error| translate(&self.sources, name, &error))?;
         String::from_utf8(output.0).map_err(|error| failed(error.to_string()))
-    }
-}
-
-impl std::fmt::Debug for Templates {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_set().entries(self.names()).finish()
     }
 }
 

@@ -3,8 +3,6 @@
 //! A signature is a function of key, text and time: keys of version 4 alone, whose signatures have no salt. What
 //! is signed is verified at once, under the same policy as everybody else's, before it is handed out.
 
-use std::fmt;
-
 use pgp::composed::{ArmorOptions, CleartextSignedMessage, Deserializable as _, SignedSecretKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{SignatureConfig, SignatureType, Subpacket, SubpacketData};
@@ -16,7 +14,8 @@ use crate::epoch::Epoch;
 const PRIVATE_KEY: &str = "-----BEGIN PGP PRIVATE KEY BLOCK-----";
 
 /// A private key, without a passphrase; `Debug` shows its fingerprint alone.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("SigningKey({:?})", self.fingerprint())]
 pub struct SigningKey {
     secret: SignedSecretKey,
     certificate: Keyring,
@@ -148,12 +147,6 @@ impl SigningKey {
         let keys = secret_subkeys.iter().map(|subkey| subkey.key.created_at());
         let times = signatures.filter_map(|signature| signature.created()).chain(keys);
         times.max().unwrap_or_default().max(primary_key.created_at())
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("SigningKey").field(&self.fingerprint()).finish()
     }
 }
 

@@ -1,0 +1,89 @@
+//! Secrets that were lost or came back, and what stands in the way of keeping them.
+
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::would_be_committed;
+use crate::support::sandbox::{BUILD, Run, SPEC, Sandbox, program};
+
+#[test]
+fn secrets_from_a_backup_and_what_a_full_disk_left_are_hidden_from_git_as_well() {
+    let sandbox = Sandbox::built_lab();
+    Run::of(sandbox.command("git").args(["init", "--quiet", "."])).succeeds();
+    let is_hidden = || !would_be_committed(&sandbox).iter().any(|path| path.starts_with("lab/secrets/"));
+    assert!(is_hidden());
+    let list = sandbox.path("lab/secrets/.gitignore");
+    for damage in [|list: &Path| fs::remove_file(list).unwrap(), |list: &Path| fs::write(list, "").unwrap()] {
+        damage(&list);
+        assert!(!is_hidden());
+        sandbox.seedkit(&["ca", "-f", SPEC, "show"]).succeeds();
+        assert!(is_hidden());
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_no_empty_list_for_git() {
+    let sandbox = Sandbox::lab();
+    fs::remove_dir_all(sandbox.path("lab/secrets")).unwrap_or_default();
+    let script = r#"mkdir disk && mount -t tmpfs -o size=64k,nr_inodes=1000 none disk
+        mkdir -m 700 disk/secrets
+        dd if=/dev/zero of=disk/fill bs=1k 2>/dev/null || true
+        "$SEEDKIT" ca -f lab/seedkit.yaml --secrets disk/secrets && exit 1
+        ls -A disk/secrets"#;
+    assert_eq!(sandbox.with_own_mounts(script).succeeds().stdout, "");
+}
+
+#[test]
+fn a_key_that_was_lost_is_named_and_none_is_made_in_its_place() {
+    for (key, certificate) in [("ca.key", "ca.crt"), ("registry.key", "registry.crt")] {
+        let sandbox = Sandbox::built_lab();
+        fs::remove_file(sandbox.path(format!("lab/secrets/{key}"))).unwrap();
+        let run = sandbox.seedkit(&["ca", "-f", SPEC]);
+        let error = run.fails(2);
+        let what = format!("the secrets folder has `{certificate}`, but not its private key `{key}`");
+        assert!(error.contains(&what) && error.contains("from a backup"), "{error}");
+        assert!(!sandbox.path(format!("lab/secrets/{key}")).exists());
+    }
+}
+
+#[test]
+fn tokens_that_were_lost_are_named_and_one_for_all_is_refused() {
+    let sandbox = Sandbox::built_lab();
+    let folder = sandbox.path("lab/secrets");
+    assert!(!sandbox.seedkit(&BUILD).succeeds().stderr.contains("anew"));
+    fs::remove_file(folder.join("server-token")).unwrap();
+    let run = sandbox.seedkit(&BUILD).succeeds();
+    assert!(
+        run.stderr.contains("`server-token` was not in the secrets folder, and was made anew"),
+        "{run:?}"
+    );
+    fs::copy(folder.join("server-token"), folder.join("agent-token")).unwrap();
+    let run = sandbox.seedkit(&BUILD);
+    let error = run.fails(2);
+    assert!(error.contains("are the same: agents could join as servers"), "{error}");
+}
+
+#[test]
+fn without_a_home_the_store_is_not_put_into_the_project() {
+    let sandbox = Sandbox::lab();
+    let mut command = sandbox.command(program());
+    let run = Run::of(command.args(BUILD).env_remove("HOME").env_remove("XDG_CACHE_HOME"));
+    assert!(run.fails(2).contains("HOME is not set"), "{run:?}");
+    assert!(!sandbox.path(".cache").exists());
+}
+
+#[test]
+fn a_clock_behind_the_lock_makes_no_certificates() {
+    let sandbox = Sandbox::lab();
+    let lock = sandbox.read("lab/seedkit.lock");
+    let line = lock.lines().find(|line| line.starts_with("epoch = ")).unwrap();
+    sandbox.write("lab/seedkit.lock", lock.replace(line, "epoch = 4102444800"));
+    let run = sandbox.seedkit(&BUILD);
+    let error = run.fails(2);
+    assert!(
+        error.contains("the lock was made at 2100-01-01T00:00:00Z") && error.contains("set the clock"),
+        "{error}"
+    );
+    assert!(!sandbox.path("lab/secrets/ca.key").exists());
+}

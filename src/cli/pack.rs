@@ -12,10 +12,20 @@ use crate::progress::Bytes;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
+  seedkit pack images -o out         one tarball of images per platform
+  seedkit pack packages -o out       one bundle of ops packages per architecture";
+
+const OF_IMAGES: &str = "\
+Examples:
   seedkit pack images                one tarball per platform, here
   seedkit pack images -o out         one tarball per platform, in ./out
-  ctr -n k8s.io images import airgap-images-linux-amd64-*.tar
-  seedkit pack packages -o out       one bundle of ops packages per architecture";
+  ctr -n k8s.io images import airgap-images-linux-amd64-*.tar";
+
+const OF_PACKAGES: &str = "\
+Examples:
+  seedkit pack packages -o out       one bundle per architecture, in ./out
+  tar -xzf ops-packages-bookworm-amd64-*.tar.gz
+  sudo ./ops-packages-bookworm-amd64-*/install.sh";
 
 /// Arguments of `seedkit pack`.
 #[derive(Debug, Args)]
@@ -28,10 +38,10 @@ pub(super) struct PackArguments {
 #[derive(Debug, Subcommand)]
 enum What {
     /// The locked images, as a tarball that containerd, k3s, docker and podman load.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = OF_IMAGES)]
     Images(OutputFolder),
     /// The locked ops packages, as a repository and its installer in one file.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = OF_PACKAGES)]
     Packages(OutputFolder),
 }
 

@@ -6,7 +6,10 @@ use std::process::Stdio;
 
 use fs_err as fs;
 
+use crate::mirror::write_spec;
+use crate::support::images;
 use crate::support::oracle;
+use crate::support::registry::Registry;
 use crate::support::sandbox::{BUILD, Run, SPEC, Sandbox, lab, names, program};
 
 /// Returns every command with its subcommands, as help lists them.
@@ -204,4 +207,27 @@ fn colours_come_only_where_they_are_asked_for() {
     let escape = '\u{1b}';
     assert!(!sandbox.seedkit(&BUILD).stderr.contains(escape));
     assert!(sandbox.seedkit(&[&BUILD[..], &["--color", "always"]].concat()).stderr.contains(escape));
+}
+
+#[test]
+fn what_the_help_says_to_look_at_a_layout_with_reads_every_kind_of_image() {
+    let (sandbox, registry) = (Sandbox::new(), Registry::start());
+    let list = images::docker_list(&[images::docker_image("linux", "amd64", &[images::layer("one")])]);
+    list.put(&registry, "lab/list", "1");
+    write_spec(
+        &sandbox,
+        &[("lab.example", &registry.url())],
+        &["lab.example/lab/list:1".to_owned()],
+        "linux/amd64",
+    );
+    sandbox.seedkit(&["mirror"]).succeeds();
+    let help = sandbox.seedkit(&["mirror", "--help"]).succeeds().stdout;
+    let examples =
+        help.split("Examples:").nth(1).unwrap().lines().filter(|line| !line.contains("seedkit mirror"));
+    let commands: Vec<&str> =
+        examples.filter_map(|line| line.trim().split("   ").next()).filter(|line| !line.is_empty()).collect();
+    assert_eq!(commands.len(), 1, "{help}");
+    let words: Vec<&str> = commands[0].strip_prefix("seedkit ").unwrap().split(' ').collect();
+    let said = sandbox.seedkit(&words).succeeds().stdout;
+    assert!(said.contains("lab.example/lab/list:1") && said.contains("linux/amd64"), "{said}");
 }

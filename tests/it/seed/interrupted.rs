@@ -1,8 +1,10 @@
 //! What cloud-init runs of a seed: at every boot until all of it was done once, and what it takes away of a seed before.
 
 use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 use seedkit::seed::NodeSeed;
 
+use super::completion::{DONE, answer, seed_id, started};
 use super::machine::Machine;
 use super::{built, lab, text};
 use crate::support::oracle;
@@ -191,4 +193,98 @@ fn a_seed_takes_back_the_keys_and_the_user_of_the_one_before_and_nothing_else() 
     finishes(&machine, "ops", &["two"]);
     assert!(shadow("ops").ends_with("::::::"), "{}", shadow("ops"));
     assert!(shadow("new").ends_with(":1:"), "{}", shadow("new"));
+}
+
+/// `sync` and `mv` as they are, with notes of what is on the disk, and of every file that got its name before it was.
+const DISK: [(&str, &str); 2] = [
+    (
+        "sync",
+        "#!/bin/sh\nif [ $# = 0 ]; then find /etc /var/lib -name '*new'; else printf '%s\\n' \"$@\"; fi \
+         >>/answers/synced\nexec /usr/bin/sync \"$@\"\n",
+    ),
+    (
+        "mv",
+        "#!/bin/sh\nif grep -qsxF -e \"$2\" /answers/synced; then echo \"$3\" >>/answers/whole; \
+         else echo \"$3\" >>/answers/hasty; fi\nexec /usr/bin/mv \"$@\"\n",
+    ),
+];
+
+/// A server on which all is there that its completion waits for.
+fn ready(seed: &NodeSeed) -> Machine {
+    let machine = started(seed);
+    answer(&machine, "server", "True");
+    answer(&machine, "images", DONE);
+    machine
+}
+
+#[test]
+fn what_a_node_goes_by_gets_its_name_when_it_is_on_the_disk() {
+    let seed = lab().swap_remove(0);
+    let machine = ready(&seed);
+    for (name, script) in DISK {
+        machine.stand_in(name, script);
+    }
+    let units = super::values::parsed(&text(&built(&seed), "user-data"))["runcmd"][1].clone();
+    let units: Vec<&str> = units.as_array().unwrap()[2..].iter().map(|unit| unit.as_str().unwrap()).collect();
+    answer(&machine, "enabled", units.join("\n"));
+    let cloud = machine.root().join("var/lib/cloud/data");
+    fs::create_dir_all(&cloud).unwrap();
+    fs::write(cloud.join("instance-id"), format!("iid-{}\n", seed_id(&seed))).unwrap();
+    fs::remove_file(machine.root().join("var/lib/seedkit/staged")).unwrap();
+    let k3s = machine.file("local/bin/k3s").1;
+    machine.stage_well();
+    // The seed's own answers nobody.
+    fs::write(machine.root().join("local/bin/k3s"), k3s).unwrap();
+    machine.succeeds("seedkit-finish");
+    machine.completes();
+    let notes =
+        |name: &str| fs::read_to_string(machine.root().join("answers").join(name)).unwrap_or_default();
+    assert_eq!(notes("hasty"), "");
+    let whole = notes("whole");
+    for path in [
+        "/etc/cloud/cloud-init.disabled",
+        "/var/lib/k3s-bootstrap.done",
+        "/var/lib/seedkit/cloud-init-finished",
+        "/var/lib/seedkit/files",
+        "/var/lib/seedkit/granted",
+        "/var/lib/seedkit/placing",
+        "/var/lib/seedkit/staged",
+    ] {
+        assert!(whole.lines().any(|line| line == path), "{path} is not among {whole}");
+    }
+}
+
+#[test]
+fn cloud_init_rests_before_a_node_is_done() {
+    let seed = lab().swap_remove(0);
+    let machine = ready(&seed);
+    // The power goes when the marker would be written.
+    machine.stand_in("seedkit-marker", "#!/bin/sh\nkill -9 $PPID\n");
+    machine.fails("seedkit-bootstrap k3s-bootstrap.service");
+    assert_eq!(machine.marker("k3s-bootstrap"), None);
+    assert!(machine.file("etc/cloud/cloud-init.disabled").1.starts_with("Written by seedkit"));
+    machine.remove_stand_in("seedkit-marker");
+    machine.completes();
+    assert_eq!(machine.marker("k3s-bootstrap").unwrap().0, "done");
+}
+
+#[test]
+fn a_log_that_is_full_keeps_no_node_from_being_done() {
+    let machine = ready(&lab()[0]);
+    symlink("/dev/full", machine.root().join("var/log/k3s-bootstrap.log")).unwrap();
+    machine.completes();
+    assert_eq!(machine.marker("k3s-bootstrap").unwrap().0, "done");
+}
+
+#[test]
+fn settings_that_a_power_cut_left_empty_are_not_called_applied() {
+    let machine = Machine::new(&lab()[0]);
+    for path in ["etc/sysctl.d/90-k3s.conf", "etc/modules-load.d/k3s.conf"] {
+        let path = machine.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    machine.succeeds("seedkit-observe");
+    let seen = names(&machine, "var/lib");
+    assert!(!seen.iter().any(|name| name == "sysctl-applied" || name == "kernel-modules-loaded"), "{seen:?}");
 }

@@ -129,8 +129,8 @@ impl<'schema> Walker<'schema> {
         let found =
             if node.written.is_empty() { node.value.kind().to_owned() } else { quoted(&node.written) };
         let finding = Finding::error(node.location, path.clone(), format!("expected {list}, found {found}"));
-        self.findings.push(match suggest::nearest(&node.written, choices.iter().copied()) {
-            Some(nearest) if choices.len() > 1 => finding.with_hint(format!("did you mean `{nearest}`?")),
+        self.findings.push(match suggest::meant(&node.written, choices.iter().copied()) {
+            Some(hint) if choices.len() > 1 => finding.with_hint(hint),
             Some(_) | None => finding,
         });
         None
@@ -212,8 +212,8 @@ fn unknown_key(schema: &Value, name: &str, location: Location, path: Path) -> Fi
         return finding
             .with_hint("secrets never stand here; write passwordFrom: {env: NAME} or {secret: FILE}");
     }
-    if let Some(nearest) = suggest::nearest(name, known.iter().copied()) {
-        return finding.with_hint(format!("did you mean `{nearest}`?"));
+    if let Some(hint) = suggest::meant(name, known.iter().copied()) {
+        return finding.with_hint(hint);
     }
     if names_a_secret(name) {
         return finding

@@ -68,10 +68,8 @@ fn chosen_nodes(names: &[String], nodes: &[Draft], path: &Path, report: &mut Rep
             Some(node) => chosen.push((*node).clone()),
             None => {
                 let message = format!("there is no node `{name}`");
-                match suggest::nearest(name, known.iter().map(|node| node.as_str())) {
-                    Some(nearest) => {
-                        report.error_with_hint(&path, message, format!("did you mean `{nearest}`?"))
-                    }
+                match suggest::meant(name, known.iter().map(|node| node.as_str())) {
+                    Some(hint) => report.error_with_hint(&path, message, hint),
                     None => report.error(&path, message),
                 }
             }

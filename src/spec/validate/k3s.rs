@@ -33,29 +33,17 @@ pub(super) struct Draft {
 impl Draft {
     /// Returns the release if nothing of it is missing.
     pub(super) fn finish(self) -> Option<K3s> {
-        let Self {
-            version,
-            binary,
-            airgap,
-            images,
-            config,
-            agent_config,
-            config_from,
-            agent_config_from,
-            cluster_ca,
-            first_server,
-        } = self;
         Some(K3s {
-            version: version?,
-            binary: binary?,
-            airgap,
-            images,
-            config,
-            agent_config,
-            config_from,
-            agent_config_from,
-            cluster_ca,
-            first_server,
+            version: self.version?,
+            binary: self.binary?,
+            airgap: self.airgap,
+            images: self.images,
+            config: self.config,
+            agent_config: self.agent_config,
+            config_from: self.config_from,
+            agent_config_from: self.agent_config_from,
+            cluster_ca: self.cluster_ca,
+            first_server: self.first_server,
         })
     }
 }
@@ -75,27 +63,25 @@ pub(super) fn k3s(raw: RawK3s, surroundings: &Surroundings<'_>, report: &mut Rep
     } = raw;
     let path = Path::root().key("k3s");
     let version = report.parse(&path.key("version"), version.as_deref());
-    let cluster_ca = self::cluster_ca(cluster_ca, version.as_ref(), &path.key("clusterCa"), report);
-    let binary = binary.map(|raw| by_platform(raw, &path.key("binary"), surroundings, report));
-    let airgap = by_platform(airgap.unwrap_or_default(), &path.key("airgap"), surroundings, report);
-    let images = images.and_then(|raw| file_source(raw, surroundings.folder, &path.key("images"), report));
     let config = settings(config, Role::Server, &path.key("config"), report);
     let agent_config = settings(agent_config, Role::Agent, &path.key("agentConfig"), report);
-    let config_from = settings_from(config_from, &config, Role::Server, &path.key("configFrom"), report);
-    let agent_config_from =
-        settings_from(agent_config_from, &agent_config, Role::Agent, &path.key("agentConfigFrom"), report);
-    let first_server = report.parse(&path.key("firstServer"), first_server.as_deref());
     Draft {
+        cluster_ca: self::cluster_ca(cluster_ca, version.as_ref(), &path.key("clusterCa"), report),
+        binary: binary.map(|raw| by_platform(raw, &path.key("binary"), surroundings, report)),
+        airgap: by_platform(airgap.unwrap_or_default(), &path.key("airgap"), surroundings, report),
+        images: images.and_then(|raw| file_source(raw, surroundings.folder, &path.key("images"), report)),
+        config_from: settings_from(config_from, &config, Role::Server, &path.key("configFrom"), report),
+        agent_config_from: settings_from(
+            agent_config_from,
+            &agent_config,
+            Role::Agent,
+            &path.key("agentConfigFrom"),
+            report,
+        ),
+        first_server: report.parse(&path.key("firstServer"), first_server.as_deref()),
         version,
-        binary,
-        airgap,
-        images,
         config,
         agent_config,
-        config_from,
-        agent_config_from,
-        cluster_ca,
-        first_server,
     }
 }
 
@@ -226,10 +212,8 @@ fn check_flag(flag: &str, role: Role, path: &Path, report: &mut Report<'_>) {
             report.warning(path, message, "move it to k3s.config, which is for the servers");
         }
         (Known::Nowhere, _) => {
-            let hint = match suggest::nearest(flag, k3s::keys(role == Role::Server)) {
-                Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => "check it against `k3s server --help` of this release".to_owned(),
-            };
+            let hint = suggest::meant(flag, k3s::keys(role == Role::Server))
+                .unwrap_or_else(|| "check it against `k3s server --help` of this release".to_owned());
             let message = "k3s has no flag of this name that seedkit knows, and would pass over it";
             report.warning(path, message, hint);
         }

@@ -114,6 +114,16 @@ fn platforms(written: Vec<String>, path: &Path, report: &mut Report<'_>) -> Vec<
     platforms
 }
 
+/// Reads the texts of a list, each with its own path; those that `read` refuses are left out.
+fn list<T>(
+    texts: Option<Vec<String>>,
+    path: &Path,
+    mut read: impl FnMut(&Path, &str) -> Option<T>,
+) -> Vec<T> {
+    let texts = texts.unwrap_or_default();
+    texts.iter().enumerate().filter_map(|(index, text)| read(&path.index(index), text)).collect()
+}
+
 /// The architectures that k3s is released for; images of others exist, nodes do not.
 const ARCHITECTURES: [&str; 5] = ["amd64", "arm64", "arm", "s390x", "riscv64"];
 
@@ -143,11 +153,8 @@ fn ssh(raw: RawSsh, report: &mut Report<'_>) -> Ssh {
     let console_password = console_password_from
         .and_then(|from| registry::password(from, &path.key("consolePasswordFrom"), report));
     let path = path.key("authorizedKeys");
-    let mut keys = Vec::new();
-    for (index, text) in authorized_keys.unwrap_or_default().iter().enumerate() {
-        keys.extend(report.parse(&path.index(index), Some(text)));
-    }
-    Ssh { user, authorized_keys: keys, console_password }
+    let authorized_keys = list(authorized_keys, &path, |path, text| report.parse(path, Some(text)));
+    Ssh { user, authorized_keys, console_password }
 }
 
 fn seed(raw: RawSeed, nodes: &mut [nodes::Draft], report: &mut Report<'_>) -> Seed {
@@ -156,16 +163,11 @@ fn seed(raw: RawSeed, nodes: &mut [nodes::Draft], report: &mut Report<'_>) -> Se
     let (flavour, payload) = (flavour.unwrap_or_default(), payload.unwrap_or_default());
     nodes::disks(nodes, flavour, disk, report);
     let timezone = timezone.and_then(|text| {
-        let hint = match suggest::nearest(&text, TimeZone::names()) {
-            Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => "write a name such as Asia/Seoul or Etc/UTC".to_owned(),
-        };
+        let hint = suggest::meant(&text, TimeZone::names())
+            .unwrap_or_else(|| "write a name such as Asia/Seoul or Etc/UTC".to_owned());
         report.parse_with_hint(&path.key("timezone"), &text, &hint)
     });
-    let ntp = ntp.unwrap_or_default();
-    let ntp = ntp.iter().enumerate();
-    let ntp = ntp.filter_map(|(index, text)| report.parse(&path.key("ntp").index(index), Some(text)));
-    let ntp = ntp.collect();
+    let ntp = list(ntp, &path.key("ntp"), |path, text| report.parse(path, Some(text)));
     let hosts = self::hosts(hosts.unwrap_or_default(), nodes, &path.key("hosts"), report);
     Seed { flavour, payload, timezone, ntp, hosts }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::{Surroundings, k3s};
+use super::{Surroundings, k3s, list};
 use crate::k3s::DATASTORE;
 use crate::net::{Cidr, DnsLabel, MacAddress};
 use crate::node::{DiskTraits, Flavour, InstallDisk, InterfaceName, NetworkCard, NoSuchDisk};
@@ -86,12 +86,8 @@ fn node(raw: RawNode, path: Path, surroundings: &Surroundings<'_>, report: &mut 
     if let (Some(address), Some(gateway)) = (address, gateway) {
         check_gateway(&path, address, gateway, report);
     }
-    let nameservers = nameservers.unwrap_or_default();
-    let nameservers = nameservers
-        .iter()
-        .enumerate()
-        .filter_map(|(index, text)| report.parse_address(&path.key("nameservers").index(index), Some(text)));
-    let nameservers = nameservers.collect();
+    let nameservers =
+        list(nameservers, &path.key("nameservers"), |path, text| report.parse_address(path, Some(text)));
     let card = network_card(&path, mac.as_deref(), interface.as_deref(), report);
     let disk = self::disk(disk, &path.key("disk"), report);
     let values = values.unwrap_or_default();
@@ -334,10 +330,8 @@ fn check_first_server(name: &DnsLabel, nodes: &[Draft], servers: &[&Draft], repo
         format!("no node is named `{name}`")
     };
     let names = servers.iter().filter_map(|node| node.name.as_ref()).map(DnsLabel::as_str);
-    let hint = match suggest::nearest(name.as_str(), names) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => "name a node that has the role server, or remove firstServer".to_owned(),
-    };
+    let hint = suggest::meant(name.as_str(), names)
+        .unwrap_or_else(|| "name a node that has the role server, or remove firstServer".to_owned());
     report.error_with_hint(&Path::root().key("k3s").key("firstServer"), message, hint);
 }
 

@@ -1,5 +1,6 @@
 //! The registry that the nodes pull from.
 
+use super::list;
 use crate::net::{Host, MirroredRegistry, RegistryHost};
 use crate::spec::model::{Auth, PasswordFrom, Registry};
 use crate::spec::raw::{RawAuth, RawLifetime, RawPasswordFrom, RawRegistry};
@@ -33,10 +34,9 @@ pub(super) fn registry(raw: RawRegistry, report: &mut Report<'_>) -> Draft {
     let RawRegistry { address, sans, mirrors, auth, lifetime } = raw;
     let path = Path::root().key("registry");
     let address = address.and_then(|text| host(&path.key("address"), &text, report));
-    let sans: Vec<Host> =
-        list(sans.unwrap_or_default(), &path.key("sans"), |path, text| report.parse(path, Some(text)));
-    let mirrors =
-        mirrors.map(|mirrors| list(mirrors, &path.key("mirrors"), |path, text| mirrored(path, text, report)));
+    let sans = list(sans, &path.key("sans"), |path, text| report.parse(path, Some(text)));
+    let mirrors = mirrors
+        .map(|mirrors| list(Some(mirrors), &path.key("mirrors"), |path, text| mirrored(path, text, report)));
     let auth = auth.map(|auth| self::auth(auth, &path.key("auth"), report));
     let RawLifetime { ca_days, server_days } = lifetime.unwrap_or_default();
     let ca_days = ca_days.unwrap_or(3650);
@@ -46,10 +46,6 @@ pub(super) fn registry(raw: RawRegistry, report: &mut Report<'_>) -> Draft {
         report.error(&path.key("lifetime").key("serverDays"), message);
     }
     Draft { address, sans, mirrors, auth, ca_days, server_days }
-}
-
-fn list<T>(texts: Vec<String>, path: &Path, mut read: impl FnMut(&Path, &str) -> Option<T>) -> Vec<T> {
-    texts.iter().enumerate().filter_map(|(index, text)| read(&path.index(index), text)).collect()
 }
 
 fn mirrored(path: &Path, text: &str, report: &mut Report<'_>) -> Option<MirroredRegistry> {

@@ -72,6 +72,7 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let mut others = vec![("the secrets", secrets.folder()), ("the store", equipment.store.root())];
     others.extend(target.map(|target| ("the folder that seeds are delivered to", target)));
     output::check(output, output::Kind::Kit, spec, &others)?;
+    iso::look_for_secrets(spec, secrets, equipment)?;
     preflight::check(spec, locked, output, *target, equipment)?;
     let staging = Staging::beside(output).map_err(write_error)?;
     hide_from_git(staging.path(), EVERYTHING).map_err(write_error)?;

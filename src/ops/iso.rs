@@ -34,6 +34,7 @@ use crate::tree::{Content, Entry, FileTree, TreeError};
 use login::{CONSOLE_HASH, SSH_KEY};
 use payload::Payload;
 use setup::ClusterSecrets;
+pub(super) use setup::look_for_secrets;
 
 /// The label by which cloud-init finds a seed.
 const SEED_LABEL: &str = "CIDATA";
@@ -134,6 +135,7 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let parts::Options { spec, locked, secrets, .. } = *made_from;
     let fail = |source| IsoError::Write(output.to_path_buf(), source);
     create_folder(output, 0o755).and_then(|()| kit::hide_seeds(output, equipment.reporter)).map_err(fail)?;
+    look_for_secrets(spec, secrets, equipment)?;
     // What is packed is needed only until it is in the seeds.
     let scratch = Staging::beside(&output.join("payload")).map_err(fail)?;
     let parts = parts::make(made_from, scratch.path(), None, equipment)?;

@@ -21,6 +21,19 @@ const SALT: &str = "registry-salt";
 /// The first minor release whose every patch knows `disable-default-registry-endpoint` (k3s changelog, January 2024).
 const KNOWS_DISABLE_DEFAULT_ENDPOINT: (u32, u32) = (1, 30);
 
+/// Looks for the secrets that the spec has somewhere else, before anything is fetched that would be in vain without them.
+pub(in crate::ops) fn look_for_secrets(
+    spec: &Spec,
+    folder: &Secrets,
+    equipment: &Equipment<'_>,
+) -> Result<(), IsoError> {
+    login::load_or_create(spec, folder, equipment)?;
+    registry_auth(spec, folder, equipment)?;
+    login::settings(&spec.k3s.config_from, folder, equipment)?;
+    login::settings(&spec.k3s.agent_config_from, folder, equipment)?;
+    Ok(())
+}
+
 /// All secrets that seeds hold.
 pub(super) struct ClusterSecrets<'a> {
     folder: &'a Secrets,

@@ -87,3 +87,16 @@ fn a_clock_behind_the_lock_makes_no_certificates() {
     );
     assert!(!sandbox.path("lab/secrets/ca.key").exists());
 }
+
+#[test]
+fn a_secret_that_is_elsewhere_is_looked_for_before_anything_is_fetched() {
+    let sandbox = Sandbox::lab();
+    let spec =
+        sandbox.read(SPEC).replace("\nssh:\n", "\nssh:\n  consolePasswordFrom: {env: NOT_SET_ANYWHERE}\n");
+    sandbox.write(SPEC, spec);
+    for command in [&BUILD[..], &["iso", "-f", SPEC]] {
+        let run = sandbox.seedkit(&[command, &["-v"]].concat());
+        assert!(run.fails(2).contains("NOT_SET_ANYWHERE"), "{run:?}");
+        assert!(!run.stderr.contains("mirror images") && !run.stderr.contains("fetch files"), "{run:?}");
+    }
+}

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::error::Error;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
+use itertools::Itertools as _;
+
 use crate::digest::Digest;
 use crate::fetch::failures::Failure;
 use crate::progress::{Event, Reporter};
@@ -98,7 +100,7 @@ pub fn run<C: Copying>(
     }
 }
 
-/// A blob waiting; ordered by size, then by digest so that equal sizes have one order.
+/// A blob waiting; ordered by size, then by what it is, so that equal sizes have one order.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct WaitingBlob {
     size: u64,
@@ -149,7 +151,8 @@ impl<C: Copying> State<C> {
             return None;
         }
         let WaitingBlob { descriptor, .. } = self.blobs.pop()?;
-        let needing = self.needing[&descriptor.digest].clone();
+        // In the order of the images, whichever was opened first.
+        let needing = self.needing[&descriptor.digest].iter().copied().sorted().collect();
         Some(Task::Bring(descriptor, needing))
     }
 
@@ -280,3 +283,6 @@ impl<C: Copying> Queue<'_, C> {
         self.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests;

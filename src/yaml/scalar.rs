@@ -34,6 +34,9 @@ pub(super) fn resolve(text: &str) -> Plain {
     if is_integer(unsigned) {
         return integer(text, unsigned);
     }
+    if is_base_60(unsigned) {
+        return Plain::Doubtful("is text in YAML 1.2 and a number to the base of 60 in YAML 1.1", "quote it");
+    }
     if let Some(value) = radix(text) {
         return value;
     }
@@ -52,6 +55,15 @@ fn is_old_boolean(text: &str) -> bool {
 
 fn is_integer(unsigned: &str) -> bool {
     !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Matches `[1-9] [0-9]* ( : [0-5]? [0-9] )+`: a hardware address of digits is one, and a time of the day.
+fn is_base_60(unsigned: &str) -> bool {
+    let is_part =
+        |part: &str| is_integer(part) && part.len() <= 2 && part.parse().is_ok_and(|part: u8| part < 60);
+    unsigned.split_once(':').is_some_and(|(first, rest)| {
+        is_integer(first) && !first.starts_with('0') && rest.split(':').all(is_part)
+    })
 }
 
 fn integer(text: &str, unsigned: &str) -> Plain {
@@ -122,7 +134,10 @@ mod tests {
             "nul",
             "1.2.3",
             "192.168.6.10/24",
-            "52:54:00:12:34:00",
+            "00:50:56:12:34:00",
+            "52:54:00:12:34:60",
+            "8080:80",
+            "12:",
             "1e",
             ".",
             "-",
@@ -143,7 +158,7 @@ mod tests {
         {
             assert!(matches!(resolve(text), Plain::Refused(..)), "{text}");
         }
-        for text in ["yes", "No", "ON", "off"] {
+        for text in ["yes", "No", "ON", "off", "52:54:00:12:34:00", "-12:30", "22:22"] {
             assert!(matches!(resolve(text), Plain::Doubtful(..)), "{text}");
         }
     }

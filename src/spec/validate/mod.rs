@@ -180,22 +180,25 @@ fn hosts(
     report: &mut Report<'_>,
 ) -> BTreeMap<String, IpAddr> {
     let mut hosts = BTreeMap::new();
-    for (name, address) in written {
-        let path = path.key(&name);
-        let is_node = nodes.iter().any(|node| node.name.as_ref().is_some_and(|own| own.as_str() == name));
-        if is_node || name == "localhost" {
-            report.error_with_hint(&path, "this name is in /etc/hosts already", "remove it");
-        }
-        match name.parse() {
-            Ok(Host::Name(name)) => {
-                let address = report.parse_address(&path, Some(&address));
-                hosts.extend(address.map(|address| (name, address)));
-            }
+    for (written, address) in written {
+        let path = path.key(&written);
+        let name = match written.parse() {
+            Ok(Host::Name(name)) => name,
             Ok(Host::Ip(_)) => {
                 report.error_with_hint(&path, "this is an address, not a name", "write name: address");
+                continue;
             }
-            Err(error) => report.error(&path, error.to_string()),
+            Err(error) => {
+                report.error(&path, error.to_string());
+                continue;
+            }
+        };
+        let is_node = nodes.iter().any(|node| node.name.as_ref().is_some_and(|own| own.as_str() == name));
+        if is_node || name == "localhost" || hosts.contains_key(&name) {
+            report.error_with_hint(&path, "this name is in /etc/hosts already", "remove it");
         }
+        let address = report.parse_address(&path, Some(&address));
+        hosts.extend(address.map(|address| (name, address)));
     }
     hosts
 }

@@ -161,7 +161,7 @@ pub struct Artifact {
 #[derive(Debug, thiserror::Error)]
 pub enum BillError {
     /// It cannot be read.
-    #[error("`{0}` is no kit")]
+    #[error("`{0}` is not a kit")]
     Read(PathBuf, #[source] std::io::Error),
     /// It is malformed.
     #[error("cannot understand `{0}`")]

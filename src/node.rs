@@ -90,7 +90,7 @@ const LONGEST_PATH: usize = 1024;
 /// Says why a file cannot be placed on a node.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Unplaceable {
-    /// It is no path that leads to one file.
+    /// It is not a path that leads to one file.
     #[error("`{0}` is not an absolute path of a file")]
     NotNormal(String),
     /// The list of files has one to a line, whose blanks are trimmed, and sha256sum escapes backslashes.

@@ -42,8 +42,8 @@ pub enum InvalidPassword {
     /// The operating system has no random numbers.
     #[error("cannot get random numbers for a salt")]
     Random(#[source] getrandom::Error),
-    /// A text that is no hash, or one of another kind.
-    #[error("this is no hash of a password: expected `$6$…`, as `openssl passwd -6` prints it")]
+    /// A text that is not a hash, or one of another kind.
+    #[error("this is not a hash of a password: expected `$6$…`, as `openssl passwd -6` prints it")]
     Hash,
 }
 

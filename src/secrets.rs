@@ -214,7 +214,7 @@ impl Secrets {
 
     /// Returns every text of the folder that is a secret, with its name: no certificate, and no public key.
     ///
-    /// What is no secret of seedkit's form, such as a folder or a file that others may read, is passed over.
+    /// What is not a secret of seedkit's form, such as a folder or a file that others may read, is passed over.
     pub fn all(&self) -> Result<Vec<(String, SecretText)>, SecretsError> {
         let entries = fs::read_dir(&self.folder).map_err(|source| failed("list", &self.folder, source))?;
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());

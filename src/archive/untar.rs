@@ -188,7 +188,7 @@ impl<R: Read> Untar<R> {
             }
             other => return Err(TarFault::Kind(escaped(&stated), char::from(other))),
         };
-        // As all readers do: what is no file has no content, whatever its header says.
+        // As all readers do: what is not a file has no content, whatever its header says.
         let size = if kind == MemberKind::File { pax_size.unwrap_or(size) } else { 0 };
         self.left = size;
         self.padding = size.checked_next_multiple_of(BLOCK).map_or(0, |end| end - size);

@@ -115,7 +115,7 @@ fn somebody_logs_in(kit: &Kit, verdict: &mut Verdict) {
                 .is_some_and(|kind| ["ssh-", "ecdsa-", "sk-"].iter().any(|start| kind.starts_with(start)));
             let is_whole = parts.next().is_some_and(|blob| blob.len() >= 40 && blob.starts_with("AAAA"));
             if !is_known || !is_whole {
-                verdict.fault(&node.seed, "user-data: ssh_authorized_keys", "it is no public key of SSH");
+                verdict.fault(&node.seed, "user-data: ssh_authorized_keys", "it is not a public key of SSH");
             }
         }
         for file in node.files.values() {

@@ -120,7 +120,7 @@ mod tests {
     fn every_function_belongs_to_a_row_and_no_row_has_two() {
         let mut ids: Vec<&str> = CHECKS.iter().flat_map(|group| group.iter()).map(|check| check.id).collect();
         for check in CHECKS.iter().flat_map(|group| group.iter()) {
-            let row = row(check.id).unwrap_or_else(|| panic!("{} is no row", check.id));
+            let row = row(check.id).unwrap_or_else(|| panic!("{} is not a row", check.id));
             let (kit, plan) = (check.kit.is_some(), check.plan.is_some());
             assert_eq!((kit, plan), (row.scope.has_kit(), row.scope.has_spec()), "{}", check.id);
         }

@@ -293,7 +293,7 @@ fn accept(findings: &mut [Finding], allow: &[Allowance], subject: Subject) -> Ve
             is_used = true;
         }
         let (what, severity, is_of_today) = match row(id) {
-            None => (format!("`{id}` is no id of a check"), Severity::Error, false),
+            None => (format!("`{id}` is not an id of a check"), Severity::Error, false),
             // A spec alone cannot tell whether the kit will have the finding.
             Some(row) if is_used || (subject == Subject::Spec && row.scope.has_kit()) => continue,
             Some(row) => {

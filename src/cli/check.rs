@@ -46,7 +46,7 @@ pub(super) struct CheckArguments {
 pub(super) fn run(arguments: CheckArguments, session: &Session) -> anyhow::Result<Answer> {
     let CheckArguments { kit, sarif, html, explain } = arguments;
     if let Some(id) = explain {
-        let Some(row) = check::row(&id) else { bail!("`{id}` is no id of a check") };
+        let Some(row) = check::row(&id) else { bail!("`{id}` is not an id of a check") };
         return ui::print(&story(row));
     }
     let outcome = match kit {

@@ -27,7 +27,7 @@ struct Document<'a, T> {
 pub(super) fn print(text: &str) -> anyhow::Result<Answer> {
     let mut output = std::io::stdout().lock();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        // `seedkit … | head` is no failure.
+        // `seedkit … | head` is not a failure.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Answer::Yes),
         result => result.map(|()| Answer::Yes).context("cannot print the result"),
     }

@@ -26,7 +26,7 @@ const REACH: usize = 64;
 /// What is kept of one piece for the next: a text that was not looked at yet, and what may belong before it.
 const KEPT: usize = PAUSE.len() + 2 * REACH;
 const PIECE: u64 = 1024 * 1024;
-/// How much of a file is shown that is no executable.
+/// How much of a file is shown that is not an executable.
 const SHOWN: usize = 16;
 
 /// What a k3s executable says of itself.

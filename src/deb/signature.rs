@@ -72,7 +72,7 @@ pub struct Verified {
     pub signers: Vec<Fingerprint>,
 }
 
-/// Says why a file is not a text with its signatures.
+/// Says why a file is not text with its signatures.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidSignedText {
     /// It is larger than any.
@@ -85,7 +85,7 @@ pub enum InvalidSignedText {
     #[error("the file does not begin with a PGP signed message")]
     Begin,
     /// Something that no signature covers stands before the text.
-    #[error("line {0} is no header of a signed message")]
+    #[error("line {0} is not a header of a signed message")]
     Header(usize),
     /// A line of the text looks like one of armor.
     #[error("line {0} begins with a hyphen that is not escaped")]

@@ -219,7 +219,7 @@ fn read_text(role: &FileRole, reader: impl Read) -> Result<String, DocumentError
     let mut text = String::new();
     reader.take(LIST_LIMIT + 1).read_to_string(&mut text)?;
     if text.len() as u64 > LIST_LIMIT {
-        let message = format!("{role}: a list of more than {LIST_LIMIT} bytes is no list");
+        let message = format!("{role}: a list of more than {LIST_LIMIT} bytes is not a list");
         return Err(SourceError::new(SourceErrorKind::Invalid, message).into());
     }
     Ok(text)

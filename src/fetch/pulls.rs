@@ -150,7 +150,7 @@ fn missing(store: &DiskStore, root: &Descriptor, seen: &mut BTreeSet<Digest>) ->
         missing += u64::from(is_new && bytes.is_none());
         Ok::<_, Infallible>(bytes)
     };
-    // What is no manifest, or too much, is an error of whoever needs it.
+    // What is not a manifest, or too much, is an error of whoever needs it.
     let _nodes = graph::below(root, read);
     missing
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-/// Opens the file `name` below `folder`; `None` if it is no regular file.
+/// Opens the file `name` below `folder`; `None` if it is not a regular file.
 ///
 /// Links are not followed on the way: one could lead out of the folder, to a device, to a FIFO.
 pub fn open_below(folder: &Path, name: &str) -> Result<Option<File>, Errno> {

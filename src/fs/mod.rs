@@ -69,7 +69,7 @@ pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 
 /// Gives a file or folder of ours its permissions, whatever the umask is.
 ///
-/// A file system without permissions, as on a USB stick, refuses, and that is no failure: a folder of secrets
+/// A file system without permissions, as on a USB stick, refuses, and that is not a failure: a folder of secrets
 /// looks at its permissions itself.
 fn set_mode(file: &std::fs::File, mode: u32) -> io::Result<()> {
     match file.set_permissions(std::fs::Permissions::from_mode(mode)) {

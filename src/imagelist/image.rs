@@ -39,7 +39,7 @@ pub(super) fn read(entry: &Entry<'_>, line: usize, findings: &mut Vec<Finding>) 
             Some(read_destination(second.text, reference.as_ref(), place(second), findings)?)
         }
         [second] => {
-            findings.push(note(place(second), "the second column is no destination, and is passed over"));
+            findings.push(note(place(second), "the second column is not a destination, and is passed over"));
             None
         }
         [_, third, ..] => {
@@ -110,7 +110,7 @@ fn is_windows(reference: &Reference) -> bool {
         || ["windows", "nanoserver", "ltsc20"].iter().any(|word| tag.contains(word))
 }
 
-/// Says what was probably meant by a text that is no reference.
+/// Says what was probably meant by a text that is not a reference.
 fn hint_for(text: &str) -> Option<String> {
     let tag = text.rsplit('/').next().unwrap_or(text).split_once(':').map(|(_, tag)| tag);
     if is_name(text) && tag.is_some_and(|tag| tag.contains('+')) {

@@ -82,10 +82,10 @@ pub enum InspectError {
     #[error("`{0}` is a damaged disc, or no honest one")]
     Disc(PathBuf, #[source] DiscFault),
     /// Its certificates cannot be read, or it holds something that is to be kept secret.
-    #[error("`{0}` is no file of certificates")]
+    #[error("`{0}` is not a file of certificates")]
     Certificates(PathBuf, #[source] InvalidCertificate),
     /// It is a lock that cannot be used.
-    #[error("`{0}` is no lock that can be used")]
+    #[error("`{0}` is not a lock that can be used")]
     Lock(PathBuf, #[source] LockfileError),
     /// It is a kit whose bill of materials cannot be used.
     #[error(transparent)]

@@ -157,7 +157,7 @@ pub enum FileRole {
 
 /// Says why a text is not a [`FileRole`].
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no role of a file that this version of seedkit knows")]
+#[error("`{0}` is not a role of a file that this version of seedkit knows")]
 pub struct InvalidRole(String);
 
 impl FromStr for FileRole {

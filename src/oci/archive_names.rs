@@ -26,7 +26,7 @@ struct DockerImage {
 /// Returns the full names of all images of the tarball at `path`, such as `docker.io/rancher/mirrored-pause:3.6`.
 ///
 /// # Errors
-/// If it is no tar archive, plain or compressed by gzip or zstd, or describes no images.
+/// If it is not a tar archive, plain or compressed by gzip or zstd, or describes no images.
 pub fn read(path: &Path) -> io::Result<BTreeSet<String>> {
     let file = fs::File::open(path)?;
     let length = file.metadata()?.len();

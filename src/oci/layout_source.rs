@@ -307,7 +307,7 @@ impl LayoutSource {
         let mut referrers: BTreeMap<Digest, Vec<Descriptor>> = BTreeMap::new();
         for IndexEntry { descriptor, .. } in &self.images {
             let bytes = self.read_manifest(descriptor)?;
-            // What is no manifest is an error of the image that it should be, not of this one.
+            // What is not a manifest is an error of the image that it should be, not of this one.
             let manifest = Manifest::parse(&bytes, Some(&descriptor.media_type)).ok();
             if let Some(subject) = manifest.and_then(|manifest| manifest.subject) {
                 referrers.entry(subject.digest).or_default().push(descriptor.clone());

@@ -43,7 +43,7 @@ pub enum Kind {
     Index,
     /// One image that a container runtime can unpack.
     Image,
-    /// A manifest that is no runnable image: chart, signature, SBOM, attestation.
+    /// A manifest that is not a runnable image: chart, signature, SBOM, attestation.
     ///
     /// Signatures and attestations often have the configuration of an image; their layers tell them apart.
     Artifact,

@@ -8,7 +8,7 @@ use crate::fetch::files;
 use crate::lockfile::FileRole;
 use crate::spec::{Checksum, Origin, PackageBaseline, Place, RepositoryAddress, Spec};
 
-/// Says that something which is no secret would be read from the secrets folder.
+/// Says that something which is not a secret would be read from the secrets folder.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} cannot be `{path}`, which is in the secrets folder")]
 pub struct InSecrets {

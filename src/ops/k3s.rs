@@ -22,7 +22,7 @@ pub enum K3sError {
     #[error("cannot read the k3s executable for {0} from `{1}`")]
     Read(Platform, PathBuf, #[source] std::io::Error),
     /// It is something else.
-    #[error("`{place}`, the k3s executable for {platform}, is no executable: it begins with `{start}`")]
+    #[error("`{place}`, the k3s executable for {platform}, is not an executable: it begins with `{start}`")]
     NotExecutable {
         /// The platform.
         platform: Platform,

@@ -20,7 +20,7 @@ pub enum PageError {
     #[error("`{0}` is in the kit, which would no longer be what it lists")]
     Inside(PathBuf),
     /// Something else stands there.
-    #[error("`{0}` exists and is no report of seedkit; it is left alone")]
+    #[error("`{0}` exists and is not a report of seedkit; it is left alone")]
     Other(PathBuf),
     /// The file system refuses.
     #[error("cannot write the report to `{0}`")]

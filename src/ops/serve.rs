@@ -57,7 +57,7 @@ pub struct Options<'a> {
 /// Why a kit cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// It is no kit.
+    /// It is not a kit.
     #[error(transparent)]
     Bill(#[from] BillError),
     /// Its images cannot be served.

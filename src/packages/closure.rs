@@ -161,7 +161,7 @@ fn prove<'a>(
     let violations = checker::check(&Claim { architecture, base: &base, shipped: &shipped, requests })?;
     match &violations[..] {
         [] => Ok(()),
-        // The solver knows no order; what has none is no fault of it.
+        // The solver knows no order; what has none is not a fault of it.
         [Violation::Circle(packages)] => Err(Unsolvable::Circle(packages.clone())),
         [_, ..] => Err(Unsolvable::Unproven(violations)),
     }

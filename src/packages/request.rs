@@ -41,7 +41,7 @@ pub enum UnknownPackage {
         near: Vec<String>,
     },
     /// Only other packages stand for that name.
-    #[error("`{name}` is no package; choose one that provides it: {}", .providers.join(", "))]
+    #[error("`{name}` is not a package; choose one that provides it: {}", .providers.join(", "))]
     Virtual {
         /// The name.
         name: String,

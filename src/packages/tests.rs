@@ -221,7 +221,7 @@ fn names_that_no_package_has_are_all_reported() {
     let index = &["mail-a 1; Provides: mta", "mail-b 1; Provides: mta", "htop 3", "htop 2", "iftop 1"];
     assert_eq!(
         answer(index, &[], "mta htpo htop=1 nothing-like-it"),
-        "`mta` is no package; choose one that provides it: mail-a, mail-b\n\
+        "`mta` is not a package; choose one that provides it: mail-a, mail-b\n\
          there is no package `htpo`; there is htop\n\
          there is no version 1 of `htop`; there is 3 (main), 2 (main)\n\
          there is no package `nothing-like-it`"

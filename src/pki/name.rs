@@ -78,7 +78,7 @@ fn check_host_name(text: &str) -> Result<(), &'static str> {
         return Err("write it in its ASCII form, which begins with `xn--`");
     }
     if text.contains(':') {
-        return Err("it has a port or a scheme, or is no valid IPv6 address");
+        return Err("it has a port or a scheme, or is not a valid IPv6 address");
     }
     let host = text.strip_prefix("*.").unwrap_or(text);
     if host.len() < text.len() && !host.contains('.') {

@@ -56,7 +56,7 @@ pub enum InvalidCertificate {
     /// None, or several where one belongs.
     #[error("expected one certificate, found {0}")]
     Count(usize),
-    /// The block is no X.509 certificate.
+    /// The block is not an X.509 certificate.
     #[error("PEM block {0} holds no valid X.509 certificate: {1}")]
     Content(usize, String),
 }

@@ -248,7 +248,7 @@ impl Registry {
         let manifest = Manifest::parse(&bytes, served_as.as_deref()).map_err(|error| {
             let is_unsupported = error.is_unsupported();
             let kind = if is_unsupported { SourceErrorKind::Unsupported } else { SourceErrorKind::Invalid };
-            SourceError::new(kind, format!("the answer to {origin} is no manifest")).caused_by(error)
+            SourceError::new(kind, format!("the answer to {origin} is not a manifest")).caused_by(error)
         })?;
         Ok(Descriptor { media_type: manifest.media_type, digest, size: bytes.len() as u64 })
     }

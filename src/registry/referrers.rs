@@ -97,7 +97,7 @@ impl Registry {
 
 /// Returns the manifests that an index lists.
 fn children(bytes: &[u8], origin: &str) -> Result<Vec<Descriptor>, SourceError> {
-    let not_a_list = || invalid(format!("the answer to {origin} is no list of manifests"));
+    let not_a_list = || invalid(format!("the answer to {origin} is not a list of manifests"));
     let index = Manifest::parse(bytes, None).map_err(|error| not_a_list().caused_by(error))?;
     match index.kind {
         Kind::Index => Ok(index.children.into_iter().map(|child| child.descriptor).collect()),

@@ -71,7 +71,9 @@ fn seed() -> NodeSeed {
 }
 
 fn text(tree: &FileTree, path: &str) -> String {
-    let Some(Entry::File { content, .. }) = tree.get(path) else { panic!("{path} is no file of the seed") };
+    let Some(Entry::File { content, .. }) = tree.get(path) else {
+        panic!("{path} is not a file of the seed")
+    };
     let mut bytes = Vec::new();
     content.open().unwrap().read_to_end(&mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()

@@ -37,7 +37,7 @@ impl Refusal {
     }
 
     pub(super) fn name_invalid(name: &str) -> Self {
-        let message = format!("`{}` is no name of a repository", shown(name));
+        let message = format!("`{}` is not a name of a repository", shown(name));
         Self::new(StatusCode::BAD_REQUEST, "NAME_INVALID", message)
     }
 
@@ -72,12 +72,12 @@ impl Refusal {
     }
 
     pub(super) fn digest_invalid(text: &str) -> Self {
-        let message = format!("`{}` is no digest", shown(text));
+        let message = format!("`{}` is not a digest", shown(text));
         Self::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message)
     }
 
     pub(super) fn page_invalid(text: &str) -> Self {
-        let message = format!("`{}` is no number of things to list", shown(text));
+        let message = format!("`{}` is not a number of things to list", shown(text));
         Self::new(StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", message)
     }
 

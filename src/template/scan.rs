@@ -1,7 +1,7 @@
 //! Looks into template sources for what Tera lets pass.
 //!
 //! Three mistakes: a printed expression that does not end in a quoting filter, a condition over something
-//! undefined (to Tera simply false), and what another template language left behind. This is no parser: it
+//! undefined (to Tera simply false), and what another template language left behind. This is not a parser: it
 //! splits a source where Tera splits it, and looks at words.
 
 use std::collections::BTreeSet;

@@ -9,7 +9,7 @@ const LONGEST_WORD: usize = 20;
 ///
 /// # Why
 /// A spec may name any file of a machine as a list of something, and messages go into the logs of pipelines: a key, a
-/// token or a line of `/etc/shadow` must not get there because it is no image.
+/// token or a line of `/etc/shadow` must not get there because it is not an image.
 pub fn quoted(word: &str) -> String {
     if is_name(word) { format!("`{word}`") } else { format!("a text of {} characters", word.chars().count()) }
 }

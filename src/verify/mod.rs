@@ -37,7 +37,7 @@ pub enum VerifyError {
     #[error("cannot read `{0}`")]
     Read(PathBuf, #[source] io::Error),
     /// The list is malformed.
-    #[error("`{0}` is no list of digests")]
+    #[error("`{0}` is not a list of digests")]
     Sums(PathBuf, #[source] InvalidSums),
 }
 

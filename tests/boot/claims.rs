@@ -196,7 +196,7 @@ fn a_service_gets_any_word_as_it_was() {
 fn a_wrong_token_joins_nothing() {
     let cluster = cluster();
     assert_eq!(cluster.stranger, "401");
-    // Known, and refused all the same: it is no node.
+    // Known, and refused all the same: it is not a node.
     assert_eq!(cluster.nobody, "403");
 }
 

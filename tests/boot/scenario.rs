@@ -153,7 +153,7 @@ fn pull(guest: &Guest) -> Attempt {
     Attempt::of(&mut guest.ssh(&[], &format!("{remove} && {pull}")))
 }
 
-/// Returns the status of the server's answer to somebody who wants to join, and is no node.
+/// Returns the status of the server's answer to somebody who wants to join, and is not a node.
 fn ask_to_join(lan: &Lan, user: &str, password: &str) -> String {
     let mut curl = lan.command("curl");
     curl.args(["--silent", "--insecure", "--output", "/dev/null", "--write-out", "%{http_code}"]);

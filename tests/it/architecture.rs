@@ -146,7 +146,7 @@ fn circle<'a>(uses: &BTreeMap<&'a str, BTreeSet<&'a str>>, room: &'a str) -> Opt
 
 /// Returns the circles among modules that lie side by side; `modules` is each one's path and text.
 ///
-/// What is below a module belongs to it. A module that uses what is below it, and is used from there, is no circle: the
+/// What is below a module belongs to it. A module that uses what is below it, and is used from there, is not a circle: the
 /// types that its parts share are its own.
 fn circles(modules: &BTreeMap<Vec<String>, String>) -> Vec<String> {
     let mut levels: BTreeMap<Vec<&str>, BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();

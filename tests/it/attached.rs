@@ -134,7 +134,7 @@ fn all_that_is_attached_to_an_image_and_its_platforms_is_locked_and_mirrored_by_
     let index: Value = serde_json::from_str(&sandbox.read("images/index.json")).unwrap();
     let runnable = |entry: &&Value| entry["annotations"]["io.containerd.image.name"].is_string();
     let named: Vec<&Value> = index["manifests"].as_array().unwrap().iter().filter(runnable).collect();
-    assert_eq!(named.len(), 1, "what is attached is no image for a container runtime: {index}");
+    assert_eq!(named.len(), 1, "what is attached is not an image for a container runtime: {index}");
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn only_an_answer_that_there_is_none_means_that_there_is_none() {
                 let answer = || Answer::new(200, "{}").header("Content-Type", OCI_INDEX);
                 r.target.contains("/referrers/").then(answer)
             },
-            Some("is no list of manifests"),
+            Some("is not a list of manifests"),
         ),
         ("listed wrongly", std::slice::from_ref(&liar), |_| None, Some("does not say so itself")),
     ];

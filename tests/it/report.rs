@@ -326,7 +326,7 @@ fn a_page_replaces_only_a_page_and_stays_out_of_the_kit() {
         check("page.html").succeeds();
     }
     let spec = sandbox.read(SPEC);
-    assert!(check(SPEC).fails(2).contains("is no report of seedkit; it is left alone"));
+    assert!(check(SPEC).fails(2).contains("is not a report of seedkit; it is left alone"));
     assert_eq!(sandbox.read(SPEC), spec);
     let sums = sandbox.read("kit/SHA256SUMS");
     assert!(check("kit/report.html").fails(2).contains("a kit has its own page"));

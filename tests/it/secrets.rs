@@ -233,9 +233,9 @@ fn a_build_finds_each_secret_that_a_seed_shows() {
         sandbox.write(SPEC, spec);
     };
     let secret = |name: &str| sandbox.read(&format!("lab/secrets/{name}"));
-    refused(&secret("ca.key"), "0600", "it holds the secret `ca.key`, which is no node's");
+    refused(&secret("ca.key"), "0600", "it holds the secret `ca.key`, which is not a node's");
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, secret("registry.key"));
-    refused(&encoded, "0600", "it holds the secret `registry.key`, which is no node's");
+    refused(&encoded, "0600", "it holds the secret `registry.key`, which is not a node's");
     let password = format!("the password is {}", secret("node-password-k3s-worker1"));
     refused(
         &password,

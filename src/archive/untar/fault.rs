@@ -19,7 +19,7 @@ pub enum TarFault {
     #[error("it is truncated: it ends {}", .0.as_ref().map_or("at once".to_owned(), |place| format!("in or after `{place}`")))]
     Truncated(Option<String>),
     /// What should be a header is none.
-    #[error("it is no tar archive, or a damaged one: there is no valid header at byte {0}")]
+    #[error("it is not a tar archive, or a damaged one: there is no valid header at byte {0}")]
     Header(u64),
     /// A header's extension is larger than any honest one, or malformed.
     #[error(
@@ -27,7 +27,7 @@ pub enum TarFault {
     )]
     Extension(u64),
     /// A path leaves the archive, or steers terminals.
-    #[error("it has the member `{0}`, which is no path within an archive")]
+    #[error("it has the member `{0}`, which is not a path within an archive")]
     Path(String),
     /// A reader would have to choose between two.
     #[error("it has the member `{0}`, which is there twice")]

@@ -11,7 +11,7 @@ use crate::secrets::SecretText;
 /// Shorter ones would be found where they are not meant.
 const SHORTEST: usize = 8;
 
-/// Looks for each secret in each file that others may read; for what is no node's, in every file.
+/// Looks for each secret in each file that others may read; for what is not a node's, in every file.
 ///
 /// `configured` is what the nodes' configuration shows to be secret: what it is, and its text.
 pub(super) fn find(kit: &Kit, node: &Node, configured: &[(&str, String)], verdict: &mut Verdict) {
@@ -37,7 +37,7 @@ pub(super) fn find(kit: &Kit, node: &Node, configured: &[(&str, String)], verdic
                 verdict.fault(
                     &node.seed,
                     &file.place,
-                    format!("it holds {}, which is no node's", secret.name),
+                    format!("it holds {}, which is not a node's", secret.name),
                 );
             } else if is_open {
                 let what = format!("it holds {}, and others than root may read it", secret.name);

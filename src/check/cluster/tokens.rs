@@ -57,7 +57,7 @@ fn misshapen(token: &str, is_server: bool) -> Option<&'static str> {
         return Some("it begins with K10 and has no `::`");
     };
     if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Some("it begins with K10, and what follows is no hash of 64 hex digits");
+        return Some("it begins with K10, and what follows is not a hash of 64 hex digits");
     }
     let is_whole =
         credentials.split_once(':').is_some_and(|(user, password)| !user.is_empty() && !password.is_empty());
@@ -115,7 +115,7 @@ pub(super) fn fit_servers(kit: &Kit, verdict: &mut Verdict) {
                 verdict.fault(&node.seed, FILE, "an agent has no `server` to join")
             }
             (Some(url), None) => {
-                let what = format!("`{}` is no https:// address", url.text().unwrap_or_default());
+                let what = format!("`{}` is not an https:// address", url.text().unwrap_or_default());
                 verdict.fault(&node.seed, format!("{FILE}: server"), what);
             }
             (Some(_), Some((host, port)))
@@ -131,7 +131,7 @@ pub(super) fn fit_servers(kit: &Kit, verdict: &mut Verdict) {
                 verdict.fault(
                     &node.seed,
                     format!("{FILE}: server"),
-                    format!("`{host}` is no address of a server, and not in tls-san"),
+                    format!("`{host}` is not an address of a server, and not in tls-san"),
                 );
             }
             (None | Some(_), None | Some(_)) => {}

@@ -108,7 +108,7 @@ pub(super) fn one_version(kit: &Kit, verdict: &mut Verdict) {
                     );
                 }
                 Kind::Other(start) => {
-                    verdict.fault(&node.seed, &place, format!("it is no executable: `{start}`"))
+                    verdict.fault(&node.seed, &place, format!("it is not an executable: `{start}`"))
                 }
                 Kind::Elf(_) | Kind::Script => {}
             }
@@ -139,7 +139,7 @@ pub(super) fn names(kit: &Kit, verdict: &mut Verdict) {
         // In a folder a tag alone is a name: nothing imports it from there.
         for image in images.images.iter().filter(|_| images.form == Form::Archive) {
             let what = match image.names.iter().find(|name| !is_full(&as_imported(image, name))) {
-                Some(name) => format!("`{name}` is no full name with a tag"),
+                Some(name) => format!("`{name}` is not a full name with a tag"),
                 None if image.names.is_empty() => match &image.digest {
                     Some(digest) => format!("{digest} has no name"),
                     None => "an image has no name".to_owned(),

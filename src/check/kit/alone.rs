@@ -20,7 +20,7 @@ pub(super) fn is_layout(folder: &Path) -> bool {
 }
 
 impl Kit {
-    /// Reads what is no whole kit.
+    /// Reads what is not a whole kit.
     pub(super) fn alone(path: &Path, now: i64, reporter: &dyn Reporter) -> Result<Self, OpenError> {
         let look = |source| OpenError::Look(path.to_owned(), source);
         let other = |what| OpenError::Alone(path.to_owned(), what);

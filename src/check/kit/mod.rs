@@ -51,7 +51,7 @@ pub(super) const CHECKS: &[Check] =
 /// A finished kit, as the nodes and their administrators will find it, or a part of one.
 #[derive(Debug)]
 pub struct Kit {
-    /// What it is if it is no whole kit; then it has no bill.
+    /// What it is if it is not a whole kit; then it has no bill.
     pub alone: Option<Part>,
     /// What it says of itself.
     pub(super) bill: Option<Bill>,
@@ -98,7 +98,7 @@ pub enum OpenError {
     /// Its list of digests cannot be used.
     #[error("the kit cannot be verified")]
     Verify(#[from] VerifyError),
-    /// It is no kit, and nothing else that can be looked into.
+    /// It is not a kit, and nothing else that can be looked into.
     #[error("cannot check `{0}`")]
     Look(PathBuf, #[source] InspectError),
     /// It is something of which no row speaks when it is alone.

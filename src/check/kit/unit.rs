@@ -9,7 +9,7 @@ pub(in crate::check) struct Unit {
 }
 
 impl Unit {
-    /// Reads a unit; what is no setting is passed over.
+    /// Reads a unit; what is not a setting is passed over.
     pub(in crate::check) fn parse(text: &str) -> Self {
         let mut unit = Self::default();
         let mut section = String::new();

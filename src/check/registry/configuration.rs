@@ -65,7 +65,7 @@ pub(super) fn says_what_was_meant(kit: &Kit, verdict: &mut Verdict) {
                     }
                     Some("https" | "http") => {}
                     Some(other) => {
-                        verdict.fault(&node.seed, &place, format!("`{other}` is no scheme of a registry"))
+                        verdict.fault(&node.seed, &place, format!("`{other}` is not a scheme of a registry"))
                     }
                 }
             }
@@ -83,7 +83,7 @@ fn rewrites(root: &crate::yaml::Node, seed: &str, verdict: &mut Verdict) {
             let groups = pattern.name.replace("\\(", "").matches('(').count();
             let closed = pattern.name.replace("\\)", "").matches(')').count();
             if groups != closed {
-                verdict.fault(seed, &place, format!("`{}` is no regular expression", pattern.name));
+                verdict.fault(seed, &place, format!("`{}` is not a regular expression", pattern.name));
             }
             let text = target.text().unwrap_or_default();
             let used = text

@@ -68,11 +68,7 @@ fn seed_is_valid(kit: &Kit, verdict: &mut Verdict) {
         };
         match (&root.value, root.at(&["instance-id"])) {
             (Value::Mapping(_), Some(id)) if !matches!(&id.value, Value::String(text) if !text.is_empty()) => {
-                verdict.fault(
-                    seed,
-                    "meta-data: instance-id",
-                    format!("it is {}, not a text", id.value.kind()),
-                );
+                verdict.fault(seed, "meta-data: instance-id", format!("it is {}, not text", id.value.kind()));
             }
             (Value::Mapping(_), Some(_)) => {}
             (Value::Mapping(_) | Value::Null, None) => {
@@ -82,7 +78,7 @@ fn seed_is_valid(kit: &Kit, verdict: &mut Verdict) {
                     "it has no instance-id: every node is the instance `nocloud`",
                 );
             }
-            (_, _) => verdict.fault(seed, "meta-data", "it is no mapping"),
+            (_, _) => verdict.fault(seed, "meta-data", "it is not a mapping"),
         }
     }
 }

@@ -106,32 +106,32 @@ fn judge(card: &yaml::Node, faults: &mut Vec<String>) {
         let text = address.text().unwrap_or_default();
         match text.parse::<Cidr>() {
             Ok(network) if text.contains('/') => networks.push(network),
-            Ok(_) | Err(_) => faults.push(format!("`{text}` is no address with its prefix")),
+            Ok(_) | Err(_) => faults.push(format!("`{text}` is not an address with its prefix")),
         }
     }
     if addresses.is_some_and(|list| !matches!(list.value, Value::Sequence(_))) {
-        faults.push("`addresses` is no list".to_owned());
+        faults.push("`addresses` is not a list".to_owned());
     }
     for via in default_routes(card) {
         match via.parse::<IpAddr>() {
             Ok(gateway)
                 if networks.is_empty() || networks.iter().any(|network| network.contains(gateway)) => {}
             Ok(gateway) => faults.push(format!("the gateway {gateway} is in none of its networks")),
-            Err(_) => faults.push(format!("`{via}` is no address of a gateway")),
+            Err(_) => faults.push(format!("`{via}` is not an address of a gateway")),
         }
     }
     if let Some(mac) = card.at(&["match", "macaddress"]) {
         let is_mac =
             mac.written.split(':').count() == 6 && mac.written.split(':').all(|part| part.len() == 2);
         if !matches!(mac.value, Value::String(_)) || !is_mac {
-            faults.push(format!("`{}` is no MAC in quotes", mac.written));
+            faults.push(format!("`{}` is not a MAC in quotes", mac.written));
         }
     }
     // In block or in flow style, it is the same list.
     if let Some(servers) = card.at(&["nameservers", "addresses"])
         && !matches!(servers.value, Value::Sequence(_))
     {
-        faults.push("`nameservers.addresses` is no list".to_owned());
+        faults.push("`nameservers.addresses` is not a list".to_owned());
     }
 }
 
@@ -163,7 +163,7 @@ pub(in crate::check) fn nodes_are_apart(kit: &Kit, verdict: &mut Verdict) {
             verdict.fault(
                 &node.seed,
                 "name",
-                format!("`{name}` is no name of small letters, digits and `-`"),
+                format!("`{name}` is not a name of small letters, digits and `-`"),
             );
         }
         for (key, default) in INNER {
@@ -181,7 +181,7 @@ pub(in crate::check) fn nodes_are_apart(kit: &Kit, verdict: &mut Verdict) {
                 verdict.fault(
                     &node.seed,
                     "/etc/rancher/k3s/config.yaml: node-ip",
-                    format!("`{address}` is no address of the node"),
+                    format!("`{address}` is not an address of the node"),
                 );
             }
         }

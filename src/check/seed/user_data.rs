@@ -80,10 +80,10 @@ fn not_text(command: &yaml::Node) -> Option<String> {
         Value::String(_) => None,
         Value::Sequence(words) => {
             let odd = words.iter().find(|word| !matches!(word.value, Value::String(_)))?;
-            Some(format!("`{}` in it is {}, not a text", odd.written, odd.value.kind()))
+            Some(format!("`{}` in it is {}, not text", odd.written, odd.value.kind()))
         }
         Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Mapping(_) => {
-            Some(format!("it is {}, not a text", command.value.kind()))
+            Some(format!("it is {}, not text", command.value.kind()))
         }
     }
 }
@@ -120,7 +120,11 @@ fn modes(node: &Node, verdict: &mut Verdict) {
             (3..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         if !matches!(mode.value, Value::String(_)) || !is_mode {
             let place = format!("user-data: write_files[{index}]: {path}: permissions");
-            verdict.fault(&node.seed, place, format!("`{digits}` is no text of three or four octal digits"));
+            verdict.fault(
+                &node.seed,
+                place,
+                format!("`{digits}` is not a text of three or four octal digits"),
+            );
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 const OTHER_MIRROR: &str = "run the same command again; if it says the same, choose another mirror";
 
 impl Hint for PackagesError {
-    // What a repository does not have is no image.
+    // What a repository does not have is not an image.
     const BELOW: Below = Below::NotOfImages;
 
     fn hint(&self) -> Option<&'static str> {

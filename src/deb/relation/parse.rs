@@ -77,7 +77,7 @@ fn parse_name<'text>(
         Some((name, architecture)) if is_architecture(architecture) => {
             (name, Some(Qualifier::Named(architecture)))
         }
-        Some(_) => return Err(syntax(text, "what follows the colon is no architecture")),
+        Some(_) => return Err(syntax(text, "what follows the colon is not an architecture")),
     };
     if is_package(name) { Ok((name, qualifier)) } else { Err(syntax(text, "expected the name of a package")) }
 }

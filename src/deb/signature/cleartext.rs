@@ -127,8 +127,8 @@ mod tests {
         for (hostile, message) in [
             (format!("\n{good}"), "does not begin with"),
             (format!("Extra: 1\n{good}"), "does not begin with"),
-            (good.replacen("Hash: SHA512", "Extra: 1", 1), "line 2 is no header"),
-            (good.replacen("\n\n", "\n \n", 1), "line 3 is no header"),
+            (good.replacen("Hash: SHA512", "Extra: 1", 1), "line 2 is not a header"),
+            (good.replacen("\n\n", "\n \n", 1), "line 3 is not a header"),
             (format!("{good}Extra: 1\n"), "follows the signature"),
             (good.clone() + &good, "follows the signature"),
             (file("-dashed\n"), "line 4 begins with a hyphen"),

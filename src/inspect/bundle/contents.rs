@@ -112,7 +112,7 @@ impl Contents {
     fn look_into(&mut self, path: &str, size: u64, content: &mut impl Read) -> Result<(), String> {
         if TEXTS.contains(&path) {
             let text = read_text(content, LARGEST_TEXT).map_err(|error| error.to_string())?;
-            let text = text.ok_or_else(|| format!("it is no text of at most {LARGEST_TEXT} bytes"))?;
+            let text = text.ok_or_else(|| format!("it is not text of at most {LARGEST_TEXT} bytes"))?;
             self.texts.insert(path.to_owned(), text);
         } else if path == INDEX_GZ {
             self.unpacked_index =

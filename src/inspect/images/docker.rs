@@ -104,7 +104,8 @@ fn one(
     let diff_ids = match serde_json::from_slice::<Config>(document) {
         Ok(config) => config.rootfs.diff_ids.unwrap_or_default(),
         Err(error) => {
-            findings.insert(Finding::wrong(&config, format!("it is no configuration of an image: {error}")));
+            findings
+                .insert(Finding::wrong(&config, format!("it is not a configuration of an image: {error}")));
             Vec::new()
         }
     };

@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
         let Some(piece) = self.blob(descriptor) else { return Presence::Absent };
         let Some(document) = &piece.document else {
             self.findings
-                .insert(Finding::wrong(path, "it is no manifest, or a larger one than registries take"));
+                .insert(Finding::wrong(path, "it is not a manifest, or a larger one than registries take"));
             return Presence::Here;
         };
         if !self.entered.insert((descriptor.digest, platform.clone())) {

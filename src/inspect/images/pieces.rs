@@ -199,7 +199,7 @@ impl Pieces {
             match stated {
                 Some(expected) if expected == piece.digest => None,
                 Some(expected) => Some(Finding::Bad { path: path.clone(), expected, actual: piece.digest }),
-                None => Some(Finding::wrong(path, "its name is no digest")),
+                None => Some(Finding::wrong(path, "its name is not a digest")),
             }
         });
         bad.chain(self.odd.iter().cloned())

@@ -31,7 +31,7 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Splits a text; the error is the reason why it is no reference.
+    /// Splits a text; the error is the reason why it is not a reference.
     pub(super) fn of(text: &'a str) -> Result<Self, String> {
         let (rest, digest) = split(text, text.find('@'));
         let last = rest.rfind('/').map_or(0, |slash| slash + 1);

@@ -23,8 +23,8 @@ const PRIORITY: u32 = 1001;
 /// Why a loose file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LooseError {
-    /// It is no package.
-    #[error("loose file `{0}` is no package that can be used")]
+    /// It is not a package.
+    #[error("loose file `{0}` is not a package that can be used")]
     Package(String, #[source] InvalidPackage),
     /// It is for machines that the spec does not have.
     #[error("loose file `{path}` is for {architecture}; the platforms are {wanted}")]

@@ -30,7 +30,7 @@ use crate::packages::request::InvalidRequest;
 use crate::packages::universe::InvalidUniverse;
 use crate::template::OverrideError;
 
-/// The most bytes that a file of the user's may have which is no package: a keyring, a status file, a manifest.
+/// The most bytes that a file of the user's may have which is not a package: a keyring, a status file, a manifest.
 const TEXT_LIMIT: u64 = 256 << 20;
 
 /// Why there are no packages.
@@ -63,7 +63,7 @@ pub enum PackagesError {
     #[error("`{0}` is malformed")]
     Malformed(String, #[source] InvalidIndex),
     /// A manifest is malformed.
-    #[error("`{0}` is no manifest of a cloud image")]
+    #[error("`{0}` is not a manifest of a cloud image")]
     Manifest(PathBuf, #[source] InvalidManifest),
     /// Suites contradict each other.
     #[error("the suites do not go together")]

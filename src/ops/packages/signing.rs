@@ -16,7 +16,7 @@ pub enum SigningError {
     /// The key is not there.
     #[error("there is no `{0}`, which `packages.sign` names")]
     NoKey(PathBuf),
-    /// It is no key.
+    /// It is not a key.
     #[error("cannot sign with `{0}`")]
     Key(PathBuf, #[source] InvalidSigningKey),
     /// Its signatures would not count.
@@ -24,7 +24,7 @@ pub enum SigningError {
     Refused(PathBuf, #[source] CannotSign),
 }
 
-/// Returns the key that the spec wants its bundles signed with; one that is no good at the time `now` is refused.
+/// Returns the key that the spec wants its bundles signed with; one that is not good at the time `now` is refused.
 pub fn signing_key(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<Option<SigningKey>, SigningError> {
     let signing = spec.packages.as_ref().and_then(|packages| packages.sign.as_ref());
     let Some(signing) = signing else { return Ok(None) };

@@ -54,7 +54,7 @@ pub struct Options<'a> {
 /// Why a kit is not in a registry.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
-    /// It is no kit.
+    /// It is not a kit.
     #[error(transparent)]
     Bill(#[from] BillError),
     /// Its images cannot be read.

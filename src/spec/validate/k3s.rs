@@ -185,7 +185,7 @@ fn settings_from(
             report.error(&path, "this flag has a value in the spec already");
         } else if k3s::known(flag) != Known::Nowhere && !k3s::may_be_secret(flag) {
             let hint = "write its value under config or agentConfig, where it is checked";
-            report.error_with_hint(&path, "this is no secret", hint);
+            report.error_with_hint(&path, "this is not a secret", hint);
         }
         if let Some(from) = password(from, &path, report) {
             settings.insert(key, from);

@@ -131,7 +131,7 @@ fn platform(path: &Path, text: &str, report: &mut Report<'_>) -> Option<Platform
     let platform: Platform = report.parse(path, Some(text))?;
     if platform.os() != "linux" || !ARCHITECTURES.contains(&platform.architecture()) {
         let hint = format!("k3s runs on linux with {}", ARCHITECTURES.join(", "));
-        report.error_with_hint(path, format!("`{platform}` is no platform of k3s"), hint);
+        report.error_with_hint(path, format!("`{platform}` is not a platform of k3s"), hint);
         return None;
     }
     Some(platform)

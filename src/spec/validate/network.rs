@@ -122,7 +122,7 @@ fn check_registry(registry: &RegistryHost, nodes: &[Draft], inner: &[Inner], rep
         Host::Ip(address) => *address,
     };
     if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
-        let message = format!("`{}` is no address that nodes can reach", registry.host());
+        let message = format!("`{}` is not an address that nodes can reach", registry.host());
         report.error_with_hint(&path, message, "write the address by which the nodes reach the registry");
         return;
     }

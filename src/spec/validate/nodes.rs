@@ -197,7 +197,7 @@ fn interface_address(path: &Path, text: &str, report: &mut Report<'_>) -> Option
     } else if cidr.is_broadcast_address() {
         "is the broadcast address of its network"
     } else if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
-        "is no address that a machine can have in a network"
+        "is not an address that a machine can have in a network"
     } else if cidr.prefix() == 0 {
         "makes a network of all addresses there are"
     } else {

@@ -107,8 +107,8 @@ fn a_hash_that_openssl_made_is_taken_and_what_is_none_is_refused() {
     assert_eq!(sandbox.read(HASH), hash);
     for (name, text, expected) in [
         ("console-password", "two\nlines\n", "more than one line"),
-        ("console-password-hash", "hunter22\n", "this is no hash of a password"),
-        ("console-password-hash", "$1$salt$qJH7.N4xYta3aEG/dfqo/0\n", "this is no hash of a password"),
+        ("console-password-hash", "hunter22\n", "this is not a hash of a password"),
+        ("console-password-hash", "$1$salt$qJH7.N4xYta3aEG/dfqo/0\n", "this is not a hash of a password"),
     ] {
         put(name, text);
         let run = sandbox.seedkit(&BUILD);

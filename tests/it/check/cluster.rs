@@ -116,7 +116,7 @@ fn sk0503_a_worker_with_another_token() {
 fn sk0503_a_worker_that_joins_nobody() {
     let kit =
         with_config(NODE, |text| text.replace("https://192.168.6.10:6443", "https://192.168.6.99:6443"));
-    kit.is_found_by("SK0503", "`192.168.6.99` is no address of a server");
+    kit.is_found_by("SK0503", "`192.168.6.99` is not an address of a server");
 }
 
 #[test]

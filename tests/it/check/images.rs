@@ -165,7 +165,7 @@ fn sk0310_an_archive_whose_images_have_only_tags() {
         tar.arg("-C").arg(&layout).args(["-cf", "-", "oci-layout", "index.json", "blobs"]);
         disc.place(&format!("{FOLDER}/more.tar"), "0644", oracle::finish(&mut tar).stdout);
     });
-    kit.is_found_by("SK0310", "`1.0` is no full name with a tag");
+    kit.is_found_by("SK0310", "`1.0` is not a full name with a tag");
 }
 
 #[test]

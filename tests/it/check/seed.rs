@@ -29,7 +29,7 @@ fn sk0001_a_byte_that_changed_on_its_way() {
 fn sk0002_a_disc_that_is_none() {
     let kit = BrokenKit::lab();
     let disc = "seeds/seed-k3s-worker1.iso";
-    fs::write(kit.path(disc), "this is no disc\n").unwrap();
+    fs::write(kit.path(disc), "this is not a disc\n").unwrap();
     kit.is_found_by("SK0002", disc);
 }
 
@@ -269,7 +269,7 @@ fn sk0108_flow_and_block_style_of_nameservers_are_the_same() {
     kit.seed(NODE, |disc| {
         disc.edit("network-config", "addresses:\n      - \"192.168.6.1\"", "addresses: \"192.168.6.1\"")
     });
-    kit.is_found_by("SK0108", "`nameservers.addresses` is no list");
+    kit.is_found_by("SK0108", "`nameservers.addresses` is not a list");
 }
 
 #[test]

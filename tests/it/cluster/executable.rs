@@ -77,8 +77,8 @@ fn what_cannot_be_the_clusters_k3s_is_refused_before_anything_is_written() {
             "`k3s-stand-in.sh`, the k3s executable for linux/amd64, is one for arm64",
         ),
         (elf(3, &[VERSION, PAUSE]), "is one for machine 3 with 64 bits"),
-        (b"<!DOCTYPE html>".to_vec(), "is no executable: it begins with `<!DOCTYPE html>`"),
-        (vec![0x1f, 0x8b, 8, 0], r"is no executable: it begins with `\x1f\x8b\x08\x00`"),
+        (b"<!DOCTYPE html>".to_vec(), "is not an executable: it begins with `<!DOCTYPE html>`"),
+        (vec![0x1f, 0x8b, 8, 0], r"is not an executable: it begins with `\x1f\x8b\x08\x00`"),
         (
             elf(62, &[VERSION, "rancher/mirrored-pause:3.10.2"]),
             "`docker.io/rancher/mirrored-pause:3.10.2`, which k3s v1.35.0+k3s1 needs for every pod, is not among the \

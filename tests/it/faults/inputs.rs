@@ -40,7 +40,7 @@ fn specs_that_cannot_be_used_are_explained() {
                     hint: name the spec with --file, or make one with `seedkit init`",
         },
         Fault {
-            name: "a spec that is no text",
+            name: "a spec that is not text",
             spoil: |sandbox| sandbox.write(SPEC, [0xff, 0xfe, 0, 1]),
             error: "error: the spec has an error:\n\
                     lab/seedkit.yaml:1:1: the file is UTF-16\n  \
@@ -201,7 +201,7 @@ fn locks_that_cannot_be_used_are_explained() {
                     hint: run `seedkit lock`, review the result, and commit it",
         },
         Fault {
-            name: "a lock that is no TOML",
+            name: "a lock that is not TOML",
             spoil: |sandbox| sandbox.edit("lab/seedkit.lock", "version = 3\n", "version = \n"),
             error: "error: cannot use `lab/seedkit.lock`\n  \
                     because: the lock is malformed: line 4: string values must be quoted, expected literal \

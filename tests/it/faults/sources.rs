@@ -192,7 +192,7 @@ fn a_layout_that_lies_is_found_out() {
             ..BUILD_FAILS
         },
         Fault {
-            name: "an index that is no JSON",
+            name: "an index that is not JSON",
             spoil: |sandbox| sandbox.write("lab/images/index.json", "<html>"),
             error: "error: cannot mirror the images\n  \
                     because: cannot fetch the images\n  \
@@ -240,7 +240,7 @@ fn an_archive_with_hostile_members_is_refused_and_nothing_of_it_lands_anywhere()
                     because: cannot fetch the images\n  \
                     because: cannot read image `docker.io/lab/hello:1.0`\n  \
                     because: `lab/images.tar` is damaged, or no honest archive\n  \
-                    because: it has the member `../../evil`, which is no path within an \
+                    because: it has the member `../../evil`, which is not a path within an \
                     archive\n  \
                     hint: check the path under `sources` in the spec; if it is right, have the layout or \
                     archive made anew",
@@ -253,7 +253,7 @@ fn an_archive_with_hostile_members_is_refused_and_nothing_of_it_lands_anywhere()
                     because: cannot fetch the images\n  \
                     because: cannot read image `docker.io/lab/hello:1.0`\n  \
                     because: `lab/images.tar` is damaged, or no honest archive\n  \
-                    because: it has the member `/tmp/evil`, which is no path within an \
+                    because: it has the member `/tmp/evil`, which is not a path within an \
                     archive\n  \
                     hint: check the path under `sources` in the spec; if it is right, have the layout or \
                     archive made anew",

@@ -149,7 +149,7 @@ fn bodies() -> Vec<Case> {
             "(Content-Encoding: gzip)",
             Answer::new(200, bomb).header("Content-Encoding", "gzip").header("Content-Type", OCI_MANIFEST),
         ),
-        always("brackets without end", "is no manifest", nested),
+        always("brackets without end", "is not a manifest", nested),
         always(
             "a length of 2^64-1",
             "gets no answer",

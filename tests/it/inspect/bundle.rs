@@ -299,7 +299,7 @@ fn what_is_no_bundle_is_named_for_what_it_is() {
         ("text", "a text"),
         ("short", "a text"),
         ("empty", "empty"),
-        ("text.gz", "it is no tar archive, or a damaged one"),
+        ("text.gz", "it is not a tar archive, or a damaged one"),
         ("other", "a folder without kit.json, oci-layout and index.json"),
         ("fifo", "neither a file nor a folder"),
         ("missing", "cannot read `missing`"),

@@ -40,11 +40,11 @@ fn hostile_archives_are_refused_by_what_they_try() {
     for (members, said) in [
         (
             vec![folder, (b'0', up.as_str(), b"x")],
-            format!("has the member `{up}`, which is no path within an archive"),
+            format!("has the member `{up}`, which is not a path within an archive"),
         ),
         (
             vec![folder, (b'0', "/etc/passwd", b"x")],
-            "has the member `/etc/passwd`, which is no path".to_owned(),
+            "has the member `/etc/passwd`, which is not a path".to_owned(),
         ),
         (
             vec![folder, (b'0', &twice, b"a\n"), (b'0', &twice, b"b\n")],

@@ -85,7 +85,7 @@ fn a_lock_that_cannot_be_used_is_named_with_what_to_do() {
     sandbox.edit(lock, &version, "version = 99");
     let run = sandbox.seedkit(&["inspect", lock]);
     let said = run.fails(2);
-    assert!(said.starts_with("error: `lab/seedkit.lock` is no lock that can be used\n"), "{said}");
+    assert!(said.starts_with("error: `lab/seedkit.lock` is not a lock that can be used\n"), "{said}");
     assert!(said.contains("99") && said.contains("hint: use the seedkit that wrote it"), "{said}");
 }
 

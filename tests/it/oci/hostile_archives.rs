@@ -64,10 +64,10 @@ fn error_of_path(path: &Path) -> String {
 fn members_that_no_honest_archive_has_are_refused_by_name() {
     let hard_link = member(EntryType::Link, "x", "../../etc/passwd", b"");
     for (members, name, problem) in [
-        (vec![file("../index.json")], "../index.json", "is no path within an archive"),
-        (vec![file("blobs/../../x")], "blobs/../../x", "is no path within an archive"),
-        (vec![file("/index.json")], "/index.json", "is no path within an archive"),
-        (vec![file("blobs//x")], "blobs//x", "is no path within an archive"),
+        (vec![file("../index.json")], "../index.json", "is not a path within an archive"),
+        (vec![file("blobs/../../x")], "blobs/../../x", "is not a path within an archive"),
+        (vec![file("/index.json")], "/index.json", "is not a path within an archive"),
+        (vec![file("blobs//x")], "blobs//x", "is not a path within an archive"),
         (vec![link("x", "/etc/passwd")], "x", "links to a place outside of the archive"),
         (vec![link("blobs/x", "../../etc/passwd")], "blobs/x", "links to a place outside of the archive"),
         (vec![hard_link], "x", "links to a place outside of the archive"),
@@ -142,7 +142,7 @@ fn what_is_no_plain_tar_archive_is_recognised() {
     oracle::run("mkfifo", [&fifo]);
     for path in [&fifo, Path::new("/dev/zero"), folder.path()] {
         let error = error_of_path(path);
-        assert!(error.contains("is no regular file, not an uncompressed tar archive"), "{error}");
+        assert!(error.contains("is not a regular file, not an uncompressed tar archive"), "{error}");
     }
     assert!(error_of_path(&folder.path().join("missing")).contains("cannot read"));
 }

@@ -137,7 +137,7 @@ fn a_release_that_was_tampered_with_is_refused() {
         at_lock(
             "another header of the armor",
             |repository| tamper(repository, |text| text.replacen("\nHash: ", "\nComment: evil\nHash: ", 1)),
-            &[UNTRUSTED, "line 2 is no header of a signed message"],
+            &[UNTRUSTED, "line 2 is not a header of a signed message"],
         ),
         at_lock(
             "another key",

@@ -191,7 +191,7 @@ fn a_file_that_cannot_be_meant_is_named_and_nothing_is_locked() {
             "a text",
             "",
             vec![("a.deb", b"no package".to_vec())],
-            &["loose file `a.deb` is no package", "the package is malformed", "it is not an ar archive"],
+            &["loose file `a.deb` is not a package", "the package is malformed", "it is not an ar archive"],
         ),
         (
             "a part",

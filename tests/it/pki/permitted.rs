@@ -85,7 +85,7 @@ fn nobody_believes_the_authority_about_a_server_that_is_none_of_its_own() {
         let files = forge(&authority, alternative_names);
         let server = Server::start(&files);
         let (openssl, go, rustls) = (openssl_says(&files), go_says(&files, &server), rustls_says(&files));
-        // What answers is no registry; Go says so once it has believed the certificate.
+        // What answers is not a registry; Go says so once it has believed the certificate.
         let answers = [
             !openssl.contains("permitted subtree violation"),
             !go.contains("not authorized to sign for this name"),

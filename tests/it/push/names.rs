@@ -20,7 +20,7 @@ fn images_are_called_as_nodes_ask_for_them_or_as_their_list_says() {
         &[
             ("docker.io/library/one:1", &one),
             ("quay.io/lab/other:1 mirror/greeting:2.0", &other),
-            // A second name of the same image is no collision.
+            // A second name of the same image is not a collision.
             ("docker.io/mirror/greeting:2.0", &other),
             (&pinned, &other),
         ],

@@ -79,7 +79,7 @@ fn what_stands_in_the_way_is_said_with_what_to_do() {
         (&["push", "kit", "user:hidden@registry.example"], "credentials belong into a Docker configuration"),
         (&["push", "kit", "http://registry.example"], "plain http is not allowed for it"),
         (&["push", "kit", "a", "--offline"], "--offline forbids pushing"),
-        (&["push", "nothing", "a"], "`nothing` is no kit"),
+        (&["push", "nothing", "a"], "`nothing` is not a kit"),
         (&["push", "kit"], "the following required arguments were not provided"),
     ] {
         let run = sandbox.seedkit(arguments);

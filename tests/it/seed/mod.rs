@@ -177,7 +177,9 @@ fn built(seed: &NodeSeed) -> FileTree {
 }
 
 fn text(tree: &FileTree, path: &str) -> String {
-    let Some(Entry::File { content, .. }) = tree.get(path) else { panic!("{path} is no file of the seed") };
+    let Some(Entry::File { content, .. }) = tree.get(path) else {
+        panic!("{path} is not a file of the seed")
+    };
     std::io::read_to_string(content.open().unwrap()).unwrap()
 }
 

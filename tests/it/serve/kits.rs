@@ -35,7 +35,7 @@ fn a_kit_that_is_not_whole_is_refused_before_anything_is_served() {
         Box::new(move |sandbox| sandbox.write(path, text))
     };
     let cases: Vec<(Damage<'_>, &str, &str)> = vec![
-        (remove("kit/kit.json"), "`kit` is no kit", NO_KIT),
+        (remove("kit/kit.json"), "`kit` is not a kit", NO_KIT),
         (write("kit/kit.json", "{"), "cannot understand `kit/kit.json`", DAMAGED),
         (
             write("kit/kit.json", r#"{"version":9,"registry":"a","images":[]}"#),

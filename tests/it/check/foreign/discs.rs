@@ -208,7 +208,7 @@ fn each_fault_of_a_foreign_seed_is_found_by_its_row_alone() {
             META_DATA,
             network("addresses: [10.0.0.1, 10.0.0.2]", "addresses: 10.0.0.1"),
             "SK0108",
-            "`nameservers.addresses` is no list",
+            "`nameservers.addresses` is not a list",
         ),
         (
             USER_DATA.to_owned(),

@@ -60,7 +60,7 @@ fn what_skopeo_writes_has_no_finding() {
     assert!(!text.contains("no file can tell"), "{text}");
     // In an archive a tag would be taken for the name.
     copy(&sandbox, "oci-archive:tagged.tar:1.5");
-    is_found_by(&sandbox, "tagged.tar", "SK0310", "`1.5` is no full name with a tag");
+    is_found_by(&sandbox, "tagged.tar", "SK0310", "`1.5` is not a full name with a tag");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn what_is_neither_kit_nor_disc_nor_images_is_refused_with_its_kind() {
         ("text.txt", "`text.txt` is a text, which cannot be looked into"),
         ("empty", "`empty` is empty"),
         ("missing", "cannot read `missing`"),
-        ("folder", "`folder` is no kit"),
+        ("folder", "`folder` is not a kit"),
         ("kit/registry/ca.crt", "is a file of certificates, and cannot be checked by itself"),
         ("lab/seedkit.lock", "is a lock, and cannot"),
     ] {

@@ -306,13 +306,9 @@ fn accept(findings: &mut [Finding], allow: &[Allowance], subject: Subject) -> Ve
     faults
 }
 
-/// Takes out what could steer a terminal or break a line, and what is too long to read.
+/// Shows what could steer a terminal or break a line, and leaves out what is too long to read.
 pub(super) fn plain(text: &str) -> String {
-    let mut plain = text::plain(&text.chars().take(LONGEST).collect::<String>());
-    if text.chars().nth(LONGEST).is_some() {
-        plain.push('…');
-    }
-    plain
+    text::excerpt(text, LONGEST)
 }
 
 #[cfg(test)]
@@ -346,7 +342,7 @@ mod tests {
         assert_eq!(passed + not_applicable + not_checked + 2, rows);
         assert_eq!(report.not_checked[0].id, "SK0301");
         assert!(report.not_applicable.iter().any(|row| row.id == "SK0605" && row.reason == "not Debian"));
-        assert_eq!(report.findings[0].what, "it is `x\u{fffd}[2J`");
+        assert_eq!(report.findings[0].what, "it is `x\\u{1b}[2J`");
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! What can be typed.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cli::global::Global;
 use crate::cli::{
-    build, ca, check, diff, environment, init, inspect, iso, lock, mirror, pack, push, schema, serve, verify,
+    build, ca, check, diff, environment, init, inspect, iso, lock, mirror, pack, push, schema, serve, ui,
+    verify,
 };
+use crate::text::plain;
 
 const AFTER_HELP: &str = "\
 Start here:
@@ -32,9 +36,25 @@ pub(super) struct Arguments {
 impl Arguments {
     /// Parses what the process was started with.
     pub(super) fn of_process() -> Self {
-        let matches = command().get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        let arguments = command().try_get_matches_from(environment::arguments());
+        arguments.and_then(|matches| Self::from_arg_matches(&matches)).unwrap_or_else(|error| refuse(&error))
     }
+}
+
+/// Says what is wrong with the arguments, or prints the help that they ask for.
+///
+/// What a shell made of `*` may steer a terminal: then it is said without colours, by the writer of all errors.
+fn refuse(error: &clap::Error) -> ! {
+    let is_odd = |argument: OsString| {
+        let text = argument.to_string_lossy().into_owned();
+        plain(&text) != text
+    };
+    if environment::arguments().any(is_odd) {
+        ui::write_error(&error.render().to_string());
+        #[expect(clippy::exit, reason = "nothing has begun")]
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }
 
 /// Returns all that can be typed, as it is parsed, explained and completed.

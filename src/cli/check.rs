@@ -62,8 +62,7 @@ pub(super) fn run(arguments: CheckArguments, session: &Session) -> anyhow::Resul
     let Outcome { path, report } = &outcome;
     let answer = if report.has_errors() { Answer::No } else { Answer::Yes };
     if sarif {
-        let document = check::sarif(report, env!("CARGO_PKG_VERSION"));
-        ui::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+        ui::print_document(&check::sarif(report, env!("CARGO_PKG_VERSION")))?;
     } else if session.global.json {
         ui::print_json("check", &outcome)?;
     } else {

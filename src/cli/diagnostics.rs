@@ -1,14 +1,16 @@
 //! Errors as the user sees them: what was being done, why it failed, what to do.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 
 use crate::cli::global::Color;
-use crate::cli::hints;
-use crate::cli::progress::write_error;
+use crate::cli::ui;
+use crate::cli::{environment, hints};
 use crate::ops::build::BuildError;
 use crate::ops::lock::{CheckError, LockError};
 use crate::text::chain;
+
+/// The words that have a colour, with its code.
+const LABELS: [(&str, &str); 2] = [("error:", "1;31"), ("  hint:", "1;36")];
 
 /// How errors look.
 #[derive(Debug, Clone, Copy)]
@@ -21,15 +23,21 @@ impl Style {
         let is_coloured = match color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                std::io::stderr().is_terminal() && crate::cli::environment::variable("NO_COLOR").is_none()
-            }
+            Color::Auto => ui::is_error_seen() && environment::variable("NO_COLOR").is_none(),
         };
         Self { is_coloured }
     }
 
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.is_coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    /// Gives the words that lines begin with their colours.
+    fn paint(self, text: String) -> String {
+        if !self.is_coloured {
+            return text;
+        }
+        let paint = |line: &str| match LABELS.iter().find(|(label, _)| line.starts_with(label)) {
+            Some((label, code)) => format!("\u{1b}[{code}m{label}\u{1b}[0m{}\n", &line[label.len()..]),
+            None => format!("{line}\n"),
+        };
+        text.lines().map(paint).collect()
     }
 }
 
@@ -49,7 +57,7 @@ pub(super) fn print(error: &anyhow::Error, style: Style) {
     let mut line = |line: String| writeln!(text, "{line}").expect("a String takes all");
     for (level, message) in chain(error.as_ref()).into_iter().enumerate() {
         match level {
-            0 => line(format!("{} {message}", style.paint("1;31", "error:"))),
+            0 => line(format!("error: {message}")),
             _ => line(format!("  because: {message}")),
         }
     }
@@ -57,9 +65,9 @@ pub(super) fn print(error: &anyhow::Error, style: Style) {
         line(format!("  - {item}"));
     }
     for hint in hints::of(error) {
-        line(format!("  {} {hint}", style.paint("1;36", "hint:")));
+        line(format!("  hint: {hint}"));
     }
-    write_error(&text);
+    ui::write_error_painted(&text, |text| style.paint(text));
 }
 
 /// Returns the single things that an error is about, where it is about several.

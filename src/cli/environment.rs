@@ -1,6 +1,7 @@
 //! The environment, the clock, the home folder and the current folder: read here, and nowhere else.
 #![expect(clippy::disallowed_methods, reason = "this is the one module that reads them for all others")]
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,11 @@ use time::macros::format_description;
 use crate::epoch::Epoch;
 use crate::registry::Proxies;
 use crate::secrets::SecretText;
+
+/// Returns what the process was started with, its name first.
+pub(super) fn arguments() -> impl Iterator<Item = OsString> {
+    std::env::args_os()
+}
 
 /// Returns whether a variable is set, to nothing.
 pub(super) fn is_empty(name: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::cli::table::line;
 use crate::cli::{Answer, ui};
 use crate::fetch::failures::{Failure, Failures};
 
@@ -31,9 +32,9 @@ pub(super) fn print(answer: anyhow::Result<Answer>, command: &str, is_json: bool
 fn text(failures: &[Failure]) -> String {
     let mut text = String::new();
     for Failure { kind, name, reasons } in failures {
-        text.push_str(&format!("failed: {kind} {name}\n"));
+        text += &line(&format!("failed: {kind} {name}"));
         for reason in reasons {
-            text.push_str(&format!("  because: {reason}\n"));
+            text += &line(&format!("  because: {reason}"));
         }
     }
     text

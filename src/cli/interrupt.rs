@@ -12,7 +12,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::cli::progress::write_error;
+use crate::cli::ui::write_error;
 
 /// The folders where work in progress may be.
 static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());

@@ -1,14 +1,16 @@
 //! What the user sees while work runs: bars on a terminal, timestamped lines elsewhere; a table at the end.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::environment;
+use crate::cli::table::line;
+use crate::cli::ui::{is_error_seen, write_error};
 use crate::progress::{Bytes, Event, Reporter};
+use crate::text::plain;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -66,7 +68,7 @@ pub(super) struct Console {
 impl Console {
     /// Returns a reporter that shows what `display` asks for; `is_verbose` adds a line for every item.
     pub(super) fn new(display: Display, is_verbose: bool) -> Self {
-        let has_bars = display == Display::Auto && std::io::stderr().is_terminal();
+        let has_bars = display == Display::Auto && is_error_seen();
         Self { display, is_verbose, has_bars, state: Mutex::default() }
     }
 
@@ -99,14 +101,16 @@ impl Console {
     /// Prints one line: above the bar if there is one, with the time if there is none.
     fn line(&self, state: &State, text: &str) {
         match state.running.as_ref().and_then(|running| running.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| write_error(&format!("{text}\n"))),
-            None if self.has_bars => write_error(&format!("{text}\n")),
-            None => write_error(&format!("{} {text}\n", environment::now_text())),
+            Some(bar) => bar.suspend(|| write_error(&line(text))),
+            None if self.has_bars => write_error(&line(text)),
+            None => write_error(&line(&format!("{} {text}", environment::now_text()))),
         }
     }
 
     fn start(&self, state: &mut State, name: String) {
         let now = Instant::now();
+        // A bar is drawn by others.
+        let name = plain(&name);
         let bar = self.has_bars.then(|| new_bar(&name));
         if !self.has_bars && self.display != Display::None {
             self.line(state, &name);
@@ -219,9 +223,4 @@ fn waits(duration: Duration) -> String {
 
 fn seconds(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())
-}
-
-/// Writes to standard error; a closed one is no reason to stop the work.
-pub(super) fn write_error(text: &str) {
-    let _closed_is_fine = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -35,8 +35,8 @@ mod tests {
         let rows = [["a", "1", "x y"], ["long\u{1b}[2J", "22", ""]].map(|row| row.map(str::to_owned));
         assert_eq!(
             table(["NAME", "N", "WHY"], &rows),
-            "NAME      N   WHY\na         1   x y\nlong\u{fffd}[2J  22\n"
+            "NAME           N   WHY\na              1   x y\nlong\\u{1b}[2J  22\n"
         );
-        assert_eq!(line("a\nb\u{202e}c"), "a\u{fffd}b\u{fffd}c\n");
+        assert_eq!(line("a\nb\u{202e}c"), "a\\nb\\u{202e}c\n");
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::session::Session;
+use crate::cli::table::line;
 use crate::cli::{Answer, ui};
 use crate::ops::verify;
 use crate::text::counted;
@@ -30,7 +31,7 @@ pub(super) fn run(arguments: VerifyArguments, session: &Session) -> anyhow::Resu
         ui::print_json("verify", &report)?;
         return Ok(answer);
     }
-    let findings: String = report.findings.iter().map(|finding| format!("{finding}\n")).collect();
+    let findings: String = report.findings.iter().map(|finding| line(&finding.to_string())).collect();
     let verdict = match answer {
         Answer::Yes => {
             format!("{}: all {} files are what the kit says they are\n", kit.display(), report.files)

@@ -5,6 +5,7 @@ use serde::Serialize as _;
 use tera::{Error, ErrorKind, Kwargs, State, Tera, Value};
 
 use super::growth::bounded;
+use crate::text::is_odd;
 
 /// Adds the quoting filters to `tera`.
 pub(super) fn register(tera: &mut Tera) {
@@ -129,6 +130,8 @@ fn systemd(text: &str, is_command: bool) -> Result<String, Error> {
             '\n' => word.push_str("\\n"),
             '\t' => word.push_str("\\t"),
             control if control.is_ascii_control() => word.push_str(&format!("\\x{:02x}", u32::from(control))),
+            // What is printed is shown, not obeyed: to systemd this means the same.
+            odd if is_odd(odd) => word.push_str(&format!("\\u{:04x}", u32::from(odd))),
             other => word.push(other),
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path as FilePath;
 
-use super::{Location, Path};
+use super::{Location, Path, excerpt};
 
 /// Whether a finding stops the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +34,13 @@ pub struct Finding {
 impl Finding {
     /// Returns an error without a hint.
     pub fn error(location: Location, path: Path, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, location, path, message: printable(&message.into()), hint: None }
+        Self {
+            severity: Severity::Error,
+            location,
+            path,
+            message: excerpt(&message.into(), MAXIMUM_LENGTH),
+            hint: None,
+        }
     }
 
     /// Returns a warning without a hint.
@@ -49,7 +55,7 @@ impl Finding {
 
     /// Adds what to do about it.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(printable(&hint.into()));
+        self.hint = Some(excerpt(&hint.into(), MAXIMUM_LENGTH));
         self
     }
 
@@ -61,23 +67,6 @@ impl Finding {
 
 /// The longest message, in characters; what is quoted from a document may be of any length.
 const MAXIMUM_LENGTH: usize = 500;
-
-/// Takes the control characters out of a message: what is quoted from a document must not steer a terminal.
-fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len().min(MAXIMUM_LENGTH));
-    for (count, character) in text.chars().enumerate() {
-        if count == MAXIMUM_LENGTH {
-            printable.push('…');
-            break;
-        }
-        if character.is_control() {
-            printable.extend(character.escape_default());
-        } else {
-            printable.push(character);
-        }
-    }
-    printable
-}
 
 /// `12:5: nodes[1].address: message`, `warning:` or `note:` before the path of one; the hint is not part of it.
 impl fmt::Display for Finding {

@@ -6,11 +6,13 @@
 mod chain;
 mod finding;
 mod path;
+mod plain;
 mod quoted;
 
 pub use chain::chain;
 pub use finding::{Finding, Listing, Severity};
 pub use path::{Path, Step};
+pub use plain::{excerpt, is_odd, plain, plain_json, plain_lines};
 pub use quoted::{is_name, quoted};
 
 /// A place in a text; both numbers start at 1, columns count characters.
@@ -38,15 +40,6 @@ impl Location {
 pub fn counted(count: usize, thing: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{count} {thing}{ending}")
-}
-
-/// Replaces what could repaint a terminal, break a line, or turn the direction of a text.
-pub fn plain(text: &str) -> String {
-    let is_odd = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|character| if is_odd(character) { '\u{fffd}' } else { character }).collect()
 }
 
 /// Returns the text that a file holds: UTF-8 of at most `limit` bytes, without its byte order mark.

@@ -43,5 +43,6 @@ mod ssh;
 mod store;
 mod support;
 mod template;
+mod terminal;
 mod unruly;
 mod verify;

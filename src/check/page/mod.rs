@@ -153,7 +153,7 @@ fn code(text: &str) -> String {
     parts.iter().enumerate().map(part).collect()
 }
 
-/// Takes out of every text what could turn it around or hide it.
+/// Shows in every text what could turn it around or hide it.
 fn clean(value: &mut Value) {
     match value {
         Value::String(text) => *text = plain(text),
@@ -196,9 +196,9 @@ mod tests {
     }
 
     #[test]
-    fn what_could_turn_a_text_around_or_end_it_is_taken_out() {
+    fn what_could_turn_a_text_around_or_end_it_is_shown() {
         let mut value = serde_json::json!({ "a": ["x\u{202e}y\0", 1] });
         clean(&mut value);
-        assert_eq!(value, serde_json::json!({ "a": ["x\u{fffd}y\u{fffd}", 1] }));
+        assert_eq!(value, serde_json::json!({ "a": ["x\\u{202e}y\\u{0}", 1] }));
     }
 }

@@ -145,6 +145,17 @@ fn speaks_of_images(cause: &(dyn Error + 'static)) -> bool {
 const MORE_SPACE: &str = "free some space (`df -h` and `df -i` say where it is short), or choose other places \
                           with --output and --cache-dir";
 
+/// What to do about a disk of which the user has had a share.
+const MORE_QUOTA: &str = "free some space of your own (`quota -s` says how much you may have), or choose other places \
+                          with --output and --cache-dir";
+
+/// What to do about a file that is too large for its place.
+const LARGER_FILES: &str = "`ulimit -f unlimited` lifts a limit of this shell; a file on FAT32 has less than 4 GiB: \
+                            choose other places with --output and --cache-dir";
+
+/// What to do about a place that takes nothing.
+const WRITABLE: &str = "choose a place that you may write to with --output or --cache-dir";
+
 impl Hint for BuildError {
     fn hint(&self) -> Option<&'static str> {
         match self {
@@ -249,10 +260,14 @@ impl Hint for SpecError {
 
 impl Hint for io::Error {
     fn hint(&self) -> Option<&'static str> {
-        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
-        let is_refused = matches!(self.kind(), PermissionDenied | ReadOnlyFilesystem);
-        let refused =
-            is_refused.then_some("choose a place that you may write to with --output or --cache-dir");
-        if self.kind() == StorageFull { Some(MORE_SPACE) } else { refused }
+        use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let hints = [
+            (StorageFull, MORE_SPACE),
+            (QuotaExceeded, MORE_QUOTA),
+            (FileTooLarge, LARGER_FILES),
+            (PermissionDenied, WRITABLE),
+            (ReadOnlyFilesystem, WRITABLE),
+        ];
+        hints.into_iter().find(|(kind, _)| *kind == self.kind()).map(|(_, hint)| hint)
     }
 }

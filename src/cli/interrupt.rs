@@ -5,11 +5,11 @@
 //! continued by the next run, as they are after `kill -9`. No thread is waited for: some may be waiting for a server.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::cli::ui::write_error;
@@ -37,7 +37,12 @@ pub(super) fn instead(action: impl FnOnce() + Send + 'static) {
 }
 
 /// Begins to listen for signals.
+///
+/// # Why
+/// A write beyond the limit of a user's files (`ulimit -f`) kills a process that does not catch the signal of it, which
+/// leaves what was begun and says nothing. Once it is caught, the write fails, as it does on a full disk.
 pub(super) fn listen() -> anyhow::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for _signal in signals.forever() {

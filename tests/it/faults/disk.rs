@@ -1,6 +1,6 @@
 //! Disks that are full, read-only or simple.
 
-use crate::support::sandbox::{BUILD, Run, SPEC, Sandbox, debris};
+use crate::support::sandbox::{BUILD, Run, SPEC, Sandbox, debris, program};
 
 /// Runs a build that cannot work on the mounted folder `disk`, lists what it leaves there, mends the disk, builds again.
 ///
@@ -158,4 +158,24 @@ fn nobody_needs_to_read_the_result() {
     assert!(!run.stderr.contains("error"), "{}", run.stderr);
     assert_eq!(sandbox.read("first"), "{\n");
     sandbox.seedkit(&["verify", "kit"]).succeeds();
+}
+
+// The signal of it kills whoever does not catch it: with what was begun, and without a word.
+#[test]
+fn a_file_beyond_a_users_limit_is_an_error_that_leaves_nothing() {
+    for limit in [1, 1_000, 20_000, 300_000] {
+        let sandbox = Sandbox::lab();
+        let mut limited = sandbox.command("prlimit");
+        let run = Run::of(limited.arg(format!("--fsize={limit}")).arg(program()).args(BUILD));
+        let error = run.fails(2);
+        assert!(error.contains("` ") || error.contains("`:"), "nothing is named: {error}");
+        assert!(error.to_lowercase().contains("file too large"), "{limit}: {error}");
+        assert!(
+            error.contains("\n  hint: `ulimit -f unlimited` lifts a limit of this shell"),
+            "{limit}: {error}"
+        );
+        let begun = [sandbox.path(""), sandbox.store()].map(|folder| debris(&folder)).concat();
+        assert_eq!((begun, sandbox.path("kit").exists()), (Vec::new(), false), "{limit}");
+        sandbox.seedkit(&BUILD).succeeds();
+    }
 }

@@ -23,6 +23,7 @@ use crate::ops::build::BuildError;
 use crate::ops::ca::CaError;
 use crate::ops::cluster::ClusterError;
 use crate::ops::diff::DiffError;
+use crate::ops::init::InitError;
 use crate::ops::inputs::InSecrets;
 use crate::ops::iso::IsoError;
 use crate::ops::k3s::K3sError;
@@ -78,7 +79,7 @@ fn known<E: Hint>(error: &(dyn Error + 'static)) -> Option<Advice> {
 const CLOCK: &str = "set the clock of this machine: what certificates say of time comes from it";
 
 /// All types that know something.
-const TYPES: [fn(&(dyn Error + 'static)) -> Option<Advice>; 31] = [
+const TYPES: [fn(&(dyn Error + 'static)) -> Option<Advice>; 32] = [
     known::<BuildError>,
     known::<CaError>,
     known::<CheckError>,
@@ -88,6 +89,7 @@ const TYPES: [fn(&(dyn Error + 'static)) -> Option<Advice>; 31] = [
     known::<FileError>,
     known::<GraphError>,
     known::<InSecrets>,
+    known::<InitError>,
     known::<InspectError>,
     known::<Irreplaceable>,
     known::<IsoError>,
@@ -200,6 +202,12 @@ impl Hint for InspectError {
     fn hints(&self) -> Vec<String> {
         let is_unknown = matches!(self, Self::Unknown { .. });
         is_unknown.then(|| format!("seedkit looks into {}", Self::KINDS)).into_iter().collect()
+    }
+}
+
+impl Hint for InitError {
+    fn hint(&self) -> Option<&'static str> {
+        matches!(self, Self::Exist(_)).then_some("name another folder, or move them away")
     }
 }
 

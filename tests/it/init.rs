@@ -47,3 +47,39 @@ fn init_refuses_where_a_file_is_there_and_changes_nothing() {
         assert_eq!((sandbox.names(""), sandbox.read(name)), (vec![name.to_owned()], "mine".to_owned()));
     }
 }
+
+#[test]
+fn init_names_all_that_is_there() {
+    let sandbox = Sandbox::new();
+    sandbox.write("lab/.gitignore", "mine");
+    fs_err::os::unix::fs::symlink("nowhere", sandbox.path("lab/seedkit.yaml")).unwrap();
+    let run = sandbox.seedkit(&["init", "lab"]);
+    assert_eq!(
+        run.fails(2),
+        "error: `lab/seedkit.yaml`, `lab/.gitignore` exist already; nothing was written\n  \
+         hint: name another folder, or move them away"
+    );
+    assert_eq!(sandbox.names("lab"), [".gitignore", "seedkit.yaml"]);
+}
+
+// With as many inodes as the first file, or the folder, needs.
+#[test]
+fn init_takes_back_what_it_wrote_when_it_cannot_write_the_rest() {
+    for inodes in [2, 3, 4] {
+        let sandbox = Sandbox::new();
+        let script = format!(
+            r#"mkdir disk
+            mount -t tmpfs -o nr_inodes={inodes} seedkit disk
+            code=0
+            "$SEEDKIT" init disk/new/lab || code=$?
+            find disk -mindepth 1 >left
+            exit "$code""#
+        );
+        let run = sandbox.with_own_mounts(&script);
+        assert!(
+            run.fails(2).contains("nothing was written") && run.stderr.contains("free some space"),
+            "{run:?}"
+        );
+        assert_eq!(sandbox.read("left"), "", "{inodes}");
+    }
+}

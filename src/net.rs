@@ -150,16 +150,20 @@ impl FromStr for MacAddress {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let invalid = || Invalid::new(text, "a network card's address such as 52:54:00:12:34:56");
-        let separator = if text.contains('-') { '-' } else { ':' };
-        let mut bytes = [0; 6];
-        let mut parts = text.split(separator);
-        for byte in &mut bytes {
-            let part =
-                parts.next().filter(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()));
-            *byte = u8::from_str_radix(part.ok_or_else(invalid)?, 16).map_err(|_| invalid())?;
+        // As systems, switches and hypervisors write it: `52:54:…`, `52-54-…`, `5254.0012.3456` and `525400123456`.
+        let groups: Vec<&str> = match text.chars().find(|character| !character.is_ascii_hexdigit()) {
+            Some(separator) if ":-.".contains(separator) => text.split(separator).collect(),
+            Some(_) | None => vec![text],
+        };
+        let is_group =
+            |group: &&str| group.len() * groups.len() == 12 && group.bytes().all(|b| b.is_ascii_hexdigit());
+        if !matches!(groups.len(), 1 | 3 | 6) || !groups.iter().all(is_group) {
+            return Err(invalid());
         }
+        let number = u64::from_str_radix(&groups.concat(), 16).map_err(|_| invalid())?;
+        let [_, _, bytes @ ..] = number.to_be_bytes();
         // The lowest bit of the first byte marks group addresses, which no card has.
-        if parts.next().is_some() || bytes == [0; 6] || bytes[0] & 1 == 1 {
+        if bytes == [0; 6] || bytes[0] & 1 == 1 {
             return Err(invalid());
         }
         Ok(Self(bytes))
@@ -266,14 +270,19 @@ mod tests {
 
     #[test]
     fn network_cards_have_one_spelling() {
-        for text in ["52:54:00:AB:cd:01", "52-54-00-ab-cd-01"] {
+        for text in ["52:54:00:AB:cd:01", "52-54-00-ab-cd-01", "5254.00ab.cd01", "525400ABCD01"] {
             assert_eq!(text.parse::<MacAddress>().unwrap().to_string(), "52:54:00:ab:cd:01");
         }
         for text in [
             "",
             "52:54:00:ab:cd",
             "52:54:00:ab:cd:01:02",
-            "5254.00ab.cd01",
+            "52:54:00-ab-cd-01",
+            "525400abcd0",
+            "525400abcd0g",
+            "525400:abcd01",
+            "5:2:5:4:0:0:a:b:c:d:0:1",
+            "52:5400:ab:cd:0:1",
             "01:00:5e:00:00:01",
             "00:00:00:00:00:00",
             "52:54:00:ab:cd:+1",

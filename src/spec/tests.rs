@@ -169,3 +169,29 @@ fn a_spec_that_is_not_there_is_no_invalid_spec() {
     let error = load(Path::new("/nowhere/seedkit.yaml")).unwrap_err();
     assert_eq!(error.to_string(), "cannot read the spec `/nowhere/seedkit.yaml`");
 }
+
+#[test]
+fn the_name_of_a_public_registry_is_a_warning_and_one_of_the_site_none() {
+    let small = fs::read_to_string(folder().join("small.yaml")).unwrap();
+    let warnings = |address: &str| {
+        let spec = small.replace("192.168.6.1:5000", address);
+        assert_ne!(spec, small);
+        let (_, warnings) = parse(spec.as_bytes(), Path::new("")).unwrap();
+        warnings.iter().filter(|finding| finding.message.contains("is a public registry")).count()
+    };
+    for address in [
+        "docker.io",
+        "registry-1.docker.io",
+        "quay.io",
+        "ghcr.io",
+        "gcr.io",
+        "registry.k8s.io",
+        "public.ecr.aws",
+        "mcr.microsoft.com:443",
+    ] {
+        assert_eq!(warnings(address), 1, "{address}");
+    }
+    for address in ["quay.io.lan", "registry.lan:5000", "mirror.gcr.io"] {
+        assert_eq!(warnings(address), 0, "{address}");
+    }
+}

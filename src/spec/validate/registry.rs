@@ -34,6 +34,7 @@ pub(super) fn registry(raw: RawRegistry, report: &mut Report<'_>) -> Draft {
     let RawRegistry { address, sans, mirrors, auth, lifetime } = raw;
     let path = Path::root().key("registry");
     let address = address.and_then(|text| host(&path.key("address"), &text, report));
+    address.iter().for_each(|address| warn_of_public(&path.key("address"), address, report));
     let sans = list(sans, &path.key("sans"), |path, text| report.parse(path, Some(text)));
     let mirrors = mirrors
         .map(|mirrors| list(Some(mirrors), &path.key("mirrors"), |path, text| mirrored(path, text, report)));
@@ -46,6 +47,30 @@ pub(super) fn registry(raw: RawRegistry, report: &mut Report<'_>) -> Draft {
         report.error(&path.key("lifetime").key("serverDays"), message);
     }
     Draft { address, sans, mirrors, auth, ca_days, server_days }
+}
+
+/// The names of registries that everybody can pull from; Docker Hub's others were made one before.
+const PUBLIC: [&str; 7] = [
+    crate::oci::DOCKER_HUB,
+    "gcr.io",
+    "ghcr.io",
+    "mcr.microsoft.com",
+    "public.ecr.aws",
+    "quay.io",
+    "registry.k8s.io",
+];
+
+/// Warns where the site's own registry would have the name of somebody else's.
+fn warn_of_public(path: &Path, address: &RegistryHost, report: &mut Report<'_>) {
+    let name = address.host().to_string();
+    if PUBLIC.contains(&name.as_str()) {
+        let message = format!("`{name}` is a public registry, and this is the address of the site's own");
+        let hint = format!(
+            "nodes would pull everything from whatever has the name {name} where they are: write the address of the \
+             machine that serves the kit, such as 192.168.6.1:5000"
+        );
+        report.warning(path, message, hint);
+    }
 }
 
 fn mirrored(path: &Path, text: &str, report: &mut Report<'_>) -> Option<MirroredRegistry> {

@@ -9,9 +9,20 @@ use anyhow::Context as _;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::epoch::Epoch;
+use crate::epoch::{Epoch, InvalidEpoch};
 use crate::registry::Proxies;
 use crate::secrets::SecretText;
+
+/// Says why there is no time to build with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UnusableTime {
+    /// The variable is not a number, or one that no format can hold.
+    #[error("cannot use SOURCE_DATE_EPOCH")]
+    Variable(#[source] InvalidEpoch),
+    /// The clock was never set.
+    #[error("cannot use the clock's time")]
+    Clock(#[source] InvalidEpoch),
+}
 
 /// Returns what the process was started with, its name first.
 pub(super) fn arguments() -> impl Iterator<Item = OsString> {
@@ -61,9 +72,7 @@ pub(super) fn now_text() -> String {
 /// Returns `SOURCE_DATE_EPOCH`, else the clock's time.
 pub(super) fn epoch() -> anyhow::Result<Epoch> {
     match variable("SOURCE_DATE_EPOCH") {
-        Some(text) => {
-            text.parse().map_err(|error| anyhow::Error::new(error).context("cannot use SOURCE_DATE_EPOCH"))
-        }
+        Some(text) => Ok(text.parse().map_err(UnusableTime::Variable)?),
         None => clock(),
     }
 }
@@ -71,7 +80,7 @@ pub(super) fn epoch() -> anyhow::Result<Epoch> {
 /// Returns the clock's time, whatever `SOURCE_DATE_EPOCH` says: certificates are judged by it.
 pub(super) fn clock() -> anyhow::Result<Epoch> {
     let seconds = u64::try_from(now()).unwrap_or(0);
-    Epoch::try_from(seconds).map_err(|error| anyhow::Error::new(error).context("cannot use the clock's time"))
+    Ok(Epoch::try_from(seconds).map_err(UnusableTime::Clock)?)
 }
 
 /// Returns the cache folder that the user's settings imply.

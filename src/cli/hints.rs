@@ -10,7 +10,9 @@ mod secrets;
 use std::error::Error;
 use std::io;
 
+use crate::bill::BillError;
 use crate::check::OpenError;
+use crate::cli::environment::UnusableTime;
 use crate::cli::session::NoLock;
 use crate::fetch::files::FileError;
 use crate::fetch::pulls::NoPullsLeft;
@@ -22,13 +24,16 @@ use crate::oci::{SourceError, SourceErrorKind};
 use crate::ops::build::BuildError;
 use crate::ops::ca::CaError;
 use crate::ops::cluster::ClusterError;
+use crate::ops::deliver::DeliverError;
 use crate::ops::diff::DiffError;
 use crate::ops::init::InitError;
 use crate::ops::inputs::InSecrets;
 use crate::ops::iso::IsoError;
 use crate::ops::k3s::K3sError;
 use crate::ops::lock::{CheckError, LockError};
+use crate::ops::mirror::MirrorError;
 use crate::ops::output::Irreplaceable;
+use crate::ops::pack::PackError;
 use crate::ops::packages::{LooseError, PackagesError, PinnedError, SigningError, SuiteError};
 use crate::ops::page::PageError;
 use crate::ops::parts::PartsError;
@@ -38,6 +43,7 @@ use crate::ops::serve::ServeError;
 use crate::registry::Fault;
 use crate::spec::SpecError;
 use crate::store::StoreError;
+use crate::verify::VerifyError;
 
 /// An error about which something can be done.
 trait Hint: Error + Sized + 'static {
@@ -79,11 +85,13 @@ fn known<E: Hint>(error: &(dyn Error + 'static)) -> Option<Advice> {
 const CLOCK: &str = "set the clock of this machine: what certificates say of time comes from it";
 
 /// All types that know something.
-const TYPES: [fn(&(dyn Error + 'static)) -> Option<Advice>; 32] = [
+const TYPES: [fn(&(dyn Error + 'static)) -> Option<Advice>; 39] = [
+    known::<BillError>,
     known::<BuildError>,
     known::<CaError>,
     known::<CheckError>,
     known::<ClusterError>,
+    known::<DeliverError>,
     known::<DiffError>,
     known::<Fault>,
     known::<FileError>,
@@ -97,9 +105,11 @@ const TYPES: [fn(&(dyn Error + 'static)) -> Option<Advice>; 32] = [
     known::<LockError>,
     known::<LockfileError>,
     known::<LooseError>,
+    known::<MirrorError>,
     known::<NoLock>,
     known::<NoPullsLeft>,
     known::<OpenError>,
+    known::<PackError>,
     known::<PackagesError>,
     known::<PageError>,
     known::<PinnedError>,
@@ -109,8 +119,11 @@ const TYPES: [fn(&(dyn Error + 'static)) -> Option<Advice>; 32] = [
     known::<SigningError>,
     known::<SourceError>,
     known::<SpecError>,
+    known::<StoreError>,
     known::<SuiteError>,
     known::<TransferError>,
+    known::<UnusableTime>,
+    known::<VerifyError>,
     known::<io::Error>,
 ];
 
@@ -171,8 +184,10 @@ impl Hint for BuildError {
             | Self::Iso(_)
             | Self::Write(..)
             | Self::Reopen(_)
-            | Self::Unsound(_)
             | Self::Deliver(_) => None,
+            Self::Unsound(_) => Some(
+                "the disk gives back other bytes than were written to it: look at it (`dmesg`), and run it again",
+            ),
         }
     }
 }
@@ -180,6 +195,18 @@ impl Hint for BuildError {
 impl Hint for CheckError {
     fn hint(&self) -> Option<&'static str> {
         matches!(self, Self::Stale(_)).then_some("run `seedkit lock`, review the difference, and commit it")
+    }
+}
+
+impl Hint for UnusableTime {
+    fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Variable(_) => {
+                "`date +%s` prints the seconds of now, `git log -1 --format=%ct` those of the last commit; `unset \
+                 SOURCE_DATE_EPOCH` lets the clock's time count"
+            }
+            Self::Clock(_) => CLOCK,
+        })
     }
 }
 
@@ -195,13 +222,6 @@ impl Hint for FileError {
 impl Hint for InSecrets {
     fn hint(&self) -> Option<&'static str> {
         Some("if nothing in it is secret, move it to another folder")
-    }
-}
-
-impl Hint for InspectError {
-    fn hints(&self) -> Vec<String> {
-        let is_unknown = matches!(self, Self::Unknown { .. });
-        is_unknown.then(|| format!("seedkit looks into {}", Self::KINDS)).into_iter().collect()
     }
 }
 
@@ -222,9 +242,27 @@ impl Hint for LockError {
         if let Self::Images { failures, .. } = self {
             return failures.iter().flat_map(|failure| failure.source.hints()).collect();
         }
-        let hint = "give the release's own list as `k3s.images` (a path or URL of its k3s-images.txt), or set \
-                    `images.k3s: false`";
-        matches!(self, Self::UnknownRelease { .. }).then(|| hint.to_owned()).into_iter().collect()
+        let hint = match self {
+            Self::UnknownRelease(_) => {
+                "give the release's own list as `k3s.images` (a path or URL of its k3s-images.txt), or set \
+                 `images.k3s: false`"
+            }
+            Self::SameName { .. } => {
+                "give one of them another name in the second column of its image list, or take it out"
+            }
+            Self::ReadList(..) => {
+                "check the path or address of the list under `images.lists` or `k3s.images`"
+            }
+            // The causes below have them.
+            Self::Lists(_)
+            | Self::File(_)
+            | Self::K3s(_)
+            | Self::Packages(_)
+            | Self::Pulls(_)
+            | Self::Several(_)
+            | Self::Images { .. } => return Vec::new(),
+        };
+        vec![hint.to_owned()]
     }
 }
 
@@ -239,17 +277,24 @@ impl Hint for LockfileError {
     }
 }
 
+impl Hint for MirrorError {
+    fn hint(&self) -> Option<&'static str> {
+        matches!(self, Self::PlatformsDiffer(_)).then_some(
+            "the lock was changed by hand or by a merge: run `seedkit lock`, review the difference, and commit it",
+        )
+    }
+}
+
 impl Hint for NoLock {
     fn hint(&self) -> Option<&'static str> {
         Some("run `seedkit lock`, review the result, and commit it")
     }
 }
 
-impl Hint for OpenError {
+impl Hint for PackError {
     fn hint(&self) -> Option<&'static str> {
-        matches!(self, Self::Alone { .. }).then_some(
-            "`check` takes a kit, a disc, or images in an archive or layout; `inspect` looks into more",
-        )
+        matches!(self, Self::NoPackages)
+            .then_some("write a section `packages` into the spec, with `suite`, `sources` and `names`")
     }
 }
 
@@ -266,6 +311,19 @@ impl Hint for SpecError {
     }
 }
 
+impl Hint for StoreError {
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Read(..) => {
+                Some("look at the disk of the store (`dmesg`), or choose another with --cache-dir")
+            }
+            Self::ReadContent(_) | Self::TooLarge(_) => None,
+            // Who fetched it knows where it came from; what the disk says has a hint of its own.
+            Self::Mismatch(_) | Self::Write(..) => None,
+        }
+    }
+}
+
 impl Hint for io::Error {
     fn hint(&self) -> Option<&'static str> {
         use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
@@ -279,3 +337,6 @@ impl Hint for io::Error {
         hints.into_iter().find(|(kind, _)| *kind == self.kind()).map(|(_, hint)| hint)
     }
 }
+
+#[cfg(test)]
+mod tests;

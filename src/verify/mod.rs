@@ -11,6 +11,7 @@ use fs_err as fs;
 use serde::Serialize;
 
 use crate::artifact::{ArtifactList, Finding, InvalidSums, SUMS};
+use crate::bill;
 use crate::digest::{Algorithm, Digest, HashingReader, PIECE};
 use crate::parallel;
 use crate::progress::{Event, Reporter};
@@ -33,6 +34,12 @@ pub struct Report {
 /// Why a folder cannot be verified at all.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
+    /// The folder has neither a list nor a bill.
+    #[error("`{0}` is not a kit")]
+    NotAKit(PathBuf),
+    /// The kit's list is gone.
+    #[error("the kit `{0}` has no {SUMS}")]
+    NoSums(PathBuf),
     /// The folder or its list cannot be read.
     #[error("cannot read `{0}`")]
     Read(PathBuf, #[source] io::Error),
@@ -96,8 +103,19 @@ fn read_text(folder: &Path) -> Result<String, VerifyError> {
     let mut text = String::new();
     fs::File::open(&path)
         .and_then(|file| file.take(SUMS_LIMIT).read_to_string(&mut text))
-        .map_err(|source| VerifyError::Read(path, source))?;
+        .map_err(|source| unreadable(folder, path, source))?;
     Ok(text)
+}
+
+/// Says whether the list is what is missing, or all of a kit.
+fn unreadable(folder: &Path, path: PathBuf, source: io::Error) -> VerifyError {
+    if source.kind() != io::ErrorKind::NotFound {
+        VerifyError::Read(path, source)
+    } else if folder.join(bill::FILE_NAME).exists() {
+        VerifyError::NoSums(folder.to_owned())
+    } else {
+        VerifyError::NotAKit(folder.to_owned())
+    }
 }
 
 /// Returns every entry of the folder that is not a folder, with its length; links count, and are not followed.

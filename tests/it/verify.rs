@@ -37,12 +37,22 @@ fn verify_names_each_bad_missing_and_extra_file() {
 }
 
 #[test]
-fn what_is_no_kit_cannot_be_verified() {
+fn what_cannot_be_verified_is_said_with_what_to_do() {
     let sandbox = Sandbox::lab();
-    for (folder, reason) in
-        [("lab", "cannot read `lab/SHA256SUMS`"), ("nowhere", "cannot read `nowhere/SHA256SUMS`")]
-    {
+    sandbox.write("bare/kit.json", "{}");
+    sandbox.write("odd/SHA256SUMS", "nothing of the kind");
+    const NO_KIT: &str = "name the folder that `seedkit build` made: it has kit.json, images/ and registry/";
+    const AGAIN: &str =
+        "without its list nothing of a kit can be verified: copy the whole kit again from where it was built";
+    for (folder, error, hint) in [
+        ("lab", "`lab` is not a kit", NO_KIT),
+        ("nowhere", "`nowhere` is not a kit", NO_KIT),
+        ("bare", "the kit `bare` has no SHA256SUMS", AGAIN),
+        ("odd", "`odd/SHA256SUMS` is not a list of digests", AGAIN),
+    ] {
         let run = sandbox.seedkit(&["verify", folder]);
-        assert!(run.fails(2).starts_with(&format!("error: {reason}\n")), "{}", run.stderr);
+        let said = run.fails(2);
+        assert!(said.starts_with(&format!("error: {error}")), "{said}");
+        assert!(said.ends_with(&format!("\n  hint: {hint}")), "{said}");
     }
 }

@@ -88,7 +88,8 @@ fn lists_and_files_that_cannot_be_read_are_named() {
             spoil: |sandbox| remove(sandbox, "lab/images.txt"),
             error: "error: cannot find out what the spec wants\n  \
                     because: cannot read the image list `lab/images.txt`\n  \
-                    because: cannot open `lab/images.txt`: No such file or directory (os error 2)",
+                    because: cannot open `lab/images.txt`: No such file or directory (os error 2)\n  \
+                    hint: check the path or address of the list under `images.lists` or `k3s.images`",
             ..BUILD_FAILS
         },
         Fault {

@@ -1,9 +1,12 @@
 //! `seedkit ca`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::cli::session::Session;
+use crate::cli::table::{date, fields, line};
 use crate::cli::{Answer, environment, ui};
 use crate::ops::ca::{self, Shown};
 use crate::pki::CertificateView;
@@ -12,6 +15,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   seedkit ca           make what is missing, or check that what is there fits
   seedkit ca show      what they say, and how many days they have left
+  seedkit ca show kit  the same of a kit, without its spec and secrets
   seedkit ca renew     a new certificate of the same authority: nodes stay as they are";
 
 /// Arguments of `seedkit ca`.
@@ -22,11 +26,16 @@ pub(super) struct CaArguments {
     action: Option<Action>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Action {
-    /// Show subject, names, days left and fingerprint.
-    #[command(after_help = "Example:\n  seedkit ca show --json | jq .server.daysLeft")]
-    Show,
+    /// Show subject, names, last day, days left and fingerprint.
+    #[command(
+        after_help = "Examples:\n  seedkit ca show --json | jq .server.daysLeft\n  seedkit ca show kit"
+    )]
+    Show {
+        /// A kit whose certificates are shown [default: those in the secrets folder].
+        kit: Option<PathBuf>,
+    },
     /// Renew the registry's certificate under the same authority.
     #[command(after_help = "Example:\n  seedkit ca renew && seedkit build")]
     Renew,
@@ -54,15 +63,19 @@ struct CaResult {
 
 pub(super) fn run(arguments: CaArguments, session: &Session) -> anyhow::Result<Answer> {
     let CaArguments { action } = arguments;
+    if let Some(Action::Show { kit: Some(kit) }) = action {
+        return print(session, &ca::show_kit(&kit)?);
+    }
     let spec = session.spec()?;
     let secrets = session.secrets(&spec)?;
-    let now = environment::clock()?;
-    match action {
-        None => drop(ca::load_or_create(&spec, &secrets, now)?),
-        Some(Action::Show) => {}
-        Some(Action::Renew) => drop(ca::renew(&spec, &secrets, now)?),
-    }
-    print(session, &ca::show(&spec, &secrets)?)
+    let done = match action {
+        None => ca::load_or_create(&spec, &secrets, environment::clock()?).map(drop),
+        Some(Action::Show { .. }) => Ok(()),
+        Some(Action::Renew) => ca::renew(&spec, &secrets, environment::clock()?).map(drop),
+    };
+    // A look leaves nothing behind.
+    let shown = done.and_then(|()| ca::show(&spec, &secrets)).inspect_err(|_| secrets.forget_unused())?;
+    print(session, &shown)
 }
 
 fn print(session: &Session, shown: &Shown) -> anyhow::Result<Answer> {
@@ -89,10 +102,14 @@ fn describe(view: &CertificateView) -> CertificateResult {
 }
 
 fn text(certificate: &CertificateResult) -> String {
-    let CertificateResult { subject, issuer, names, days_left, fingerprint, .. } = certificate;
-    let names =
-        if names.is_empty() { String::new() } else { format!("  names:       {}\n", names.join(", ")) };
-    format!(
-        "{subject}\n  issuer:      {issuer}\n{names}  days left:   {days_left}\n  fingerprint: SHA-256 {fingerprint}\n"
-    )
+    let CertificateResult { subject, issuer, names, not_before: _, not_after, days_left, fingerprint } =
+        certificate;
+    let names = (!names.is_empty()).then(|| ("names", names.join(", ")));
+    let rest = [
+        ("valid until", date(*not_after)),
+        ("days left", days_left.to_string()),
+        ("fingerprint", format!("SHA-256 {fingerprint}")),
+    ];
+    let all = std::iter::once(("issuer", issuer.clone())).chain(names).chain(rest);
+    line(subject) + &fields("  ", 13, all)
 }

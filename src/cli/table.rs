@@ -21,6 +21,23 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
     rows.iter().map(text).collect()
 }
 
+/// Returns lines of `name: value`, each value `column` characters from where its name begins.
+pub(crate) fn fields<'a>(
+    indent: &str,
+    column: usize,
+    fields: impl IntoIterator<Item = (&'a str, String)>,
+) -> String {
+    let field = |(name, value)| line(&format!("{indent}{:<column$}{value}", format!("{name}:")));
+    fields.into_iter().map(field).collect()
+}
+
+/// Returns an instant in UTC; certificates may be valid before 1970 and after 9999.
+pub(crate) fn date(seconds: i64) -> String {
+    let format = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    let date = time::OffsetDateTime::from_unix_timestamp(seconds).ok();
+    date.and_then(|date| date.format(&format).ok()).unwrap_or_else(|| format!("{seconds} s"))
+}
+
 /// Returns one line.
 pub(crate) fn line(text: &str) -> String {
     format!("{}\n", plain(text))

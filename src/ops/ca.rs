@@ -1,9 +1,15 @@
 //! `seedkit ca`: the registry's authority and certificate, and the cluster's authorities where the spec wants them:
 //! made once, loaded ever after.
 
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::bill::{self, BillError};
 use crate::cluster::authorities::ClusterAuthorities;
 use crate::epoch::Epoch;
+use crate::fs::open_regular;
 use crate::ops::cluster::{self, ClusterError};
+use crate::ops::kit::REGISTRY;
 use crate::pki::{
     Authority, CertificateView, InvalidCertificate, InvalidKey, InvalidName, PkiError, PrivateKey,
     SubjectName,
@@ -14,6 +20,9 @@ use crate::spec::{ClusterCa, Spec};
 
 /// How many days before the end of a certificate a build warns.
 const SOON: i64 = 30;
+
+/// The most bytes that a certificate of a kit may have.
+const CERTIFICATE_LIMIT: u64 = 1024 * 1024;
 
 /// The names that keys and certificates have in the secrets folder.
 pub mod names {
@@ -65,6 +74,15 @@ pub enum CaError {
     /// Nothing was made yet.
     #[error("there is no `{0}` in the secrets folder")]
     Missing(&'static str),
+    /// What should be a kit is not one.
+    #[error(transparent)]
+    Kit(#[from] BillError),
+    /// A certificate of a kit cannot be read.
+    #[error("cannot read the kit's certificate `{0}`")]
+    Read(PathBuf, #[source] std::io::Error),
+    /// A certificate of a kit is unusable.
+    #[error("the kit's certificate `{0}` cannot be used")]
+    OfKit(PathBuf, #[source] InvalidCertificate),
     /// A key was lost.
     #[error("the secrets folder has `{present}`, but not its private key `{missing}`")]
     Lost {
@@ -156,6 +174,20 @@ pub struct Shown {
     pub cluster: Vec<CertificateView>,
 }
 
+/// Returns what the certificates of a kit's registry say.
+pub fn show_kit(kit: &Path) -> Result<Shown, CaError> {
+    bill::read(kit)?;
+    let view = |name| {
+        let path = kit.join(REGISTRY).join(name);
+        let mut pem = String::new();
+        open_regular(&path)
+            .and_then(|file| file.take(CERTIFICATE_LIMIT).read_to_string(&mut pem))
+            .map_err(|source| CaError::Read(path.clone(), source))?;
+        CertificateView::from_pem(&pem).map_err(|source| CaError::OfKit(path, source))
+    };
+    Ok(Shown { authority: view(names::AUTHORITY)?, server: view(names::SERVER)?, cluster: Vec::new() })
+}
+
 /// Returns what the certificates in the secrets folder say.
 pub fn show(spec: &Spec, secrets: &Secrets) -> Result<Shown, CaError> {
     let view = |name| {
@@ -175,8 +207,12 @@ fn view_of(name: &'static str, pem: &str) -> Result<CertificateView, CaError> {
 
 /// Makes a new certificate for the registry under the same authority and with the same key.
 ///
-/// The cluster's authorities are left alone: k3s has its own command for running clusters.
+/// The cluster's authorities are left alone: k3s has its own command for running clusters. Without an authority there is
+/// nothing to renew, and nothing is made.
 pub fn renew(spec: &Spec, secrets: &Secrets, now: Epoch) -> Result<Certificates, CaError> {
+    if secrets.load(names::AUTHORITY)?.is_none() {
+        return Err(CaError::Missing(names::AUTHORITY));
+    }
     let (authority, _) = authority(spec, secrets, now)?;
     let (server_key, key_pem) = private_key(secrets, (names::SERVER_KEY, names::SERVER))?;
     let wanted = server_names(spec)?;

@@ -5,7 +5,7 @@ use seedkit::ops::ca::{CaError, load_or_create, renew};
 use seedkit::secrets::Secrets;
 use seedkit::spec::{self, Spec};
 
-use crate::support::sandbox::{BUILD, SPEC, Sandbox, lab};
+use crate::support::sandbox::{BUILD, Run, SPEC, Sandbox, lab};
 
 const DAY: u64 = 86_400;
 
@@ -68,4 +68,28 @@ fn a_new_name_of_the_registry_needs_a_new_authority_and_renew_says_so() {
         fs_err::remove_file(sandbox.path("lab/secrets").join(name)).unwrap();
     }
     sandbox.seedkit(&BUILD).succeeds();
+}
+
+#[test]
+fn ca_show_of_a_kit_needs_neither_its_spec_nor_its_secrets() {
+    let sandbox = Sandbox::built_lab();
+    let own = sandbox.seedkit(&["ca", "show", "-f", SPEC]).succeeds();
+    fs_err::rename(sandbox.path("kit"), sandbox.path("lab/carried")).unwrap();
+    fs_err::remove_dir_all(sandbox.path("lab/secrets")).unwrap();
+    let shown = |kit: &str| Run::of(sandbox.prepare(&["ca", "show", kit]).current_dir(sandbox.path("lab")));
+    let run = shown("carried").succeeds();
+    assert_eq!(run, own);
+    let json = sandbox.seedkit(&["ca", "show", "lab/carried", "--json"]).succeeds().json();
+    let until = json["server"]["notAfter"].as_i64().unwrap();
+    let until =
+        crate::support::oracle::text("date", ["-u", "-d", &format!("@{until}"), "+%Y-%m-%dT%H:%M:%SZ"]);
+    assert!(run.stdout.contains(&format!("  valid until: {until}")), "{}", run.stdout);
+    assert!(shown("images").fails(2).contains("error: `images` is not a kit"), "{run:?}");
+    fs_err::remove_file(sandbox.path("lab/carried/registry/ca.crt")).unwrap();
+    let said = shown("carried");
+    assert!(said.fails(2).contains("certificate `carried/registry/ca.crt`"), "{said:?}");
+    assert!(
+        said.stderr.contains("hint: `seedkit verify KIT`") && !sandbox.path("lab/secrets").exists(),
+        "{said:?}"
+    );
 }

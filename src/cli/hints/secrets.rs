@@ -21,6 +21,8 @@ impl Hint for CaError {
                  already need the new `ca.crt`",
             ),
             Self::Missing { .. } => Some("run `seedkit ca` to have what is missing made"),
+            Self::Kit(error) => error.hint(),
+            Self::Read(..) | Self::OfKit(..) => Some(super::kits::DAMAGED),
             Self::Lost { .. } => Some(
                 "take the key back from a backup; without one, move its certificate away too: nodes that run already \
                  need the new `ca.crt`",

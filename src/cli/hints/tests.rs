@@ -37,6 +37,7 @@ fn known_to_be_mended() -> Vec<anyhow::Error> {
         LockfileError::Duplicate("x".to_owned()).into(),
         StoreError::Read(crate::digest::Digest::sha256(b""), io()).into(),
         BuildError::Unsound(Vec::new()).into(),
+        CaError::Kit(BillError::Version(path(), 9)).into(),
         InspectError::Bill(BillError::Version(path(), 9)).into(),
         DiffError::Inspect(path(), BillError::Version(path(), 9).into()).into(),
         OpenError::Bill(BillError::Version(path(), 9)).into(),

@@ -1,6 +1,6 @@
 //! Certificates as people read them.
 
-use crate::cli::table::line;
+use crate::cli::table::{date, fields, line};
 use crate::inspect::{Certificate, Certificates};
 
 pub(super) fn text(certificates: &Certificates) -> String {
@@ -19,7 +19,7 @@ fn one(certificate: &Certificate) -> String {
         uses.push("TLS server");
     }
     let all_names: Vec<&str> = names.iter().chain(other_names).map(String::as_str).collect();
-    let fields = [
+    let all = [
         ("issuer", format!("{issuer}{}", if *is_root { " (itself)" } else { "" })),
         ("names", if all_names.is_empty() { "none".to_owned() } else { all_names.join(", ") }),
         ("use", if uses.is_empty() { "other".to_owned() } else { uses.join(", ") }),
@@ -28,13 +28,5 @@ fn one(certificate: &Certificate) -> String {
         ("serial", serial.clone()),
         ("fingerprint", format!("SHA-256 {fingerprint}")),
     ];
-    let fields = fields.iter().map(|(name, value)| line(&format!("  {:<12} {value}", format!("{name}:"))));
-    format!("{}{}\n", line(subject), fields.collect::<String>())
-}
-
-/// Returns an instant in UTC; certificates may be valid before 1970 and after 9999.
-fn date(seconds: i64) -> String {
-    let format = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    let date = time::OffsetDateTime::from_unix_timestamp(seconds).ok();
-    date.and_then(|date| date.format(&format).ok()).unwrap_or_else(|| format!("{seconds} s"))
+    format!("{}{}\n", line(subject), fields("  ", 13, all))
 }

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::check::{self, Finding, Report, Row, Severity};
 use crate::cli::session::Session;
+use crate::cli::table::fields;
 use crate::cli::{Answer, environment, interrupt, ui};
 use crate::fs::{follow_link, parent};
 use crate::ops;
@@ -116,13 +117,11 @@ fn paragraph(finding: &Finding) -> String {
 
 fn story(row: &Row) -> String {
     let Row { id, title, origin, severity, not_applicable, why, fix, story, .. } = row;
-    let mut text = format!("{id}: {title}\n\n{story}\n\n");
-    text += &format!("severity:    {}\n", severity.name());
-    text += &format!("known from:  {}\n", origin.description());
-    text += &format!("on the node: {why}\n");
-    match not_applicable {
-        Some(reason) => text += &format!("not checked: {reason}\n"),
-        None => text += &format!("what to do:  {fix}\n"),
-    }
-    text
+    let all = [
+        ("severity", severity.name().to_owned()),
+        ("known from", origin.description().to_owned()),
+        ("on the node", why.clone()),
+        not_applicable.clone().map_or_else(|| ("what to do", fix.clone()), |reason| ("not checked", reason)),
+    ];
+    format!("{id}: {title}\n\n{story}\n\n{}", fields("", 13, all))
 }

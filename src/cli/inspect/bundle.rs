@@ -1,6 +1,6 @@
 //! A bundle of ops packages as people read it.
 
-use crate::cli::table::{line, table};
+use crate::cli::table::{fields, line, table};
 use crate::inspect::{BundledPackage, OpsBundle};
 use crate::progress::Bytes;
 use crate::text::counted;
@@ -24,13 +24,12 @@ pub(super) fn text(bundle: &OpsBundle) -> String {
     let date = epoch.map_or("unknown".to_owned(), |epoch| epoch.to_string());
     let rows: Vec<[String; 6]> = packages.iter().map(row).collect();
     let head = [
-        name.clone(),
-        format!("  suite:         {suite}"),
-        format!("  architecture:  {architecture}"),
-        format!("  date:          {date}"),
-        format!("  requested:     {}", requested.join(", ")),
+        ("suite", suite.clone()),
+        ("architecture", architecture.clone()),
+        ("date", date),
+        ("requested", requested.join(", ")),
     ];
-    let head: String = head.iter().map(|text| line(text)).collect();
+    let head = line(name) + &fields("  ", 15, head);
     let table = table(["PACKAGE", "VERSION", "ARCHITECTURE", "SIZE", "LICENCES", "WHY"], &rows);
     format!("{head}\n{table}{}, {}\n\n", counted(*count, "package"), Bytes(*bytes))
 }

@@ -1,6 +1,6 @@
 //! A disc as people read it.
 
-use crate::cli::table::{line, table};
+use crate::cli::table::{fields, line, table};
 use crate::inspect::{DiscContents, DiscFile, K3sNode, Seed};
 use crate::progress::Bytes;
 use crate::text::counted;
@@ -8,10 +8,9 @@ use crate::text::counted;
 pub(super) fn text(disc: &DiscContents) -> String {
     let DiscContents { volume_id, bytes, names, count, files, seed } = disc;
     let title = if seed.is_some() { "a seed" } else { "a disc" };
-    let mut fields = vec![("label", volume_id.clone()), ("names", (*names).to_owned())];
-    fields.extend(seed.as_ref().map(seed_fields).unwrap_or_default());
-    let fields = fields.iter().map(|(name, value)| line(&format!("  {:<12} {value}", format!("{name}:"))));
-    let head = format!("{}{}\n", line(&format!("{title}, {}", Bytes(*bytes))), fields.collect::<String>());
+    let of_disc = [("label", volume_id.clone()), ("names", (*names).to_owned())];
+    let all = of_disc.into_iter().chain(seed.iter().flat_map(seed_fields));
+    let head = format!("{}{}\n", line(&format!("{title}, {}", Bytes(*bytes))), fields("  ", 13, all));
     let is_beside = |file: &&DiscFile| seed.is_none() || !file.path.starts_with("payload/");
     let rows: Vec<[String; 3]> = files
         .iter()

@@ -3,22 +3,21 @@
 use itertools::Itertools as _;
 
 use crate::bill::Bill;
-use crate::cli::table::{line, table};
+use crate::cli::table::{fields, line, table};
 use crate::progress::Bytes;
 use crate::text::counted;
 
 pub(super) fn text(bill: &Bill) -> String {
     let Bill { name, made_by, epoch, k3s, registry, platforms, nodes, images, artifacts, .. } = bill;
     let head = [
-        name.clone(),
-        format!("  made by:    {made_by}"),
-        format!("  date:       {epoch}"),
-        format!("  k3s:        {k3s}"),
-        format!("  registry:   {registry}"),
-        format!("  platforms:  {}", platforms.iter().join(", ")),
-        format!("  images:     {}", images.len()),
+        ("made by", made_by.clone()),
+        ("date", epoch.to_string()),
+        ("k3s", k3s.clone()),
+        ("registry", registry.to_string()),
+        ("platforms", platforms.iter().join(", ")),
+        ("images", images.len().to_string()),
     ];
-    let head: String = head.iter().map(|text| line(text)).collect();
+    let head = line(name) + &fields("  ", 12, head);
     let rows: Vec<[String; 4]> = nodes
         .iter()
         .map(|node| {

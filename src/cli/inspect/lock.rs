@@ -2,15 +2,14 @@
 
 use itertools::Itertools as _;
 
-use crate::cli::table::{line, table};
+use crate::cli::table::{fields, line, table};
 use crate::inspect::{Lock, PinnedPackages};
 use crate::progress::Bytes;
 use crate::text::counted;
 
 pub(super) fn text(lock: &Lock) -> String {
     let Lock { epoch, platforms, signatures, image_size, images, files, packages } = lock;
-    let head = [format!("date:       {epoch}"), format!("platforms:  {}", platforms.iter().join(", "))];
-    let head: String = head.iter().map(|text| line(text)).collect();
+    let head = fields("", 12, [("date", epoch.to_string()), ("platforms", platforms.iter().join(", "))]);
     let rows: Vec<[String; 4]> = images
         .iter()
         .map(|image| {

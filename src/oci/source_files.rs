@@ -82,7 +82,7 @@ impl SourceFiles {
         let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| read_error(error.into()))?;
         let file = File::from(file);
         if !file.metadata().map_err(read_error)?.is_file() {
-            return Err(SourceFilesError::NotTar(path.to_owned(), "no regular file"));
+            return Err(SourceFilesError::NotTar(path.to_owned(), "not a regular file"));
         }
         let members = members::find(path, &file)?;
         Ok(Self::Archive { path: path.to_owned(), file: Arc::new(file), members })

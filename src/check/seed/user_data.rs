@@ -120,11 +120,7 @@ fn modes(node: &Node, verdict: &mut Verdict) {
             (3..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         if !matches!(mode.value, Value::String(_)) || !is_mode {
             let place = format!("user-data: write_files[{index}]: {path}: permissions");
-            verdict.fault(
-                &node.seed,
-                place,
-                format!("`{digits}` is not a text of three or four octal digits"),
-            );
+            verdict.fault(&node.seed, place, format!("`{digits}` is not text of three or four octal digits"));
         }
     }
 }

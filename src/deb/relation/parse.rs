@@ -170,7 +170,7 @@ mod tests {
             ("a | ", "name of a package"),
             ("-a", "name of a package"),
             ("a/b", "name of a package"),
-            ("a:../x", "no architecture"),
+            ("a:../x", "not an architecture"),
             ("a (1)", "expected one of"),
             ("a (>= 1", "not closed"),
             ("a (>= 1) b", "something follows"),

@@ -233,7 +233,7 @@ fn sk0107_a_mode_without_quotes() {
         let text = disc.read("user-data");
         disc.write("user-data", text.replacen("permissions: \"0644\"", "permissions: 644", 1));
     });
-    kit.is_found_by("SK0107", "no text of three or four octal digits");
+    kit.is_found_by("SK0107", "not text of three or four octal digits");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn sk0107_a_script_for_bash_that_sh_runs() {
 fn sk0108_an_address_without_its_prefix() {
     let kit = BrokenKit::lab();
     kit.seed(NODE, |disc| disc.edit("network-config", "192.168.6.11/24", "192.168.6.11"));
-    kit.is_found_by("SK0108", "no address with its prefix");
+    kit.is_found_by("SK0108", "not an address with its prefix");
 }
 
 #[test]

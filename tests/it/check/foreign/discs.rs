@@ -215,7 +215,7 @@ fn each_fault_of_a_foreign_seed_is_found_by_its_row_alone() {
             META_DATA,
             network("10.0.0.5/24", "10.0.0.5"),
             "SK0108",
-            "no address with its prefix",
+            "not an address with its prefix",
         ),
         (
             USER_DATA.to_owned(),

@@ -105,8 +105,7 @@ impl Reader {
             self.position += 1;
             match character {
                 '\\' => self.escape(),
-                '\'' => self.quoted(),
-                '"' => self.double_quoted(),
+                '\'' | '"' => self.quoted(character),
                 '$' | '`' => self.expansion(character),
                 '#' if self.word.is_none() => {
                     while self.peek(0).is_some_and(|next| next != '\n') {
@@ -137,34 +136,20 @@ impl Reader {
         self.position += 1;
     }
 
-    fn quoted(&mut self) {
+    /// Reads up to the quote that ends the text; within double ones, other marks keep their meaning.
+    fn quoted(&mut self, end: char) {
+        let is_double = end == '"';
         self.word.get_or_insert_default();
         while let Some(character) = self.peek(0) {
             self.position += 1;
             match character {
-                '\'' => return,
-                '\n' => {
-                    self.line += 1;
-                    self.push('\n');
+                _ if character == end => return,
+                '\\' if is_double => self.escape(),
+                '$' | '`' if is_double => self.expansion(character),
+                other => {
+                    self.line += usize::from(other == '\n');
+                    self.push(other);
                 }
-                other => self.push(other),
-            }
-        }
-    }
-
-    fn double_quoted(&mut self) {
-        self.word.get_or_insert_default();
-        while let Some(character) = self.peek(0) {
-            self.position += 1;
-            match character {
-                '"' => return,
-                '\\' => self.escape(),
-                '$' | '`' => self.expansion(character),
-                '\n' => {
-                    self.line += 1;
-                    self.push('\n');
-                }
-                other => self.push(other),
             }
         }
     }

@@ -50,7 +50,7 @@
 //! | images: names, manifests, layouts | `oci/reference.rs`, `oci/graph.rs`, `oci/layout.rs` |
 //! | which packages are chosen, and why | `packages/closure.rs`, `packages/explanation.rs` |
 //! | what a node is told | `ops/iso/setup.rs`, `seed/`, and the texts in `templates/` beside `src` |
-//! | what is known to go wrong | `check/rows/*.toml`, each row with its function in the module of its part |
+//! | what is known to go wrong | `check/rows/*.toml`; `check/checks.rs` says which functions test which row |
 //!
 //! # What a change touches
 //!
@@ -62,7 +62,7 @@
 //! | a key of the spec | `spec/raw.rs`, `spec/model.rs`, `spec/validate/`, and `docs/spec.md`, which a test compares |
 //! | an error | a variant beside what fails; a hint in `cli/hints/` if there is something to type |
 //! | a place to pull images from | one `impl` of [`oci::ImageSource`], one arm in `fetch/sources.rs` |
-//! | a known failure | a row in `check/rows/`, one function, and a test that breaks a good kit |
+//! | a known failure | a row in `check/rows/`, a function and its line in `check/checks.rs`, a test that breaks a good kit |
 //! | a compression | a variant in `archive/compress` |
 //! | another display of progress | one `impl` of [`progress::Reporter`] |
 //! | what a node does | `templates/`, and the golden listings in `fixtures/` |

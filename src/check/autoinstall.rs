@@ -1,87 +1,67 @@
 //! What Ubuntu's server installer makes of a seed.
 
-use super::Check;
-use super::kit::{Kit, Node, Stage};
-use super::verdict::Verdict;
+use super::kit::{Command, Kit, Node, Stage};
+use super::verdict::Found;
 use crate::yaml::{self, Value};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check::kit("SK0702", reads_the_seed),
-    Check::kit("SK0703", settings_reach_the_node),
-    Check::kit("SK0704", goes_on_without_a_mirror),
-    Check::kit("SK0705", ends),
-    Check::kit("SK0706", has_a_shell),
-];
+/// Says of seeds that the installer reads none of them.
+pub(super) fn is_not_used(kit: &Kit) -> Option<String> {
+    let is_used = kit.nodes.iter().any(|node| node.autoinstall.is_some());
+    (!is_used).then(|| "the seeds are for cloud images, not for Ubuntu's installer".to_owned())
+}
 
-/// Returns the nodes that the installer makes, with what it is told; says that there are none.
-fn installed<'a>(kit: &'a Kit, verdict: &mut Verdict) -> Vec<(&'a Node, &'a yaml::Node)> {
-    let nodes: Vec<_> =
-        kit.nodes.iter().filter_map(|node| Some((node, node.autoinstall.as_ref()?))).collect();
-    if nodes.is_empty() {
-        verdict.not_applicable("the seeds are for cloud images, not for Ubuntu's installer");
-    }
-    nodes
+/// Returns what the installer runs.
+fn commands(node: &Node) -> impl Iterator<Item = &Command> {
+    node.commands.iter().filter(|command| command.stage == Stage::Install)
 }
 
 /// SK0702
-fn reads_the_seed(kit: &Kit, verdict: &mut Verdict) {
-    for (node, _) in installed(kit, verdict) {
-        for command in node.commands.iter().filter(|command| command.stage == Stage::Install) {
-            let statements = command.statements();
-            let mut words = statements.iter().flat_map(|statement| &statement.words);
-            if let Some(word) = words.find(|word| word.contains("/cdrom")) {
-                verdict.fault(&node.seed, &command.place, format!("`{word}` is on the installer's disc"));
-            }
+pub(super) fn reads_the_seed(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    for command in commands(node) {
+        if let Some(word) = command.words().iter().find(|word| word.contains("/cdrom")) {
+            found.fault(&command.place, format!("`{word}` is on the installer's disc"));
         }
     }
 }
 
 /// SK0703
-fn settings_reach_the_node(kit: &Kit, verdict: &mut Verdict) {
-    for (node, _) in installed(kit, verdict) {
-        for (key, _) in
-            node.user.iter().flat_map(yaml::Node::entries).filter(|(key, _)| key.name != "autoinstall")
-        {
-            let what = format!("`{}` stands beside `autoinstall`, where it sets up the installer", key.name);
-            verdict.fault(&node.seed, "user-data", what);
-        }
+pub(super) fn settings_reach_the_node(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    let user = node.user.iter().filter(|_| node.autoinstall.is_some());
+    for (key, _) in user.flat_map(yaml::Node::entries).filter(|(key, _)| key.name != "autoinstall") {
+        let what = format!("`{}` stands beside `autoinstall`, where it sets up the installer", key.name);
+        found.fault("user-data", what);
     }
 }
 
 /// SK0704
-fn goes_on_without_a_mirror(kit: &Kit, verdict: &mut Verdict) {
-    for (node, installer) in installed(kit, verdict) {
-        let fallback = installer.text_at(&["apt", "fallback"]);
-        if fallback.as_deref() != Some("offline-install") {
-            let what = format!("it is `{}`, not `offline-install`", fallback.unwrap_or_default());
-            verdict.fault(&node.seed, "user-data: autoinstall.apt.fallback", what);
-        }
-    }
+pub(super) fn goes_on_without_a_mirror(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    must(node, &["apt", "fallback"], ("", "offline-install"), found);
 }
 
 /// SK0705
-fn ends(kit: &Kit, verdict: &mut Verdict) {
-    for (node, installer) in installed(kit, verdict) {
-        let shutdown = installer.text_at(&["shutdown"]);
-        if shutdown.as_deref() != Some("poweroff") {
-            let what = format!("it is `{}`, not `poweroff`", shutdown.unwrap_or_else(|| "reboot".to_owned()));
-            verdict.fault(&node.seed, "user-data: autoinstall.shutdown", what);
-        }
+pub(super) fn ends(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    must(node, &["shutdown"], ("reboot", "poweroff"), found);
+}
+
+/// Says that a setting of the installer, which has a default, is not what is wanted.
+fn must(node: &Node, keys: &[&str], (default, wanted): (&str, &str), found: &mut Found<'_>) {
+    let Some(installer) = &node.autoinstall else { return };
+    let told = installer.text_at(keys).unwrap_or_else(|| default.to_owned());
+    if told != wanted {
+        let place = format!("user-data: autoinstall.{}", keys.join("."));
+        found.fault(place, format!("it is `{told}`, not `{wanted}`"));
     }
 }
 
 /// SK0706
-fn has_a_shell(kit: &Kit, verdict: &mut Verdict) {
-    for (node, _) in installed(kit, verdict) {
-        let lists = node.commands.iter().filter(|command| command.stage == Stage::Install);
-        for command in lists.filter(|command| matches!(command.value.value, Value::Sequence(_))) {
-            let words: Vec<&str> = command.value.items().iter().map(|word| word.written.as_str()).collect();
-            // `sh -c` among the words is a shell after all.
-            let has_shell = words.contains(&"-c");
-            let odd = words.iter().find(|word| word.contains(['*', '|', '>', '<', '&', ';', '$']));
-            if let (Some(word), false) = (odd, has_shell) {
-                verdict.fault(&node.seed, &command.place, format!("no shell reads `{word}`"));
-            }
+pub(super) fn has_a_shell(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    for command in commands(node).filter(|command| matches!(command.value.value, Value::Sequence(_))) {
+        let words: Vec<&str> = command.value.items().iter().map(|word| word.written.as_str()).collect();
+        // `sh -c` among the words is a shell after all.
+        let has_shell = words.contains(&"-c");
+        let odd = words.iter().find(|word| word.contains(['*', '|', '>', '<', '&', ';', '$']));
+        if let (Some(word), false) = (odd, has_shell) {
+            found.fault(&command.place, format!("no shell reads `{word}`"));
         }
     }
 }

@@ -1,25 +1,23 @@
 //! Ops packages, and what would ask the network.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
 
-use super::Check;
+use fs_err as fs;
+use itertools::Itertools as _;
+
 use super::kit::{Archive, Kit, Node, Stage, Statement, statements};
 use super::plan::Plan;
-use super::verdict::Verdict;
+use super::verdict::{Found, Verdict};
 use crate::bill::Bill;
-use crate::deb;
+use crate::deb::baseline::{parse_manifest, parse_status};
+use crate::deb::index;
+use crate::deb::version::Version;
 use crate::inspect::OpsBundle;
+use crate::lockfile::LockedPackage;
 use crate::spec::PackageBaseline;
-use crate::yaml::Value;
-
-pub(super) const CHECKS: &[Check] = &[
-    Check::kit("SK0601", bundles_are_complete),
-    Check::plan("SK0602", nothing_gets_older),
-    Check::kit("SK0603", nothing_asks_the_network),
-    Check::kit("SK0604", apt_asks_nothing),
-    Check::plan("SK0605", debian_has_apparmor),
-    Check::kit("SK0606", apt_waits_for_its_lock),
-];
+use crate::yaml::{self, Value};
 
 /// The unit that installs a bundle.
 const UNIT: &str = "k8s-ops-packages.service";
@@ -27,6 +25,24 @@ const UNIT: &str = "k8s-ops-packages.service";
 const DEBIAN: [&str; 6] = ["bullseye", "bookworm", "trixie", "forky", "duke", "sid"];
 /// Timers that take dpkg's lock at the first boot.
 const TIMERS: [&str; 2] = ["apt-daily.timer", "apt-daily-upgrade.timer"];
+/// Keys of cloud-init and of the installer that fetch something.
+const FETCHING: [&str; 13] = [
+    "packages",
+    "package_update",
+    "package_upgrade",
+    "apt_update",
+    "apt_upgrade",
+    "snap",
+    "snaps",
+    "ntp",
+    "ubuntu_advantage",
+    "ubuntu_pro",
+    "ubuntu-pro",
+    "ssh_import_id",
+    "phone_home",
+];
+/// What keeps apt from asking.
+const QUIET: [&str; 2] = ["DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1"];
 /// The largest list of installed packages.
 const LARGEST_BASELINE: u64 = 64 << 20;
 
@@ -39,49 +55,54 @@ fn bundles(kit: &Kit) -> Vec<(&str, &Archive, &OpsBundle)> {
 }
 
 /// SK0601
-fn bundles_are_complete(kit: &Kit, verdict: &mut Verdict) {
+pub(super) fn bundles_are_complete(kit: &Kit, verdict: &mut Verdict) {
     let bundles = bundles(kit);
-    if bundles.is_empty() && kit.nodes.iter().all(|node| !node.units.contains_key(UNIT)) {
+    if bundles.is_empty() && !kit.nodes.iter().any(installs_bundle) {
         verdict.not_applicable("the kit has no ops packages");
     }
-    for (path, archive, bundle) in &bundles {
+    for (path, archive, bundle) in bundles {
+        let mut found = verdict.of(path);
         for finding in archive.findings() {
-            verdict.fault(path, "", finding.to_string());
+            found.fault("", finding.to_string());
         }
         for what in unsatisfied(bundle) {
-            verdict.fault(path, "Packages", what);
+            found.fault("Packages", what);
         }
     }
-    for node in &kit.nodes {
-        let Some(unit) = node.units.get(UNIT) else { continue };
-        let Some(path) = unit.last("Unit", "ConditionPathExists") else { continue };
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let bundle = bundles.iter().find(|(known, _, _)| *known == name).map(|(_, _, bundle)| bundle);
-        if !node.files.contains_key(path) {
-            verdict.fault(
-                &node.seed,
-                format!("{UNIT}: ConditionPathExists="),
-                format!("`{path}` is not in the seed"),
-            );
-        } else if let (Some(bundle), Some(platform)) = (bundle, &node.platform) {
-            let architecture = platform.split('/').nth(1).unwrap_or_default();
-            let wanted = if architecture == "arm" { "armhf" } else { architecture };
-            if bundle.architecture != wanted {
-                let what = format!("it is for {}, and the node is {platform}", bundle.architecture);
-                verdict.fault(&node.seed, path, what);
-            }
+}
+
+/// SK0601
+pub(super) fn bundle_is_there(kit: &Kit, node: &Node, found: &mut Found<'_>) {
+    let unit = node.units.get(UNIT);
+    let Some(path) = unit.and_then(|unit| unit.last("Unit", "ConditionPathExists")) else { return };
+    if !node.files.contains_key(path) {
+        let what = format!("`{path}` is not in the seed");
+        return found.fault(format!("{UNIT}: ConditionPathExists="), what);
+    }
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let bundle = bundles(kit).into_iter().find(|(known, _, _)| *known == name);
+    if let (Some((_, _, bundle)), Some(platform)) = (bundle, &node.platform) {
+        let architecture = platform.split('/').nth(1).unwrap_or_default();
+        let wanted = if architecture == "arm" { "armhf" } else { architecture };
+        if bundle.architecture != wanted {
+            found.fault(path, format!("it is for {}, and the node is {platform}", bundle.architecture));
         }
     }
+}
+
+/// Returns whether a node is to install a bundle.
+fn installs_bundle(node: &Node) -> bool {
+    node.units.contains_key(UNIT)
 }
 
 /// Returns the dependencies that the bundle's own packages of that name do not satisfy. What a node has besides, the
 /// kit does not say: locking has proved that, against the baseline of the spec.
 fn unsatisfied(bundle: &OpsBundle) -> Vec<String> {
-    let packages = match deb::index::parse(&bundle.index) {
+    let packages = match index::parse(&bundle.index) {
         Ok(packages) => packages,
         Err(error) => return vec![error.to_string()],
     };
-    let mut versions: BTreeMap<&str, Vec<&deb::version::Version<'_>>> = BTreeMap::new();
+    let mut versions: BTreeMap<&str, Vec<&Version<'_>>> = BTreeMap::new();
     for package in &packages {
         versions.entry(package.name).or_default().push(&package.version);
     }
@@ -108,131 +129,85 @@ fn unsatisfied(bundle: &OpsBundle) -> Vec<String> {
 
 /// What the spec says that the nodes' image has, by name; nothing where it gives no list.
 fn baseline(plan: &Plan<'_>) -> Option<Vec<(String, String)>> {
-    let read = |path: &std::path::Path| -> Option<String> {
-        let file = fs_err::File::open(path).ok()?;
+    let read = |path: &Path| -> Option<String> {
         let mut text = String::new();
-        std::io::Read::read_to_string(&mut std::io::Read::take(file, LARGEST_BASELINE), &mut text).ok()?;
+        fs::File::open(path).ok()?.take(LARGEST_BASELINE).read_to_string(&mut text).ok()?;
         Some(text)
     };
+    let named = |name: &str, version: &Version<'_>| (name.to_owned(), version.to_string());
     match &plan.spec.packages.as_ref()?.baseline {
         PackageBaseline::Status(path) => {
             let text = read(path)?;
-            let packages = deb::baseline::parse_status(&text).ok()?;
-            Some(packages.iter().map(|one| (one.name.to_owned(), one.version.to_string())).collect())
+            let packages = parse_status(&text).ok()?;
+            Some(packages.iter().map(|one| named(one.name, &one.version)).collect())
         }
         PackageBaseline::Manifest(path) => {
             let text = read(path)?;
-            let packages = deb::baseline::parse_manifest(&text, "amd64").ok()?;
-            Some(packages.iter().map(|one| (one.name.to_owned(), one.version.to_string())).collect())
+            let packages = parse_manifest(&text, "amd64").ok()?;
+            Some(packages.iter().map(|one| named(one.name, &one.version)).collect())
         }
         PackageBaseline::None | PackageBaseline::Priority(_) => None,
     }
 }
 
+/// Returns the packages that the lock pins, if it pins any.
+fn locked<'a>(plan: &Plan<'a>) -> Option<&'a [LockedPackage]> {
+    Some(&plan.lockfile?.packages.as_ref()?.packages)
+}
+
 /// SK0602
-fn nothing_gets_older(plan: &Plan<'_>, verdict: &mut Verdict) {
-    let (Some(installed), Some(locked)) =
-        (baseline(plan), plan.lockfile.and_then(|lock| lock.packages.as_ref()))
-    else {
-        verdict.not_applicable("there is no list of what the nodes' image has, or no lock");
-        return;
+pub(super) fn nothing_gets_older(plan: &Plan<'_>, found: &mut Found<'_>) {
+    let (Some(installed), Some(locked)) = (baseline(plan), locked(plan)) else {
+        return found.not_applicable("there is no list of what the nodes' image has, or no lock");
     };
-    for package in &locked.packages {
-        let Ok(version) = deb::version::Version::parse(&package.version) else { continue };
-        let newer = installed.iter().find(|(name, has)| {
-            *name == package.name && deb::version::Version::parse(has).is_ok_and(|has| has > version)
-        });
+    for package in locked {
+        let Ok(version) = Version::parse(&package.version) else { continue };
+        let newer = installed
+            .iter()
+            .find(|(name, has)| *name == package.name && Version::parse(has).is_ok_and(|has| has > version));
         if let Some((name, has)) = newer {
-            verdict.fault(
-                plan.file,
-                format!("packages: {name}"),
-                format!("{} is locked, and the image has {has}", package.version),
-            );
+            let what = format!("{} is locked, and the image has {has}", package.version);
+            found.fault(format!("packages: {name}"), what);
         }
     }
 }
 
 /// SK0605
-fn debian_has_apparmor(plan: &Plan<'_>, verdict: &mut Verdict) {
+pub(super) fn debian_has_apparmor(plan: &Plan<'_>, found: &mut Found<'_>) {
     let suite = plan.spec.packages.as_ref().map(|packages| packages.suite.as_str());
     let is_debian = suite.is_some_and(|suite| DEBIAN.contains(&suite));
     let Some(installed) = baseline(plan).filter(|_| is_debian) else {
-        verdict.not_applicable("the spec does not say what a Debian image of the nodes has");
-        return;
+        return found.not_applicable("the spec does not say what a Debian image of the nodes has");
     };
     let is_there = installed.iter().any(|(name, _)| name == "apparmor");
-    let locked = plan.lockfile.and_then(|lock| lock.packages.as_ref());
-    let is_locked =
-        locked.is_some_and(|locked| locked.packages.iter().any(|package| package.name == "apparmor"));
+    let is_locked = locked(plan).into_iter().flatten().any(|package| package.name == "apparmor");
     if !is_there && !is_locked {
-        verdict.fault(plan.file, "packages.names", "neither the image nor the bundle has `apparmor`");
+        found.fault("packages.names", "neither the image nor the bundle has `apparmor`");
     }
 }
 
 /// SK0603
-fn nothing_asks_the_network(kit: &Kit, verdict: &mut Verdict) {
-    for node in &kit.nodes {
-        for config in [&node.cloud_config, &node.autoinstall].into_iter().flatten() {
-            keys(node, config, verdict);
+pub(super) fn nothing_asks_the_network(kit: &Kit, node: &Node, found: &mut Found<'_>) {
+    for config in [&node.cloud_config, &node.autoinstall].into_iter().flatten() {
+        for key in FETCHING.iter().filter(|key| config.at(&[key]).is_some_and(is_on)) {
+            found.fault(format!("user-data: {key}"), "it is fetched from the network, and there is none");
         }
-        for (place, statement) in all(node) {
-            if let Some(what) = asks(kit, &statement) {
-                verdict.fault(&node.seed, place, what);
-            }
+    }
+    for (place, statement) in node.statements() {
+        if let Some(what) = asks(kit, &statement) {
+            found.fault(place, what);
         }
     }
 }
 
-/// Keys of cloud-init and of the installer that fetch something.
-fn keys(node: &Node, config: &crate::yaml::Node, verdict: &mut Verdict) {
-    let is_on = |value: &crate::yaml::Node| match &value.value {
+/// Returns whether a key with this value has an effect.
+fn is_on(value: &yaml::Node) -> bool {
+    match &value.value {
         Value::Null | Value::Bool(false) => false,
         Value::Sequence(items) => !items.is_empty(),
         Value::Mapping(entries) => !entries.is_empty(),
         Value::Bool(true) | Value::Integer(_) | Value::Float(_) | Value::String(_) => true,
-    };
-    for key in [
-        "packages",
-        "package_update",
-        "package_upgrade",
-        "apt_update",
-        "apt_upgrade",
-        "snap",
-        "snaps",
-        "ntp",
-        "ubuntu_advantage",
-        "ubuntu_pro",
-        "ubuntu-pro",
-        "ssh_import_id",
-        "phone_home",
-    ] {
-        if config.at(&[key]).is_some_and(is_on) {
-            verdict.fault(
-                &node.seed,
-                format!("user-data: {key}"),
-                "it is fetched from the network, and there is none",
-            );
-        }
     }
-}
-
-/// Returns every statement that a node runs, with its place.
-fn all(node: &Node) -> Vec<(String, Statement)> {
-    let mut found: Vec<(String, Statement)> = Vec::new();
-    for command in &node.commands {
-        found.extend(command.statements().into_iter().map(|one| (command.place.clone(), one)));
-    }
-    for (_, file, script) in node.scripts() {
-        found.extend(
-            statements(&script).into_iter().map(|one| (format!("{}: line {}", file.place, one.line), one)),
-        );
-    }
-    for (name, unit) in &node.units {
-        for (key, command) in unit.commands() {
-            found.extend(statements(command).into_iter().map(|one| (format!("{name}: {key}="), one)));
-        }
-    }
-    found
 }
 
 /// Says what a statement asks of whom.
@@ -266,66 +241,62 @@ fn asks(kit: &Kit, statement: &Statement) -> Option<String> {
 }
 
 /// SK0604
-fn apt_asks_nothing(kit: &Kit, verdict: &mut Verdict) {
-    const QUIET: [&str; 2] = ["DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1"];
-    let installs = |one: &Statement| {
-        let words = one.unwrapped();
-        let is_apt = words.first().is_some_and(|program| ["apt-get", "apt", "dpkg"].contains(program));
-        is_apt && words.iter().any(|word| ["install", "-i", "--install", "upgrade"].contains(word))
-    };
+pub(super) fn installers_are_quiet(kit: &Kit, verdict: &mut Verdict) {
     for (path, _, bundle) in bundles(kit) {
         for wanted in QUIET.iter().filter(|wanted| !bundle.installer.contains(**wanted)) {
-            verdict.fault(path, "install.sh", format!("it does not set {wanted}"));
+            verdict.of(path).fault("install.sh", format!("it does not set {wanted}"));
         }
     }
-    for node in &kit.nodes {
-        for command in node.commands.iter().filter(|command| command.stage != Stage::Install) {
-            if command.statements().iter().any(installs) {
-                verdict.fault(
-                    &node.seed,
-                    &command.place,
-                    "cloud-init runs apt, which may restart cloud-init",
-                );
-            }
+}
+
+/// SK0604
+pub(super) fn apt_asks_nothing(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    for command in node.commands.iter().filter(|command| command.stage != Stage::Install) {
+        if command.statements().iter().any(installs) {
+            found.fault(&command.place, "cloud-init runs apt, which may restart cloud-init");
         }
-        for (_, file, script) in node.scripts() {
-            let is_quiet = QUIET.iter().all(|wanted| script.contains(wanted));
-            if statements(&script).iter().any(installs) && !is_quiet {
-                verdict.fault(
-                    &node.seed,
-                    &file.place,
-                    format!("it runs apt without {}", QUIET.join(" and ")),
-                );
-            }
+    }
+    for script in node.scripts() {
+        let is_quiet = QUIET.iter().all(|wanted| script.text.contains(wanted));
+        if !is_quiet && statements(&script.text).iter().any(installs) {
+            found.fault(script.place, format!("it runs apt without {}", QUIET.join(" and ")));
+        }
+    }
+}
+
+/// Returns whether a statement installs packages.
+fn installs(statement: &Statement) -> bool {
+    let words = statement.unwrapped();
+    let is_apt = words.first().is_some_and(|program| ["apt-get", "apt", "dpkg"].contains(program));
+    is_apt && words.iter().any(|word| ["install", "-i", "--install", "upgrade"].contains(word))
+}
+
+/// SK0606
+pub(super) fn installers_wait(kit: &Kit, verdict: &mut Verdict) {
+    let bundles = bundles(kit);
+    if bundles.is_empty() {
+        verdict.not_applicable("the kit has no ops packages");
+    }
+    for (path, _, bundle) in bundles {
+        if !bundle.installer.contains("DPkg::Lock::Timeout") {
+            verdict.of(path).fault("install.sh", "it does not set DPkg::Lock::Timeout");
         }
     }
 }
 
 /// SK0606
-fn apt_waits_for_its_lock(kit: &Kit, verdict: &mut Verdict) {
-    let bundles = bundles(kit);
-    for (path, _, bundle) in &bundles {
-        if !bundle.installer.contains("DPkg::Lock::Timeout") {
-            verdict.fault(path, "install.sh", "it does not set DPkg::Lock::Timeout");
-        }
+pub(super) fn timers_are_masked(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    if !installs_bundle(node) {
+        return;
     }
-    for node in kit.nodes.iter().filter(|node| node.units.contains_key(UNIT)) {
-        let masked = |timer: &&&str| {
-            all(node).iter().any(|(_, one)| {
-                let words = one.unwrapped();
-                words.first() == Some(&"systemctl") && words.contains(&"mask") && words.contains(*timer)
-            })
-        };
-        let open: Vec<&str> = TIMERS.iter().filter(|timer| !masked(timer)).copied().collect();
-        if !open.is_empty() {
-            verdict.fault(
-                &node.seed,
-                "user-data",
-                format!("{} may take dpkg's lock: not masked", open.join(" and ")),
-            );
-        }
-    }
-    if bundles.is_empty() {
-        verdict.not_applicable("the kit has no ops packages");
+    let statements = node.statements();
+    let is_masked = |timer: &str| {
+        statements.iter().map(|(_, one)| one.unwrapped()).any(|words| {
+            words.first() == Some(&"systemctl") && words.contains(&"mask") && words.contains(&timer)
+        })
+    };
+    let open = TIMERS.iter().filter(|timer| !is_masked(timer)).join(" and ");
+    if !open.is_empty() {
+        found.fault("user-data", format!("{open} may take dpkg's lock: not masked"));
     }
 }

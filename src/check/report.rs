@@ -323,8 +323,8 @@ mod tests {
         let verdict = |row: &Row| {
             let mut verdict = Verdict::default();
             match row.id.as_str() {
-                "SK0101" => verdict.fault("seeds/a.iso", "volume id", "it is `x\u{1b}[2J`"),
-                "SK0108" => verdict.warning("seeds/a.iso", "", "no gateway"),
+                "SK0101" => verdict.of("seeds/a.iso").fault("volume id", "it is `x\u{1b}[2J`"),
+                "SK0108" => verdict.of("seeds/a.iso").warning("", "no gateway"),
                 "SK0605" => verdict.not_applicable("not Debian"),
                 "SK0301" => return None,
                 _ => {}
@@ -352,11 +352,12 @@ mod tests {
             let verdict = |row: &Row| {
                 let mut verdict = Verdict::default();
                 if row.id == "SK0401" && is_near {
-                    verdict.warning("registry/registry.crt", "", "it ends in 3 days");
-                    verdict.only_today();
+                    let mut found = verdict.of("registry/registry.crt");
+                    found.warning("", "it ends in 3 days");
+                    found.only_today();
                 }
                 if row.id == "SK0101" && is_wrong {
-                    verdict.fault("seeds/a.iso", "volume id", "it is none");
+                    verdict.of("seeds/a.iso").fault("volume id", "it is none");
                 }
                 Some(verdict)
             };

@@ -108,6 +108,11 @@ impl Node {
         }
     }
 
+    /// Returns the text of a scalar, or those of a list's scalars.
+    pub fn texts(&self) -> Vec<String> {
+        self.items().iter().chain([self]).filter_map(Self::text).collect()
+    }
+
     /// Returns the items of a list; none for anything else.
     pub fn items(&self) -> &[Self] {
         if let Value::Sequence(items) = &self.value { items } else { &[] }

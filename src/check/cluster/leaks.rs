@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem;
 
 use crate::check::kit::{Kit, KnownSecret, Node};
-use crate::check::verdict::Verdict;
+use crate::check::verdict::Found;
 use crate::secrets::SecretText;
 
 /// Shorter ones would be found where they are not meant.
@@ -14,7 +14,7 @@ const SHORTEST: usize = 8;
 /// Looks for each secret in each file that others may read; for what is not a node's, in every file.
 ///
 /// `configured` is what the nodes' configuration shows to be secret: what it is, and its text.
-pub(super) fn find(kit: &Kit, node: &Node, configured: &[(&str, String)], verdict: &mut Verdict) {
+pub(super) fn find(kit: &Kit, node: &Node, configured: &[(&str, String)], found: &mut Found<'_>) {
     let configured = configured.iter().map(|(name, text)| KnownSecret {
         name: (*name).to_owned(),
         text: text.clone().into(),
@@ -34,22 +34,14 @@ pub(super) fn find(kit: &Kit, node: &Node, configured: &[(&str, String)], verdic
             // Without a mode cloud-init lets everybody read a file.
             let is_open = file.mode.as_deref().is_none_or(|mode| !mode.ends_with("00"));
             if secret.is_for_no_node {
-                verdict.fault(
-                    &node.seed,
-                    &file.place,
-                    format!("it holds {}, which is not a node's", secret.name),
-                );
+                found.fault(&file.place, format!("it holds {}, which is not a node's", secret.name));
             } else if is_open {
                 let what = format!("it holds {}, and others than root may read it", secret.name);
-                verdict.fault(&node.seed, &file.place, what);
+                found.fault(&file.place, what);
             }
         }
-        for (place, text) in
-            [("meta-data", Some(&node.meta_data)), ("network-config", node.network_config.as_ref())]
-        {
-            if text.is_some_and(|text| is_in(&text.bytes)) {
-                verdict.fault(&node.seed, place, format!("it holds {}", secret.name));
-            }
+        for (place, _) in node.seed_texts().filter(|(_, text)| is_in(&text.bytes)) {
+            found.fault(place, format!("it holds {}", secret.name));
         }
     }
 }

@@ -2,37 +2,30 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::kit::{Kit, Node};
+use super::secrets::password;
+use crate::check::kit::{K3S_CONFIG, Kit, Node};
 use crate::check::seed::network::{is_server, joined};
-use crate::check::verdict::Verdict;
+use crate::check::verdict::{Found, Verdict};
 use crate::digest::Digest;
 use crate::spec::Role;
+use crate::yaml;
 
-const FILE: &str = "/etc/rancher/k3s/config.yaml";
 /// The certificate that a full token names; several in it are named by the last one's digest.
 const AUTHORITY: &str = "/var/lib/rancher/k3s/server/tls/server-ca.crt";
 /// The port at which servers are asked.
 const PORT: &str = "6443";
 
-/// Returns a value of k3s' configuration as a text.
-fn value(node: &Node, key: &str) -> Option<String> {
-    node.k3s_config()?.text_at(&[key])
-}
-
 /// SK0502
-pub(super) fn have_a_form(kit: &Kit, verdict: &mut Verdict) {
-    for node in &kit.nodes {
-        let is_server = node.role == Role::Server;
-        for key in ["token", "agent-token"] {
-            let Some(token) = value(node, key) else { continue };
-            if let Some(what) = misshapen(&token, is_server) {
-                verdict.fault(&node.seed, format!("{FILE}: {key}"), what);
-            } else if let Some(hash) = hash_of(&token) {
-                let known = authorities(kit);
-                if !known.is_empty() && !known.contains(hash) {
-                    let what = "the hash in it is not that of the cluster's CA in the seeds";
-                    verdict.fault(&node.seed, format!("{FILE}: {key}"), what);
-                }
+pub(in crate::check) fn have_a_form(kit: &Kit, node: &Node, found: &mut Found<'_>) {
+    for key in ["token", "agent-token"] {
+        let Some(token) = node.setting_text(key) else { continue };
+        let place = format!("{K3S_CONFIG}: {key}");
+        if let Some(what) = misshapen(&token, node.is_server()) {
+            found.fault(place, what);
+        } else if let Some(hash) = hash_of(&token) {
+            let known = authorities(kit);
+            if !known.is_empty() && !known.contains(hash) {
+                found.fault(place, "the hash in it is not that of the cluster's CA in the seeds");
             }
         }
     }
@@ -70,10 +63,9 @@ fn hash_of(token: &str) -> Option<&str> {
 
 /// Returns the hashes that a token of this cluster may name.
 fn authorities(kit: &Kit) -> BTreeSet<String> {
-    let files = kit.nodes.iter().filter_map(|node| node.files.get(AUTHORITY)?.text.as_ref());
     let mut known = BTreeSet::new();
-    for text in files {
-        let views = crate::pki::CertificateView::bundle_from_pem(&text.text()).unwrap_or_default();
+    for text in kit.nodes.iter().filter_map(|node| node.text(AUTHORITY)) {
+        let views = text.certificates();
         known.insert(Digest::sha256(&text.bytes).hex().to_owned());
         known.extend(views.last().filter(|_| views.len() > 1).map(|root| root.digest().hex().to_owned()));
     }
@@ -81,64 +73,51 @@ fn authorities(kit: &Kit) -> BTreeSet<String> {
 }
 
 /// SK0503
-pub(super) fn fit_servers(kit: &Kit, verdict: &mut Verdict) {
-    let secret = |token: &str| token.rsplit_once(':').map_or(token, |(_, password)| password).to_owned();
+pub(in crate::check) fn fit_servers(kit: &Kit, verdict: &mut Verdict) {
     let of_servers = |key: &str| -> BTreeSet<String> {
-        kit.servers().filter_map(|node| value(node, key)).map(|token| secret(&token)).collect()
+        kit.servers().filter_map(|node| node.setting_text(key)).map(|token| password(&token)).collect()
     };
     let (server_tokens, agent_tokens) = (of_servers("token"), of_servers("agent-token"));
     if server_tokens.len() > 1 {
-        let seed = kit.servers().next().map(|node| node.seed.clone()).unwrap_or_default();
-        verdict.fault(&seed, format!("{FILE}: token"), "the servers do not have the same token");
+        let what = "the servers do not have the same token";
+        verdict.of(kit.first_server()).fault(format!("{K3S_CONFIG}: token"), what);
     }
-    for node in &kit.nodes {
-        let config = node.k3s_config();
-        let Some(config) = config else { continue };
-        match value(node, "token") {
-            None => verdict.fault(&node.seed, FILE, "it has no token"),
+    for node in kit.nodes.iter().filter(|node| node.k3s_config.is_some()) {
+        let mut found = verdict.of(&node.seed);
+        match node.setting_text("token") {
+            None => found.fault(K3S_CONFIG, "it has no token"),
             Some(token) if node.role == Role::Agent => {
                 let known = if agent_tokens.is_empty() { &server_tokens } else { &agent_tokens };
-                let own = secret(&token);
+                let own = password(&token);
                 // The servers' own token in an agent's hands is a leak, which is another row.
                 if !known.is_empty() && !known.contains(&own) && !server_tokens.contains(&own) {
-                    verdict.fault(
-                        &node.seed,
-                        format!("{FILE}: token"),
-                        "it is not the token that the servers expect of agents",
-                    );
+                    let what = "it is not the token that the servers expect of agents";
+                    found.fault(format!("{K3S_CONFIG}: token"), what);
                 }
             }
             Some(_) => {}
         }
-        match (config.at(&["server"]), joined(node)) {
-            (None, _) if node.role == Role::Agent => {
-                verdict.fault(&node.seed, FILE, "an agent has no `server` to join")
+        match node.setting("server") {
+            None if node.role == Role::Agent => found.fault(K3S_CONFIG, "an agent has no `server` to join"),
+            None => {}
+            Some(url) => {
+                if let Some(what) = leads_elsewhere(kit, node, url) {
+                    found.fault(format!("{K3S_CONFIG}: server"), what);
+                }
             }
-            (Some(url), None) => {
-                let what = format!("`{}` is not an https:// address", url.text().unwrap_or_default());
-                verdict.fault(&node.seed, format!("{FILE}: server"), what);
-            }
-            (Some(_), Some((host, port)))
-                if port != PORT && value_of_servers(kit, "https-listen-port").as_deref() != Some(&port) =>
-            {
-                verdict.fault(
-                    &node.seed,
-                    format!("{FILE}: server"),
-                    format!("port {port} of {host} is not k3s' port {PORT}"),
-                );
-            }
-            (Some(_), Some((host, _))) if kit.servers().next().is_some() && !is_server(kit, &host) => {
-                verdict.fault(
-                    &node.seed,
-                    format!("{FILE}: server"),
-                    format!("`{host}` is not an address of a server, and not in tls-san"),
-                );
-            }
-            (None | Some(_), None | Some(_)) => {}
         }
     }
 }
 
-fn value_of_servers(kit: &Kit, key: &str) -> Option<String> {
-    kit.servers().find_map(|node| value(node, key))
+/// Says why what a node joins is not one of the servers.
+fn leads_elsewhere(kit: &Kit, node: &Node, url: &yaml::Node) -> Option<String> {
+    let Some((host, port)) = joined(node) else {
+        return Some(format!("`{}` is not an https:// address", url.text().unwrap_or_default()));
+    };
+    let told = kit.servers().find_map(|node| node.setting_text("https-listen-port"));
+    if port != PORT && told.as_ref() != Some(&port) {
+        return Some(format!("port {port} of {host} is not k3s' port {PORT}"));
+    }
+    let is_strange = kit.servers().next().is_some() && !is_server(kit, &host);
+    is_strange.then(|| format!("`{host}` is not an address of a server, and not in tls-san"))
 }

@@ -6,28 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::needed::full_name;
 use super::tarballs;
-use crate::check::kit::{Archive, Kit, LAYOUT_INDEX};
-use crate::check::verdict::Verdict;
+use crate::check::kit::{Archive, Kit, LAYOUT_INDEX, Node};
+use crate::check::verdict::{Found, Verdict};
 use crate::digest::Digest;
 use crate::oci::layout::{CONTAINERD_NAME, REF_NAME};
 
 /// SK0313
-pub(super) fn images_are_those_of_the_bill(kit: &Kit, verdict: &mut Verdict) {
-    let billed: BTreeMap<String, Digest> =
-        kit.images().iter().map(|image| (image.reference.tagged_name(), image.digest)).collect();
+pub(in crate::check) fn archives_are_those_of_the_bill(kit: &Kit, verdict: &mut Verdict) {
+    let billed = billed(kit);
     for (path, archive) in &kit.archives {
         for (name, digest) in named(archive) {
-            compare(verdict, path, name.clone(), digest, billed.get(&name));
-        }
-    }
-    for node in &kit.nodes {
-        for (_, file) in tarballs(node) {
-            let Some(archive) = &file.archive else { continue };
-            // Somebody's own tarball may have images of its own.
-            for (name, digest) in named(archive).into_iter().filter(|(name, _)| billed.contains_key(name)) {
-                let place = format!("{}: {name}", file.place);
-                compare(verdict, &node.seed, place, digest, billed.get(&name));
-            }
+            let expected = billed.get(&name);
+            compare(name, digest, expected, &mut verdict.of(path));
         }
     }
     let Some(layout) = &kit.layout else { return };
@@ -39,19 +29,36 @@ pub(super) fn images_are_those_of_the_bill(kit: &Kit, verdict: &mut Verdict) {
             served.entry(name).or_default().insert(entry.descriptor.digest);
         }
     }
+    let mut found = verdict.of(LAYOUT_INDEX);
     for image in kit.images() {
         let name = image.reference.to_string();
-        let found = served.remove(name.as_str()).unwrap_or_default();
-        if found.is_empty() {
-            verdict.fault(LAYOUT_INDEX, &name, "it does not name the image, and kit.json does");
+        let digests = served.remove(name.as_str()).unwrap_or_default();
+        if digests.is_empty() {
+            found.fault(&name, "it does not name the image, and kit.json does");
         }
-        for found in found {
-            compare(verdict, LAYOUT_INDEX, name.clone(), found, Some(&image.digest));
+        for digest in digests {
+            compare(name.clone(), digest, Some(&image.digest), &mut found);
         }
     }
     for (name, _) in served {
-        verdict.fault(LAYOUT_INDEX, name, "it names the image, and kit.json does not");
+        found.fault(name, "it names the image, and kit.json does not");
     }
+}
+
+/// SK0313
+pub(in crate::check) fn nodes_have_those_of_the_bill(kit: &Kit, node: &Node, found: &mut Found<'_>) {
+    for (file, archive) in tarballs(node).filter_map(|(_, file)| Some((file, file.archive.as_ref()?))) {
+        let billed = billed(kit);
+        // Somebody's own tarball may have images of its own.
+        for (name, digest) in named(archive).into_iter().filter(|(name, _)| billed.contains_key(name)) {
+            compare(format!("{}: {name}", file.place), digest, billed.get(&name), found);
+        }
+    }
+}
+
+/// Returns what each name stands for, as the bill says.
+fn billed(kit: &Kit) -> BTreeMap<String, Digest> {
+    kit.images().iter().map(|image| (image.reference.tagged_name(), image.digest)).collect()
 }
 
 /// Returns what a tarball's names stand for, as a container runtime reads them.
@@ -62,10 +69,10 @@ fn named(archive: &Archive) -> BTreeSet<(String, Digest)> {
 }
 
 /// Says how what a name stands for differs from the bill.
-fn compare(verdict: &mut Verdict, artifact: &str, place: String, found: Digest, billed: Option<&Digest>) {
+fn compare(place: String, digest: Digest, billed: Option<&Digest>, found: &mut Found<'_>) {
     match billed {
-        None => verdict.fault(artifact, place, "it is there, and not among the images of kit.json"),
-        Some(billed) if *billed == found => {}
-        Some(billed) => verdict.fault(artifact, place, format!("it is {found}, and kit.json says {billed}")),
+        None => found.fault(place, "it is there, and not among the images of kit.json"),
+        Some(billed) if *billed == digest => {}
+        Some(billed) => found.fault(place, format!("it is {digest}, and kit.json says {billed}")),
     }
 }

@@ -1,35 +1,15 @@
 //! The images that nodes start with.
 
-mod identity;
-mod import;
-mod needed;
-mod scripts;
-mod whole;
+pub(super) mod identity;
+pub(super) mod import;
+pub(super) mod needed;
+pub(super) mod scripts;
+pub(super) mod whole;
 
 use std::collections::BTreeSet;
 
-pub(super) use needed::disabled;
-
-use super::Check;
 use super::kit::{Archive, Kit, Node, PlacedFile};
 use crate::inspect::Image;
-
-pub(super) const CHECKS: &[Check] = &[
-    Check::kit("SK0301", needed::pause_image),
-    Check::kit("SK0302", needed::all_images),
-    Check::kit("SK0303", whole::tarballs_are_whole),
-    Check::kit("SK0304", whole::one_version),
-    Check::kit("SK0305", scripts::import_nothing),
-    Check::kit("SK0306", scripts::stop_at_failures),
-    Check::both("SK0307", import::kubelet_flags, import::kubelet_flags_of_spec),
-    Check::both("SK0308", import::suffixes, import::suffixes_of_spec),
-    Check::both("SK0309", import::pins, import::pins_of_spec),
-    Check::kit("SK0310", whole::names),
-    Check::kit("SK0311", needed::manifests),
-    Check::both("SK0312", import::components, import::components_of_spec),
-    Check::kit("SK0313", identity::images_are_those_of_the_bill),
-    Check::kit("SK0314", whole::images_are_whole),
-];
 
 /// Where k3s looks for images to import.
 pub(super) const FOLDER: &str = "/var/lib/rancher/k3s/agent/images/";

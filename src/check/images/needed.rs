@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use itertools::Itertools as _;
+
 use super::{images_of, names_of, tarballs};
-use crate::check::kit::{Kit, Node};
-use crate::check::verdict::Verdict;
+use crate::check::kit::{Kit, MANIFESTS, Node, Text};
+use crate::check::verdict::Found;
 use crate::cluster::executable::Pause;
 use crate::imagelist::builtin_k3s;
 use crate::oci::Reference;
-use crate::yaml;
 
 /// What k3s' own components need, beside what all clusters need: a part of the image's name, by component.
 const COMPONENTS: [(&str, &[&str]); 5] = [
@@ -25,38 +26,28 @@ const LIST: &str = "/var/lib/seedkit/images.txt";
 const EXECUTABLE: &str = "/usr/local/bin/k3s";
 
 /// SK0301
-pub(super) fn pause_image(kit: &Kit, verdict: &mut Verdict) {
-    for node in &kit.nodes {
-        let Some(images) = images_of(kit, node) else { continue };
-        let wanted = wanted_pause(node);
-        if wanted.is_empty() || images.is_empty() {
-            continue;
+pub(in crate::check) fn pause_image(kit: &Kit, node: &Node, found: &mut Found<'_>) {
+    let Some(images) = images_of(kit, node) else { return };
+    let wanted = wanted_pause(node);
+    if wanted.is_empty() || images.is_empty() {
+        return;
+    }
+    let is_wanted = |name: &String| wanted.iter().flatten().any(|one| one == name);
+    let platform = node.platform.as_deref().unwrap_or_default();
+    match images.iter().find(|image| image.names.iter().any(is_wanted)) {
+        None => {
+            let names = wanted.iter().filter_map(|readings| readings.first()).join("` or `");
+            let has = images.iter().flat_map(|image| &image.names);
+            let has = has.filter(|name| name.contains(PAUSE)).join(", ");
+            let has = if has.is_empty() { "no pause image" } else { &has };
+            let what = format!("k3s starts every pod with `{names}`; the seed has {has}");
+            found.fault(format!("payload/root{EXECUTABLE}"), what);
         }
-        let found = images
-            .iter()
-            .find(|image| image.names.iter().any(|name| wanted.iter().flatten().any(|one| one == name)));
-        let platform = node.platform.as_deref().unwrap_or_default();
-        match found {
-            None => {
-                let names: Vec<&str> =
-                    wanted.iter().filter_map(|readings| readings.first()).map(String::as_str).collect();
-                let has: Vec<&str> = images
-                    .iter()
-                    .flat_map(|image| &image.names)
-                    .filter(|name| name.contains(PAUSE))
-                    .map(String::as_str)
-                    .collect();
-                let has = if has.is_empty() { "no pause image".to_owned() } else { has.join(", ") };
-                let what =
-                    format!("k3s starts every pod with `{}`; the seed has {has}", names.join("` or `"));
-                verdict.fault(&node.seed, format!("payload/root{EXECUTABLE}"), what);
-            }
-            Some(image) if !platform.is_empty() && !is_for(image, platform) => {
-                let what = format!("`{}` is not there for {platform}", image.names.join(", "));
-                verdict.fault(&node.seed, "pause image", what);
-            }
-            Some(_) => {}
+        Some(image) if !platform.is_empty() && !is_for(image, platform) => {
+            let what = format!("`{}` is not there for {platform}", image.names.join(", "));
+            found.fault("pause image", what);
         }
+        Some(_) => {}
     }
 }
 
@@ -68,8 +59,7 @@ pub(super) fn is_for(image: &crate::inspect::Image, platform: &str) -> bool {
 
 /// Returns the names that the pause image may have: one list of readings for each that is named.
 fn wanted_pause(node: &Node) -> Vec<Vec<String>> {
-    let config = node.k3s_config();
-    if let Some(name) = config.and_then(|config| config.text_at(&["pause-image"])) {
+    if let Some(name) = node.setting_text("pause-image") {
         return vec![vec![full_name(&name)]];
     }
     let executable = node.files.get(EXECUTABLE).and_then(|file| file.executable.as_ref());
@@ -83,35 +73,26 @@ pub(super) fn full_name(text: &str) -> String {
 }
 
 /// SK0302
-pub(super) fn all_images(kit: &Kit, verdict: &mut Verdict) {
-    for node in &kit.nodes {
-        if tarballs(node).next().is_none() {
-            verdict.fault(&node.seed, super::FOLDER, "there is no image tarball in the seed");
-            continue;
-        }
-        let Some(present) = names_of(kit, node) else { continue };
-        let mut wanted = listed(node);
-        wanted.extend(release_needs(kit, node));
-        // Whether the pause image is the right one is a row of its own.
-        let missing: Vec<&String> =
-            wanted.iter().filter(|name| !name.contains(PAUSE) && !present.contains(*name)).collect();
-        if let Some(first) = missing.first() {
-            let what = format!(
-                "{} of {} images are not in its tarballs, such as `{first}`",
-                missing.len(),
-                wanted.len()
-            );
-            verdict.fault(&node.seed, super::FOLDER, what);
-        }
+pub(in crate::check) fn all_images(kit: &Kit, node: &Node, found: &mut Found<'_>) {
+    if tarballs(node).next().is_none() {
+        return found.fault(super::FOLDER, "there is no image tarball in the seed");
+    }
+    let Some(present) = names_of(kit, node) else { return };
+    let mut wanted = listed(node);
+    wanted.extend(release_needs(kit, node));
+    // Whether the pause image is the right one is a row of its own.
+    let missing: Vec<&String> =
+        wanted.iter().filter(|name| !name.contains(PAUSE) && !present.contains(*name)).collect();
+    if let Some(first) = missing.first() {
+        let (missing, wanted) = (missing.len(), wanted.len());
+        let what = format!("{missing} of {wanted} images are not in its tarballs, such as `{first}`");
+        found.fault(super::FOLDER, what);
     }
 }
 
 fn listed(node: &Node) -> BTreeSet<String> {
-    let text = node.files.get(LIST).and_then(|file| file.text.as_ref());
-    text.map(|text| {
-        text.text().lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
-    })
-    .unwrap_or_default()
+    let text = node.text(LIST).map(Text::text).unwrap_or_default();
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
 /// Returns what the release needs for the components that are not disabled; nothing for a release of unknown needs.
@@ -126,7 +107,7 @@ fn release_needs(kit: &Kit, node: &Node) -> Vec<String> {
         users.is_empty() || users.iter().any(|component| !disabled.contains(*component))
     };
     // Without servers nothing says what is disabled, and with `system-default-registry` names differ.
-    let renames = node.k3s_config().is_some_and(|config| config.at(&["system-default-registry"]).is_some());
+    let renames = node.setting("system-default-registry").is_some();
     let list = builtin_k3s(kit.k3s()).filter(|_| !renames && kit.servers().next().is_some());
     let lines = list.into_iter().flat_map(str::lines).map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).filter(is_needed).map(full_name).collect()
@@ -134,15 +115,15 @@ fn release_needs(kit: &Kit, node: &Node) -> Vec<String> {
 
 /// Returns the components that a server does not deploy.
 pub(in crate::check) fn disabled(node: &Node) -> Vec<String> {
-    let Some(config) = node.k3s_config() else { return Vec::new() };
-    let Some(value) = config.at(&["disable"]) else { return Vec::new() };
-    let listed = value.items().iter().filter_map(yaml::Node::text);
-    let all: Vec<String> = listed.chain(value.text()).collect();
+    let all = node.setting_texts("disable");
     all.iter().flat_map(|text| text.split(',')).map(|name| name.trim().to_owned()).collect()
 }
 
 /// SK0311
-pub(super) fn manifests(kit: &Kit, verdict: &mut Verdict) {
+pub(in crate::check) fn manifests(kit: &Kit, node: &Node, found: &mut Found<'_>) {
+    if !node.is_server() {
+        return;
+    }
     let mirrored: BTreeSet<String> = kit
         .images()
         .iter()
@@ -150,21 +131,16 @@ pub(super) fn manifests(kit: &Kit, verdict: &mut Verdict) {
         .flatten()
         .map(|name| full_name(&name))
         .collect();
-    for node in kit.servers() {
-        let present = names_of(kit, node).unwrap_or_default();
-        let manifests =
-            node.files.iter().filter(|(path, _)| path.starts_with("/var/lib/rancher/k3s/server/manifests/"));
-        for (_, file) in manifests {
-            let Some(text) = &file.text else { continue };
-            for (number, line) in text.text().lines().enumerate() {
-                let Some(name) = named_image(line) else { continue };
-                let full = full_name(&name);
-                let is_known = present.contains(&full)
-                    || mirrored.iter().any(|known| *known == full || full.ends_with(&format!("/{known}")));
-                if !is_known {
-                    let place = format!("{}: line {}", file.place, number + 1);
-                    verdict.fault(&node.seed, place, format!("`{name}` is not in the kit"));
-                }
+    let present = names_of(kit, node).unwrap_or_default();
+    for (_, file) in node.below(MANIFESTS) {
+        for (number, line) in file.content().unwrap_or_default().lines().enumerate() {
+            let Some(name) = named_image(line) else { continue };
+            let full = full_name(&name);
+            let is_known = present.contains(&full)
+                || mirrored.iter().any(|known| *known == full || full.ends_with(&format!("/{known}")));
+            if !is_known {
+                let place = format!("{}: line {}", file.place, number + 1);
+                found.fault(place, format!("`{name}` is not in the kit"));
             }
         }
     }

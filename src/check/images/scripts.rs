@@ -1,7 +1,9 @@
 //! Scripts that import images, and scripts that go on after a failure.
 
-use crate::check::kit::{Joint, Kit, Node, Statement, statements};
-use crate::check::verdict::Verdict;
+use itertools::Itertools as _;
+
+use crate::check::kit::{Command, Joint, Kit, Node, Statement, statements};
+use crate::check::verdict::Found;
 
 /// Programs whose failure must not be passed over.
 const CRITICAL: [&str; 14] = [
@@ -21,62 +23,36 @@ const CRITICAL: [&str; 14] = [
     "update-ca-certificates",
 ];
 
-/// Returns every statement that the node runs, with its place.
-fn all(node: &Node) -> Vec<(String, Statement)> {
-    let mut found: Vec<(String, Statement)> = Vec::new();
-    for command in &node.commands {
-        found.extend(command.statements().into_iter().map(|statement| (command.place.clone(), statement)));
-    }
-    for (_, file, script) in node.scripts() {
-        let place = |statement: &Statement| format!("{}: line {}", file.place, statement.line);
-        found.extend(statements(&script).into_iter().map(|statement| (place(&statement), statement)));
-    }
-    for (name, unit) in &node.units {
-        for (key, command) in unit.commands() {
-            found.extend(
-                statements(command).into_iter().map(|statement| (format!("{name}: {key}="), statement)),
-            );
-        }
-    }
-    found
-}
-
 /// SK0305
-pub(super) fn import_nothing(kit: &Kit, verdict: &mut Verdict) {
-    for node in &kit.nodes {
-        for (place, statement) in all(node) {
-            let words = statement.unwrapped();
-            let is_ctr = words.first() == Some(&"ctr")
-                || (words.first() == Some(&"k3s") && words.get(1) == Some(&"ctr"));
-            if is_ctr && words.contains(&"import") {
-                verdict.fault(&node.seed, place, format!("it runs `{}`", words.join(" ")));
-            }
+pub(in crate::check) fn import_nothing(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    for (place, statement) in node.statements() {
+        let words = statement.unwrapped();
+        let is_ctr =
+            words.first() == Some(&"ctr") || (words.first() == Some(&"k3s") && words.get(1) == Some(&"ctr"));
+        if is_ctr && words.contains(&"import") {
+            found.fault(place, format!("it runs `{}`", words.join(" ")));
         }
     }
 }
 
 /// SK0306
-pub(super) fn stop_at_failures(kit: &Kit, verdict: &mut Verdict) {
-    for node in &kit.nodes {
-        let found = all(node);
-        for pair in found.windows(2) {
-            let [(place, statement), (next_place, next)] = pair else { continue };
-            let is_joined = statement.joint == Joint::Or
-                && place.split(": line").next() == next_place.split(": line").next();
-            let is_swallowed = is_joined && ["true", ":", "echo", "printf"].contains(&next.program());
-            if is_swallowed && !statement.is_captured && !statement.is_condition && is_critical(statement) {
-                let what = format!("a failure of `{}` is passed over", statement.unwrapped().join(" "));
-                verdict.fault(&node.seed, place, what);
-            }
+pub(in crate::check) fn stop_at_failures(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    for ((place, statement), (next_place, next)) in node.statements().iter().tuple_windows() {
+        let is_joined =
+            statement.joint == Joint::Or && place.split(": line").next() == next_place.split(": line").next();
+        let is_swallowed = is_joined && ["true", ":", "echo", "printf"].contains(&next.program());
+        if is_swallowed && !statement.is_captured && !statement.is_condition && is_critical(statement) {
+            let what = format!("a failure of `{}` is passed over", statement.unwrapped().join(" "));
+            found.fault(place, what);
         }
-        for (path, file, script) in node.scripts() {
-            if is_run(node, path) && !stops(&script) {
-                verdict.fault(&node.seed, &file.place, "it has no `set -e`: it goes on after a failure");
-            }
-            if let Some((line, program)) = after_the_marker(&script) {
-                let what = format!("`{program}` comes after the marker says that the node is done");
-                verdict.fault(&node.seed, format!("{}: line {line}", file.place), what);
-            }
+    }
+    for script in node.scripts() {
+        if is_run(node, script.path) && !stops(&script.text) {
+            found.fault(script.place, "it has no `set -e`: it goes on after a failure");
+        }
+        if let Some((line, program)) = after_the_marker(&script.text) {
+            let what = format!("`{program}` comes after the marker says that the node is done");
+            found.fault(script.line(line), what);
         }
     }
 }
@@ -104,13 +80,8 @@ fn is_critical(statement: &Statement) -> bool {
 
 /// Returns whether a unit or a command runs a script.
 fn is_run(node: &Node, path: &str) -> bool {
-    let of_units =
-        node.units.values().flat_map(|unit| unit.commands().into_iter().map(|(_, command)| command));
-    let mut words = of_units.flat_map(str::split_whitespace);
-    words.any(|word| word == path)
-        || node.commands.iter().any(|command| {
-            command.statements().iter().any(|statement| statement.words.iter().any(|word| word == path))
-        })
+    let mut words = node.unit_commands().flat_map(|(_, command)| command.split_whitespace());
+    words.any(|word| word == path) || node.commands.iter().flat_map(Command::words).any(|word| word == path)
 }
 
 fn stops(script: &str) -> bool {

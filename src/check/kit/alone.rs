@@ -45,7 +45,8 @@ impl Kit {
         Ok(kit)
     }
 
-    fn nothing(now: i64) -> Self {
+    /// Returns a kit of which nothing is known.
+    pub(super) fn nothing(now: i64) -> Self {
         Self {
             alone: None,
             bill: None,

@@ -1,6 +1,6 @@
 //! A finished kit, read back: every file once, while it is hashed.
 //!
-//! Nothing that is found to be damaged stops the reading: it is remembered, and [`CHECKS`] say so.
+//! Nothing that is found to be damaged stops the reading: it is remembered, and the rows say so.
 
 mod alone;
 mod disc;
@@ -18,13 +18,12 @@ use std::sync::Mutex;
 use fs_err as fs;
 
 pub(super) use disc::{Archive, DiscView};
-pub(super) use node::{Command, Node, PlacedFile, Source, Stage};
+pub(super) use node::{AUTHORITIES, Command, K3S_CONFIG, MANIFESTS, Node, PlacedFile, Script, Source, Stage};
 pub use secret::KnownSecret;
 pub(super) use shell::{Joint, Statement, statements};
 pub(super) use text::Text;
 pub(super) use unit::Unit;
 
-use super::Check;
 use super::rows::Part;
 use super::verdict::Verdict;
 use crate::artifact::Finding;
@@ -34,7 +33,6 @@ use crate::inspect::InspectError;
 use crate::lockfile::FileRole;
 use crate::oci::layout::LayoutIndex;
 use crate::progress::Reporter;
-use crate::spec::Role;
 use crate::verify::{self, VerifyError};
 use disc::Shelf;
 
@@ -44,9 +42,6 @@ pub const PAGE: &str = "report.html";
 pub(super) const LAYOUT_INDEX: &str = "images/index.json";
 /// The largest text that is kept.
 const LARGEST_TEXT: u64 = 64 << 20;
-
-pub(super) const CHECKS: &[Check] =
-    &[Check::kit("SK0001", bytes_are_listed), Check::kit("SK0002", artifacts_are_readable)];
 
 /// A finished kit, as the nodes and their administrators will find it, or a part of one.
 #[derive(Debug)]
@@ -181,20 +176,8 @@ impl Kit {
         let seeds: Vec<Seed> = bill.nodes.iter().map(seed).collect();
         let nodes = seeds.iter().filter_map(|seed| Node::of(seed, shared)).collect();
         let bill = Some(bill);
-        Self {
-            alone: None,
-            bill,
-            now,
-            verified,
-            digest,
-            seeds,
-            nodes,
-            archives,
-            layout,
-            texts,
-            unreadable,
-            secrets: Vec::new(),
-        }
+        let nothing = Self::nothing(now);
+        Self { bill, verified, digest, seeds, nodes, archives, layout, texts, unreadable, ..nothing }
     }
 
     /// Returns the release of k3s; nothing is known of a part of a kit.
@@ -225,7 +208,12 @@ impl Kit {
 
     /// Returns the nodes that run the control plane.
     pub(super) fn servers(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|node| node.role == Role::Server)
+        self.nodes.iter().filter(|node| node.is_server())
+    }
+
+    /// Returns the path of the first server's disc; empty if there is no server.
+    pub(super) fn first_server(&self) -> &str {
+        self.servers().next().map_or("", |node| &node.seed)
     }
 }
 
@@ -248,7 +236,7 @@ fn read_piece(folder: &Path, path: &str, input: &mut dyn BufRead, shelf: &Shelf)
 }
 
 /// SK0001
-fn bytes_are_listed(kit: &Kit, verdict: &mut Verdict) {
+pub(super) fn bytes_are_listed(kit: &Kit, verdict: &mut Verdict) {
     for finding in &kit.verified.findings {
         let (path, what) = match finding {
             Finding::Bad { path, expected, actual } => {
@@ -258,23 +246,20 @@ fn bytes_are_listed(kit: &Kit, verdict: &mut Verdict) {
             Finding::Extra { path } => (path, "it is there and not listed".to_owned()),
             Finding::Wrong { path, reason } => (path, reason.clone()),
         };
-        verdict.fault(path, "", what);
+        verdict.of(path).fault("", what);
     }
 }
 
 /// SK0002
-fn artifacts_are_readable(kit: &Kit, verdict: &mut Verdict) {
+pub(super) fn artifacts_are_readable(kit: &Kit, verdict: &mut Verdict) {
     for (path, reason) in &kit.unreadable {
-        verdict.fault(path, "", reason);
+        verdict.of(path).fault("", reason);
     }
     for seed in kit.seeds.iter().filter(|seed| seed.disc.is_none()) {
         let is_named = kit.unreadable.iter().any(|(path, _)| *path == seed.path);
         if !is_named {
-            verdict.fault(
-                bill::FILE_NAME,
-                format!("nodes: {}", seed.name),
-                format!("`{}` is not in the kit", seed.path),
-            );
+            let what = format!("`{}` is not in the kit", seed.path);
+            verdict.of(bill::FILE_NAME).fault(format!("nodes: {}", seed.name), what);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a node becomes from its seed: its files, units and commands, whoever places them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,6 +20,12 @@ use crate::yaml::{self, Value};
 
 /// Where systemd looks for an administrator's units.
 const UNITS: &str = "/etc/systemd/system/";
+/// Where k3s reads what it is told.
+pub(in crate::check) const K3S_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+/// Where servers look for what they apply to the cluster.
+pub(in crate::check) const MANIFESTS: &str = "/var/lib/rancher/k3s/server/manifests/";
+/// Where the cluster's own authorities lie on a server.
+pub(in crate::check) const AUTHORITIES: &str = "/var/lib/rancher/k3s/server/tls/";
 /// Where the files of a payload lie on a disc.
 const ROOT: &str = "payload/root";
 
@@ -49,13 +56,40 @@ pub(in crate::check) struct PlacedFile {
 }
 
 impl PlacedFile {
+    /// Returns what a person would see in it, if it is small.
+    pub(in crate::check) fn content(&self) -> Option<Cow<'_, str>> {
+        self.text.as_ref().map(Text::text)
+    }
+
     /// Returns the text if it is a script for sh or bash; what stands in for k3s in a lab is none of the node's own.
     pub(in crate::check) fn script(&self) -> Option<String> {
-        let text = self.text.as_ref().filter(|_| self.executable.is_none())?.text();
+        let text = self.content().filter(|_| self.executable.is_none())?;
         let first = text.lines().next()?;
         let is_shell = first.starts_with("#!")
             && first.split(['/', ' ']).any(|word| ["sh", "bash", "dash"].contains(&word.trim_end()));
         is_shell.then(|| text.into_owned())
+    }
+}
+
+/// A script for sh on a node.
+#[derive(Debug)]
+pub(in crate::check) struct Script<'a> {
+    /// Its path on the node.
+    pub(in crate::check) path: &'a str,
+    /// Where it is in the seed.
+    pub(in crate::check) place: &'a str,
+    pub(in crate::check) text: String,
+}
+
+impl Script<'_> {
+    /// Returns the simple commands that it runs, each with its place.
+    pub(in crate::check) fn statements(&self) -> Vec<(String, Statement)> {
+        statements(&self.text).into_iter().map(|one| (self.line(one.line), one)).collect()
+    }
+
+    /// Returns the place of one of its lines.
+    pub(in crate::check) fn line(&self, number: usize) -> String {
+        format!("{}: line {number}", self.place)
     }
 }
 
@@ -93,6 +127,16 @@ impl Command {
             _ => vec![Statement { line: 1, words, ..Statement::default() }],
         }
     }
+
+    /// Returns the simple commands that it runs, each with its place.
+    pub(in crate::check) fn placed(&self) -> Vec<(String, Statement)> {
+        self.statements().into_iter().map(|one| (self.place.clone(), one)).collect()
+    }
+
+    /// Returns the words of all that it runs.
+    pub(in crate::check) fn words(&self) -> Vec<String> {
+        self.statements().into_iter().flat_map(|one| one.words).collect()
+    }
 }
 
 /// A node as its seed makes it.
@@ -113,6 +157,10 @@ pub(in crate::check) struct Node {
     pub(in crate::check) cloud_config: Option<yaml::Node>,
     /// What Ubuntu's installer is told.
     pub(in crate::check) autoinstall: Option<yaml::Node>,
+    /// What k3s is told.
+    pub(in crate::check) k3s_config: Option<yaml::Node>,
+    /// The network's description, without the mapping that may be around it, and where it is.
+    pub(in crate::check) network: Option<(&'static str, yaml::Node)>,
     /// Every file by its path on the node.
     pub(in crate::check) files: BTreeMap<String, PlacedFile>,
     /// Every unit by its name.
@@ -136,6 +184,9 @@ impl Node {
         let mut files = payload(&disc, shared);
         files.extend(cloud_config.iter().flat_map(written));
         let units = files.iter().filter_map(|(path, file)| unit(path, file)).collect();
+        let network_config = disc.text("network-config").cloned();
+        let network = network(autoinstall.as_ref(), network_config.as_ref());
+        let k3s_config = files.get(K3S_CONFIG).and_then(|file| file.text.as_ref()?.root());
         let (boot, run) = (Stage::Boot, Stage::Run);
         let mut commands = Vec::new();
         for (key, stage) in [("bootcmd", boot), ("runcmd", run)] {
@@ -149,12 +200,14 @@ impl Node {
             role: seed.billed.as_ref().map_or(Role::Agent, |node| node.role),
             seed: seed.path.clone(),
             platform: seed.billed.as_ref().map(|node| node.platform.to_string()),
-            network_config: disc.text("network-config").cloned(),
+            network_config,
             user_data,
             meta_data,
             user,
             cloud_config,
             autoinstall,
+            k3s_config,
+            network,
             files,
             units,
             commands,
@@ -162,30 +215,104 @@ impl Node {
         })
     }
 
+    /// Returns whether it runs the control plane.
+    pub(in crate::check) fn is_server(&self) -> bool {
+        self.role == Role::Server
+    }
+
+    /// Returns whether its own disc has something for staging.
+    pub(in crate::check) fn has_payload(&self) -> bool {
+        self.disc.files.keys().any(|path| path.starts_with("payload/"))
+    }
+
+    /// Returns a file of the node, if it is small.
+    pub(in crate::check) fn text(&self, path: &str) -> Option<&Text> {
+        self.files.get(path)?.text.as_ref()
+    }
+
     /// Returns a file of the node as YAML.
     pub(in crate::check) fn yaml(&self, path: &str) -> Option<yaml::Node> {
-        self.files.get(path)?.text.as_ref()?.root()
+        self.text(path)?.root()
     }
 
-    /// Returns what k3s is told.
-    pub(in crate::check) fn k3s_config(&self) -> Option<yaml::Node> {
-        self.yaml("/etc/rancher/k3s/config.yaml")
+    /// Returns the files below a folder, by their paths on the node.
+    pub(in crate::check) fn below(&self, folder: &str) -> impl Iterator<Item = (&str, &PlacedFile)> {
+        let files = self.files.iter().filter(move |(path, _)| path.starts_with(folder));
+        files.map(|(path, file)| (path.as_str(), file))
     }
 
-    /// Returns the network's description, without the mapping that may be around it, and where it is.
-    pub(in crate::check) fn network(&self) -> Option<(&'static str, yaml::Node)> {
-        let (place, root) = match &self.autoinstall {
-            Some(installer) => ("user-data: autoinstall.network", installer.at(&["network"])?.clone()),
-            None => ("network-config", self.network_config.as_ref()?.root()?),
-        };
-        let inner = root.at(&["network"]).cloned();
-        Some((place, inner.unwrap_or(root)))
+    /// Returns what k3s is told under a key.
+    pub(in crate::check) fn setting(&self, key: &str) -> Option<&yaml::Node> {
+        self.k3s_config.as_ref()?.at(&[key])
     }
 
-    /// Returns every script for sh on the node that was made for it, with its path and text.
-    pub(in crate::check) fn scripts(&self) -> impl Iterator<Item = (&str, &PlacedFile, String)> {
-        self.files.iter().filter_map(|(path, file)| Some((path.as_str(), file, file.script()?)))
+    /// Returns the text that k3s is told under a key.
+    pub(in crate::check) fn setting_text(&self, key: &str) -> Option<String> {
+        self.setting(key)?.text()
     }
+
+    /// Returns all texts that k3s is told under a key: one, or a list.
+    pub(in crate::check) fn setting_texts(&self, key: &str) -> Vec<String> {
+        self.setting(key).map(yaml::Node::texts).unwrap_or_default()
+    }
+
+    /// Returns the network cards that are described, by name.
+    pub(in crate::check) fn cards(&self) -> &[(yaml::Key, yaml::Node)] {
+        self.network.as_ref().map_or(&[], |(_, network)| network.entries_at(&["ethernets"]))
+    }
+
+    /// Returns the texts of the disc itself that are there, but for user-data.
+    pub(in crate::check) fn seed_texts(&self) -> impl Iterator<Item = (&'static str, &Text)> {
+        let network = self.network_config.as_ref().map(|text| ("network-config", text));
+        [("meta-data", &self.meta_data)].into_iter().chain(network)
+    }
+
+    /// Returns every script for sh on the node that was made for it.
+    pub(in crate::check) fn scripts(&self) -> impl Iterator<Item = Script<'_>> {
+        self.files
+            .iter()
+            .filter_map(|(path, file)| Some(Script { path, place: &file.place, text: file.script()? }))
+    }
+
+    /// Returns one script for sh.
+    pub(in crate::check) fn script(&self, path: &str) -> Option<Script<'_>> {
+        let (path, file) = self.files.get_key_value(path)?;
+        Some(Script { path, place: &file.place, text: file.script()? })
+    }
+
+    /// Returns every command of the node's units, with its place.
+    pub(in crate::check) fn unit_commands(&self) -> impl Iterator<Item = (String, &str)> {
+        self.units.iter().flat_map(|(name, unit)| {
+            let commands = unit.commands().into_iter();
+            commands.map(move |(key, command)| (format!("{name}: {key}="), command))
+        })
+    }
+
+    /// Returns every statement of the node's scripts and units, with its place.
+    pub(in crate::check) fn statements_of_files(&self) -> Vec<(String, Statement)> {
+        let of_scripts = self.scripts().flat_map(|script| script.statements());
+        let of_units = self.unit_commands().flat_map(|(place, command)| {
+            statements(command).into_iter().map(move |one| (place.clone(), one))
+        });
+        of_scripts.chain(of_units).collect()
+    }
+
+    /// Returns every statement that the node runs, with its place.
+    pub(in crate::check) fn statements(&self) -> Vec<(String, Statement)> {
+        self.commands.iter().flat_map(Command::placed).chain(self.statements_of_files()).collect()
+    }
+}
+
+fn network(
+    autoinstall: Option<&yaml::Node>,
+    network_config: Option<&Text>,
+) -> Option<(&'static str, yaml::Node)> {
+    let (place, root) = match autoinstall {
+        Some(installer) => ("user-data: autoinstall.network", installer.at(&["network"])?.clone()),
+        None => ("network-config", network_config?.root()?),
+    };
+    let inner = root.at(&["network"]).cloned();
+    Some((place, inner.unwrap_or(root)))
 }
 
 fn commands_of(config: &yaml::Node, key: &str, stage: Stage) -> Vec<Command> {
@@ -199,10 +326,7 @@ fn commands_of(config: &yaml::Node, key: &str, stage: Stage) -> Vec<Command> {
 
 fn unit(path: &str, file: &PlacedFile) -> Option<(String, Unit)> {
     let name = path.strip_prefix(UNITS)?;
-    (!name.contains('/')).then(|| {
-        let text = file.text.as_ref().map(|text| text.text().into_owned()).unwrap_or_default();
-        (name.to_owned(), Unit::parse(&text))
-    })
+    (!name.contains('/')).then(|| (name.to_owned(), Unit::parse(&file.content().unwrap_or_default())))
 }
 
 /// Returns what cloud-init writes.

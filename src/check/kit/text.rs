@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 
+use crate::pki::CertificateView;
 use crate::yaml;
 
 /// The largest text that is kept: as much as the YAML parser takes, and one byte to show that there is more.
@@ -63,6 +64,11 @@ impl Text {
     /// Returns the outermost value of a YAML document that has no faults.
     pub(in crate::check) fn root(&self) -> Option<yaml::Node> {
         self.yaml().ok().map(|document| document.root)
+    }
+
+    /// Returns the certificates in it; none if one of them cannot be read.
+    pub(in crate::check) fn certificates(&self) -> Vec<CertificateView> {
+        CertificateView::bundle_from_pem(&self.text()).unwrap_or_default()
     }
 }
 

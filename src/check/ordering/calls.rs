@@ -1,6 +1,6 @@
 //! Calls of systemctl, wherever they stand.
 
-use crate::check::kit::{Node, Stage, Statement};
+use crate::check::kit::{Command, Node, Stage, Statement};
 
 /// What one call of systemctl asks for.
 #[derive(Debug)]
@@ -51,10 +51,8 @@ fn with_suffix(name: &str) -> String {
 /// Returns the units that are enabled, with the place where.
 pub(in crate::check) fn enabled(node: &Node) -> Vec<(String, String)> {
     let commands = node.commands.iter().filter(|command| command.stage != Stage::Boot);
-    let calls = commands.flat_map(|command| {
-        let calls = command.statements().into_iter().filter_map(|statement| Call::of(&statement));
-        calls.map(|call| (command.place.clone(), call)).collect::<Vec<_>>()
-    });
+    let statements = commands.flat_map(Command::placed);
+    let calls = statements.filter_map(|(place, statement)| Some((place, Call::of(&statement)?)));
     let enables = calls.filter(|(_, call)| ["enable", "reenable"].contains(&&*call.verb));
     enables.flat_map(|(place, call)| call.units.into_iter().map(move |unit| (unit, place.clone()))).collect()
 }

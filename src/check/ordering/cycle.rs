@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::calls::enabled;
 use crate::check::kit::{Kit, Node};
-use crate::check::verdict::Verdict;
+use crate::check::verdict::Found;
 
 /// What systems have, each with what it comes after.
 const SYSTEM: [(&str, &[&str]); 24] = [
@@ -57,12 +57,9 @@ const SYSTEM: [(&str, &[&str]); 24] = [
 ];
 
 /// SK0203
-pub(super) fn none(kit: &Kit, verdict: &mut Verdict) {
-    for node in &kit.nodes {
-        if let Some(cycle) = find(&graph(node)) {
-            let what = format!("each comes after the next: {}", cycle.join(", "));
-            verdict.fault(&node.seed, "units", what);
-        }
+pub(in crate::check) fn none(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    if let Some(cycle) = find(&graph(node)) {
+        found.fault("units", format!("each comes after the next: {}", cycle.join(", ")));
     }
 }
 

@@ -1,9 +1,9 @@
 //! Paths and variables of scripts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::check::kit::{Kit, Node, statements};
-use crate::check::verdict::Verdict;
+use crate::check::kit::{Kit, Node, Unit, statements};
+use crate::check::verdict::Found;
 
 /// Folders in which nothing is that the seed did not place.
 const OURS: [&str; 3] = ["/usr/local/", "/opt/", "/var/lib/seedkit/ops-packages/"];
@@ -44,32 +44,22 @@ const KNOWN: [&str; 30] = [
 ];
 
 /// SK0209
-pub(super) fn are_there(kit: &Kit, verdict: &mut Verdict) {
-    for node in &kit.nodes {
-        for (name, unit) in &node.units {
-            for (key, command) in unit.commands() {
-                let missing = command.split_whitespace().find(|word| is_ours_and_missing(node, word));
-                if let Some(path) = missing {
-                    verdict.fault(
-                        &node.seed,
-                        format!("{name}: {key}="),
-                        format!("`{path}` is not in the seed"),
-                    );
-                }
+pub(in crate::check) fn are_there(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    for (place, command) in node.unit_commands() {
+        if let Some(path) = command.split_whitespace().find(|word| is_ours_and_missing(node, word)) {
+            found.fault(place, format!("`{path}` is not in the seed"));
+        }
+    }
+    for script in node.scripts() {
+        for (place, statement) in script.statements() {
+            let program = statement.words.first().filter(|word| is_ours_and_missing(node, word));
+            let staged = statement.words.iter().find(|word| word.starts_with("/usr/local/seed/"));
+            if let Some(word) = program.or(staged.filter(|word| is_ours_and_missing(node, word))) {
+                found.fault(place, format!("`{word}` is not in the seed"));
             }
         }
-        for (path, file, script) in node.scripts() {
-            for statement in statements(&script) {
-                let program = statement.words.first().filter(|word| is_ours_and_missing(node, word));
-                let staged = statement.words.iter().find(|word| word.starts_with("/usr/local/seed/"));
-                if let Some(word) = program.or(staged.filter(|word| is_ours_and_missing(node, word))) {
-                    let place = format!("{}: line {}", file.place, statement.line);
-                    verdict.fault(&node.seed, place, format!("`{word}` is not in the seed"));
-                }
-            }
-            for name in unset(&script, &environment(node, path)) {
-                verdict.fault(&node.seed, &file.place, format!("${name} is used and nowhere set"));
-            }
+        for name in unset(&script.text, &environment(node, script.path)) {
+            found.fault(script.place, format!("${name} is used and nowhere set"));
         }
     }
 }
@@ -88,8 +78,7 @@ fn is_ours_and_missing(node: &Node, word: &str) -> bool {
 
 /// Returns the variables that units set for a script.
 fn environment(node: &Node, path: &str) -> BTreeSet<String> {
-    let runs =
-        |unit: &&crate::check::kit::Unit| unit.commands().iter().any(|(_, command)| command.contains(path));
+    let runs = |unit: &&Unit| unit.commands().iter().any(|(_, command)| command.contains(path));
     let settings = node.units.values().filter(runs).flat_map(|unit| unit.words("Service", "Environment"));
     settings.filter_map(|word| Some(word.trim_matches('"').split_once('=')?.0.to_owned())).collect()
 }
@@ -148,20 +137,15 @@ fn used(script: &str) -> BTreeSet<String> {
 }
 
 /// SK0210
-pub(super) fn do_not_clash(kit: &Kit, verdict: &mut Verdict) {
-    for node in &kit.nodes {
-        let names: BTreeMap<&str, BTreeSet<String>> =
-            node.scripts().map(|(path, _, script)| (path, assigned(&script))).collect();
-        for (path, file, script) in node.scripts() {
-            for statement in statements(&script) {
-                let is_source = [".", "source"].contains(&statement.program());
-                let Some(sourced) = statement.words.get(1).filter(|_| is_source) else { continue };
-                let text = node.files.get(sourced.as_str()).and_then(|file| file.text.as_ref());
-                let Some(theirs) = text.map(|text| assigned(&text.text())) else { continue };
-                for name in names[path].intersection(&theirs) {
-                    let place = format!("{}: line {}", file.place, statement.line);
-                    verdict.fault(&node.seed, place, format!("`{sourced}` sets ${name}, too"));
-                }
+pub(in crate::check) fn do_not_clash(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    for script in node.scripts() {
+        let own = assigned(&script.text);
+        for (place, statement) in script.statements() {
+            let is_source = [".", "source"].contains(&statement.program());
+            let Some(sourced) = statement.words.get(1).filter(|_| is_source) else { continue };
+            let Some(theirs) = node.text(sourced).map(|text| assigned(&text.text())) else { continue };
+            for name in own.intersection(&theirs) {
+                found.fault(&place, format!("`{sourced}` sets ${name}, too"));
             }
         }
     }

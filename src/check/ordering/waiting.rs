@@ -1,43 +1,30 @@
 //! What waits for something that waits for it.
 
 use super::calls::Call;
-use crate::check::kit::{Kit, Node, Stage, Statement, statements};
-use crate::check::verdict::Verdict;
+use crate::check::kit::{Command, Kit, Node, Script, Stage, Statement, statements};
+use crate::check::verdict::Found;
 
 /// SK0204
-pub(super) fn in_cloud_init(kit: &Kit, verdict: &mut Verdict) {
-    for node in &kit.nodes {
-        for command in node.commands.iter().filter(|command| command.stage != Stage::Install) {
-            for statement in command.statements() {
-                let blocking = Call::of(&statement).filter(Call::is_blocking_start);
-                let own = blocking
-                    .and_then(|call| call.units.into_iter().find(|unit| node.units.contains_key(unit)));
-                if let Some(unit) = own {
-                    let what = format!("it waits until `{unit}` has started: there is no --no-block");
-                    if kit.is_alone() {
-                        verdict.warning(&node.seed, &command.place, what);
-                    } else {
-                        verdict.fault(&node.seed, &command.place, what);
-                    }
-                }
-                if waits_for_cloud_init(&statement) {
-                    verdict.fault(&node.seed, &command.place, "it waits for cloud-init, which runs it");
-                }
+pub(in crate::check) fn in_cloud_init(kit: &Kit, node: &Node, found: &mut Found<'_>) {
+    let commands = node.commands.iter().filter(|command| command.stage != Stage::Install);
+    for (place, statement) in commands.flat_map(Command::placed) {
+        let blocking = Call::of(&statement).filter(Call::is_blocking_start);
+        let mut units = blocking.into_iter().flat_map(|call| call.units);
+        if let Some(unit) = units.find(|unit| node.units.contains_key(unit)) {
+            let what = format!("it waits until `{unit}` has started: there is no --no-block");
+            if kit.is_alone() {
+                found.warning(&place, what);
+            } else {
+                found.fault(&place, what);
             }
         }
-        for (_, file, script) in node.scripts() {
-            for statement in statements(&script).iter().filter(|statement| waits_for_cloud_init(statement)) {
-                let what = "it waits for cloud-init, which may wait for it";
-                verdict.fault(&node.seed, format!("{}: line {}", file.place, statement.line), what);
-            }
+        if waits_for_cloud_init(&statement) {
+            found.fault(place, "it waits for cloud-init, which runs it");
         }
-        for (name, unit) in &node.units {
-            for (key, command) in unit.commands() {
-                if statements(command).iter().any(waits_for_cloud_init) {
-                    let what = "it waits for cloud-init, which may wait for it";
-                    verdict.fault(&node.seed, format!("{name}: {key}="), what);
-                }
-            }
+    }
+    for (place, statement) in node.statements_of_files() {
+        if waits_for_cloud_init(&statement) {
+            found.fault(place, "it waits for cloud-init, which may wait for it");
         }
     }
 }
@@ -50,22 +37,15 @@ fn waits_for_cloud_init(statement: &Statement) -> bool {
 }
 
 /// SK0205
-pub(super) fn for_itself(kit: &Kit, verdict: &mut Verdict) {
-    for node in &kit.nodes {
-        for (name, unit) in node.units.iter().filter(|(_, unit)| unit.is_oneshot()) {
-            let waiting = waiting_for(node, name);
-            for (key, command) in unit.commands() {
-                for (place, statement) in run_by(node, name, key, command) {
-                    let Some(call) = Call::of(&statement).filter(Call::is_blocking_start) else { continue };
-                    let Some(other) = call.units.iter().find(|unit| waiting.contains(*unit)) else {
-                        continue;
-                    };
-                    verdict.fault(
-                        &node.seed,
-                        place,
-                        format!("it starts `{other}`, which waits for `{name}`"),
-                    );
-                }
+pub(in crate::check) fn for_itself(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    for (name, unit) in node.units.iter().filter(|(_, unit)| unit.is_oneshot()) {
+        let waiting = waiting_for(node, name);
+        let commands = unit.commands().into_iter();
+        for (place, statement) in commands.flat_map(|(key, command)| run_by(node, name, key, command)) {
+            let call = Call::of(&statement).filter(Call::is_blocking_start);
+            let other = call.and_then(|call| call.units.into_iter().find(|unit| waiting.contains(unit)));
+            if let Some(other) = other {
+                found.fault(place, format!("it starts `{other}`, which waits for `{name}`"));
             }
         }
     }
@@ -81,12 +61,6 @@ fn waiting_for(node: &Node, name: &str) -> Vec<String> {
 /// Returns the statements of a unit's command, and of the script that it runs.
 fn run_by(node: &Node, unit: &str, key: &str, command: &str) -> Vec<(String, Statement)> {
     let own = statements(command).into_iter().map(|statement| (format!("{unit}: {key}="), statement));
-    let script = command.split_whitespace().find_map(|word| Some((word, node.files.get(word)?.script()?)));
-    let within = script.into_iter().flat_map(|(path, script)| {
-        let place = format!("{}: line ", node.files[path].place);
-        statements(&script)
-            .into_iter()
-            .map(move |statement| (format!("{place}{}", statement.line), statement))
-    });
-    own.chain(within).collect()
+    let script = command.split_whitespace().find_map(|word| node.script(word));
+    own.chain(script.iter().flat_map(Script::statements)).collect()
 }

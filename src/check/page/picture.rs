@@ -4,17 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use itertools::Itertools as _;
 use serde::Serialize;
 
 use crate::bill::{self, Bill};
-use crate::check::kit::{self, Kit, PlacedFile, Seed, Source};
+use crate::check::kit::{self, AUTHORITIES, Kit, PlacedFile, Seed, Source, Text};
 use crate::cluster::executable;
 use crate::pki::CertificateView;
 use crate::progress::Bytes;
 use crate::text::counted;
 
-/// Where the cluster's own authorities lie.
-const AUTHORITIES: &str = "/var/lib/rancher/k3s/server/tls/";
 /// The path in the kit of the disc that all nodes share.
 const SHARED: &str = "seeds/payload.iso";
 
@@ -105,9 +104,7 @@ fn items_of_shared(kit: &Kit, node: &kit::Node) -> Option<Disc> {
 
 /// Returns the addresses of the network cards that the seed is meant for.
 fn macs(node: &kit::Node) -> Vec<String> {
-    let Some((_, network)) = node.network() else { return Vec::new() };
-    let cards = network.entries_at(&["ethernets"]);
-    cards.iter().filter_map(|(_, card)| card.text_at(&["match", "macaddress"])).collect()
+    node.cards().iter().filter_map(|(_, card)| card.text_at(&["match", "macaddress"])).collect()
 }
 
 /// What a file is on its node.
@@ -212,14 +209,9 @@ fn archive<'a>(kit: &'a Kit, file: &'a PlacedFile) -> Option<&'a kit::Archive> {
 }
 
 fn certificate(path: &str, file: &PlacedFile) -> Item {
-    let views =
-        file.text.as_ref().map(|text| CertificateView::bundle_from_pem(&text.text()).unwrap_or_default());
-    let subjects: Vec<String> = views.iter().flatten().map(|view| view.subject().to_owned()).collect();
-    let what = if subjects.is_empty() {
-        "Certificate".to_owned()
-    } else {
-        format!("Trusts {}", subjects.join(", "))
-    };
+    let views: Vec<CertificateView> = file.text.iter().flat_map(Text::certificates).collect();
+    let subjects = views.iter().map(CertificateView::subject).join(", ");
+    let what = if views.is_empty() { "Certificate".to_owned() } else { format!("Trusts {subjects}") };
     Item::of(what, path, file.size)
 }
 

@@ -1,22 +1,11 @@
 //! The registry, its certificate, and what nodes are told of it.
 
-mod certificate;
-mod configuration;
-mod reach;
+pub(super) mod certificate;
+pub(super) mod configuration;
+pub(super) mod reach;
 
-use super::Check;
 use super::kit::Node;
 use crate::yaml;
-
-pub(super) const CHECKS: &[Check] = &[
-    Check::kit("SK0401", certificate::is_accepted),
-    Check::kit("SK0402", configuration::files_are_there),
-    Check::kit("SK0403", configuration::says_what_was_meant),
-    Check::kit("SK0404", configuration::is_everywhere),
-    Check::kit("SK0405", configuration::has_no_default),
-    Check::both("SK0406", reach::of_kit, reach::of_spec),
-    Check::kit("SK0407", certificate::cluster_is_not_trusted),
-];
 
 /// Where k3s reads what it is told.
 const FILE: &str = "/etc/rancher/k3s/registries.yaml";
@@ -62,10 +51,15 @@ impl Endpoint {
 /// Returns every mirrored registry of a node with its endpoints.
 fn mirrors(node: &Node) -> Vec<(String, Vec<Endpoint>)> {
     let Some(root) = node.yaml(FILE) else { return Vec::new() };
-    let mirror = |(key, value): &(crate::yaml::Key, crate::yaml::Node)| {
+    let mirror = |(key, value): &(yaml::Key, yaml::Node)| {
         let list = value.items_at(&["endpoint"]);
         let endpoints = list.iter().filter_map(yaml::Node::text).map(|text| Endpoint::of(&text));
         (key.name.clone(), endpoints.collect())
     };
     root.entries_at(&["mirrors"]).iter().map(mirror).collect()
+}
+
+/// Returns all endpoints that a node may ask.
+fn endpoints(node: &Node) -> impl Iterator<Item = Endpoint> {
+    mirrors(node).into_iter().flat_map(|(_, endpoints)| endpoints)
 }

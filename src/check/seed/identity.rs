@@ -10,31 +10,37 @@ use crate::check::verdict::Verdict;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::yaml::Value;
 
+/// Where a seed says its own name.
+const ID: &str = "payload/seed-id";
+
 /// SK0103
-pub(super) fn follows_from_content(kit: &Kit, verdict: &mut Verdict) {
-    if kit.is_alone() && kit.nodes.iter().all(|node| !node.disc.files.contains_key("payload/seed-id")) {
-        verdict.not_applicable("only seedkit's own seeds derive their id from their content");
-        return;
-    }
+pub(in crate::check) fn follows_from_content(kit: &Kit, verdict: &mut Verdict) {
     let mut known: BTreeMap<String, &str> = BTreeMap::new();
     for node in &kit.nodes {
+        let mut found = verdict.of(&node.seed);
         let place = "meta-data: instance-id";
         let Some(id) = instance_id(node) else { continue };
         if let Some(other) = known.insert(id.clone(), &node.name) {
-            verdict.fault(&node.seed, place, format!("`{id}` is also the id of node `{other}`"));
+            found.fault(place, format!("`{id}` is also the id of node `{other}`"));
             continue;
         }
         let expected = content_id(node, &id);
-        let name = node.disc.text("payload/seed-id").map(|text| text.text().trim_end().to_owned());
+        let name = node.disc.text(ID).map(|text| text.text().trim_end().to_owned());
         if !id.ends_with(&format!("-{expected}")) {
             let what =
                 format!("`{id}` does not end in {expected}, as its content does: the content was changed");
-            verdict.fault(&node.seed, place, what);
-        } else if name.as_ref().is_some_and(|name| !id.ends_with(name.as_str())) {
-            let what = format!("it is `{}`, and the instance is `{id}`", name.unwrap_or_default());
-            verdict.fault(&node.seed, "payload/seed-id", what);
+            found.fault(place, what);
+        } else if let Some(name) = name.filter(|name| !id.ends_with(name.as_str())) {
+            found.fault(ID, format!("it is `{name}`, and the instance is `{id}`"));
         }
     }
+}
+
+/// Says of a disc that somebody else made that its id follows from nothing.
+pub(in crate::check) fn is_not_ours(kit: &Kit) -> Option<String> {
+    let has_id = |node: &Node| node.disc.files.contains_key(ID);
+    let is_foreign = kit.is_alone() && !kit.nodes.iter().any(has_id);
+    is_foreign.then(|| "only seedkit's own seeds derive their id from their content".to_owned())
 }
 
 fn instance_id(node: &Node) -> Option<String> {

@@ -1,8 +1,8 @@
 //! user-data: keys that cloud-init knows, commands that are commands, and room for what is copied.
 
-use crate::check::kit::{Command, Kit, Node, Stage, statements};
+use crate::check::kit::{Kit, Node, Stage, Statement, statements};
 use crate::check::tables::cloud_init;
-use crate::check::verdict::Verdict;
+use crate::check::verdict::Found;
 use crate::yaml::{self, Value};
 
 /// What dash does not have; each with what follows a blank or a line's start.
@@ -16,81 +16,60 @@ const BASHISMS: [(&str, &str); 6] = [
 ];
 
 /// SK0105
-pub(in crate::check) fn keys_are_known(kit: &Kit, verdict: &mut Verdict) {
-    if super::is_opaque(kit, verdict) {
-        return;
-    }
-    for node in &kit.nodes {
-        let document = match node.user_data.yaml() {
-            Ok(document) => document,
-            // cloud-init may read what seedkit refuses to write.
-            Err(problem) if kit.is_alone() && problem.contains("not supported") => {
-                verdict.warning(&node.seed, "user-data", format!("it is not looked into: {problem}"));
-                continue;
-            }
-            Err(problem) => {
-                verdict.fault(&node.seed, "user-data", problem);
-                continue;
-            }
-        };
-        for finding in document.findings.iter().filter(|finding| finding.message.contains("already set")) {
-            verdict.fault(&node.seed, "user-data", finding.to_string());
+pub(in crate::check) fn keys_are_known(kit: &Kit, node: &Node, found: &mut Found<'_>) {
+    let document = match node.user_data.yaml() {
+        Ok(document) => document,
+        // cloud-init may read what seedkit refuses to write.
+        Err(problem) if kit.is_alone() && problem.contains("not supported") => {
+            return found.warning("user-data", format!("it is not looked into: {problem}"));
         }
-        for (key, _) in node.cloud_config.iter().flat_map(yaml::Node::entries) {
-            let unknown: Vec<&str> = cloud_init()
-                .into_iter()
-                .filter(|release| !release.keys.contains(&key.name))
-                .map(|release| release.version.as_str())
-                .collect();
-            if !unknown.is_empty() {
-                let what = format!("cloud-init {} does not know `{}`", unknown.join(" and "), key.name);
-                verdict.fault(&node.seed, format!("user-data: line {}", key.location.line), what);
-            }
+        Err(problem) => return found.fault("user-data", problem),
+    };
+    for finding in document.findings.iter().filter(|finding| finding.message.contains("already set")) {
+        found.fault("user-data", finding.to_string());
+    }
+    for (key, _) in node.cloud_config.iter().flat_map(yaml::Node::entries) {
+        let unknown: Vec<&str> = cloud_init()
+            .into_iter()
+            .filter(|release| !release.keys.contains(&key.name))
+            .map(|release| release.version.as_str())
+            .collect();
+        if !unknown.is_empty() {
+            let what = format!("cloud-init {} does not know `{}`", unknown.join(" and "), key.name);
+            found.fault(format!("user-data: line {}", key.location.line), what);
         }
     }
 }
 
 /// SK0107
-pub(in crate::check) fn commands_are_text(kit: &Kit, verdict: &mut Verdict) {
-    if super::is_opaque(kit, verdict) {
-        return;
-    }
-    for node in &kit.nodes {
-        for command in &node.commands {
-            if let Some(what) = not_text(&command.value) {
-                verdict.fault(&node.seed, &command.place, what);
-            } else if let Some(what) = shell_of(command).as_deref().and_then(bashism) {
-                verdict.fault(&node.seed, &command.place, what);
-            }
+pub(in crate::check) fn commands_are_text(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    for command in &node.commands {
+        let what = if let Value::String(script) = &command.value.value {
+            bashism(script)
+        } else {
+            not_text(&command.value)
+        };
+        if let Some(what) = what {
+            found.fault(&command.place, what);
         }
-        modes(node, verdict);
-        for (_, file, script) in node.scripts() {
-            let first = script.lines().next().unwrap_or_default();
-            let is_for_sh = first.trim_end().ends_with("/sh") || first.contains("/sh ");
-            if let Some(what) = Some(script.as_str()).filter(|_| is_for_sh).and_then(bashism) {
-                verdict.fault(&node.seed, &file.place, what);
-            }
+    }
+    modes(node, found);
+    for script in node.scripts() {
+        let first = script.text.lines().next().unwrap_or_default();
+        let is_for_sh = first.trim_end().ends_with("/sh") || first.contains("/sh ");
+        if let Some(what) = bashism(&script.text).filter(|_| is_for_sh) {
+            found.fault(script.place, what);
         }
     }
 }
 
-/// Says what a command is that is neither a text nor a list of texts.
+/// Says what is wrong with a command that is not a text: it may still be a list of texts.
 fn not_text(command: &yaml::Node) -> Option<String> {
-    match &command.value {
-        Value::String(_) => None,
-        Value::Sequence(words) => {
-            let odd = words.iter().find(|word| !matches!(word.value, Value::String(_)))?;
-            Some(format!("`{}` in it is {}, not text", odd.written, odd.value.kind()))
-        }
-        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Mapping(_) => {
-            Some(format!("it is {}, not text", command.value.kind()))
-        }
+    if !matches!(command.value, Value::Sequence(_)) {
+        return Some(format!("it is {}, not text", command.value.kind()));
     }
-}
-
-/// Returns what /bin/sh is given by a command.
-fn shell_of(command: &Command) -> Option<String> {
-    if let Value::String(text) = &command.value.value { Some(text.clone()) } else { None }
+    let odd = command.items().iter().find(|word| !matches!(word.value, Value::String(_)))?;
+    Some(format!("`{}` in it is {}, not text", odd.written, odd.value.kind()))
 }
 
 fn bashism(script: &str) -> Option<String> {
@@ -110,7 +89,7 @@ fn within_quotes(line: &str, mark: &str) -> bool {
     before.matches('\'').count() % 2 == 1 || before.matches('"').count() % 2 == 1
 }
 
-fn modes(node: &Node, verdict: &mut Verdict) {
+fn modes(node: &Node, found: &mut Found<'_>) {
     let written = node.cloud_config.iter().flat_map(|config| config.items_at(&["write_files"]));
     for (index, item) in written.enumerate() {
         let Some(mode) = item.at(&["permissions"]) else { continue };
@@ -120,35 +99,28 @@ fn modes(node: &Node, verdict: &mut Verdict) {
             (3..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         if !matches!(mode.value, Value::String(_)) || !is_mode {
             let place = format!("user-data: write_files[{index}]: {path}: permissions");
-            verdict.fault(&node.seed, place, format!("`{digits}` is not text of three or four octal digits"));
+            found.fault(place, format!("`{digits}` is not text of three or four octal digits"));
         }
     }
 }
 
 /// SK0111
-pub(in crate::check) fn copies_have_room(kit: &Kit, verdict: &mut Verdict) {
-    let has_payload = |node: &Node| node.disc.files.keys().any(|path| path.starts_with("payload/"));
-    if kit.is_alone() && !kit.nodes.iter().any(has_payload) {
-        verdict.not_applicable("the disc has no payload");
-        return;
+pub(in crate::check) fn copies_have_room(_: &Kit, node: &Node, found: &mut Found<'_>) {
+    for command in node.commands.iter().filter(|command| command.stage == Stage::Boot) {
+        let copies = ["cp", "install", "tar", "dd", "rsync", "mv"];
+        let statements = command.statements();
+        let copy = statements.iter().map(Statement::program).find(|program| copies.contains(program));
+        if let Some(program) = copy {
+            let what = format!("`{program}` runs before the root file system has grown");
+            found.fault(&command.place, what);
+        }
     }
-    for node in &kit.nodes {
-        for command in node.commands.iter().filter(|command| command.stage == Stage::Boot) {
-            let copies = ["cp", "install", "tar", "dd", "rsync", "mv"];
-            let statements = command.statements();
-            if let Some(statement) = statements.iter().find(|statement| copies.contains(&statement.program()))
-            {
-                let what = format!("`{}` runs before the root file system has grown", statement.program());
-                verdict.fault(&node.seed, &command.place, what);
-            }
-        }
-        let Some(installer) = &node.autoinstall else { continue };
-        let layout = installer.text_at(&["storage", "layout", "name"]).unwrap_or_else(|| "lvm".to_owned());
-        let is_scaled = installer.text_at(&["storage", "layout", "sizing-policy"]).as_deref() != Some("all");
-        let has_own = installer.at(&["storage", "config"]).is_some();
-        if layout == "lvm" && is_scaled && !has_own {
-            let what = "the layout is lvm, which leaves half of the disk unused";
-            verdict.fault(&node.seed, "user-data: autoinstall.storage", what);
-        }
+    let Some(installer) = &node.autoinstall else { return };
+    let layout = installer.text_at(&["storage", "layout", "name"]).unwrap_or_else(|| "lvm".to_owned());
+    let is_scaled = installer.text_at(&["storage", "layout", "sizing-policy"]).as_deref() != Some("all");
+    let has_own = installer.at(&["storage", "config"]).is_some();
+    if layout == "lvm" && is_scaled && !has_own {
+        let what = "the layout is lvm, which leaves half of the disk unused";
+        found.fault("user-data: autoinstall.storage", what);
     }
 }

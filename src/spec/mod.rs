@@ -101,13 +101,10 @@ pub fn parse(bytes: &[u8], folder: &Path) -> Result<(Spec, Vec<Finding>), Vec<Fi
     let schema = schema::value();
     let conformed = conform::conform(&schema, &document.root);
     let findings = [document.findings, conformed.findings].concat();
-    let mut report = report::Report::new(&document.root, findings);
+    let report = report::Report::new(&document.root, folder, findings);
     let spec = match serde_json::from_value(conformed.json) {
-        Ok(raw) => validate::spec(raw, folder, &mut report),
-        Err(error) => {
-            report.error(&crate::text::Path::root(), format!("the spec does not fit its schema: {error}"));
-            None
-        }
+        Ok(raw) => validate::spec(raw, &report.root()),
+        Err(error) => report.root().refuse(format!("the spec does not fit its schema: {error}")),
     };
     match spec {
         Some(spec) if !report.has_errors() => Ok((spec, report.into_findings())),

@@ -6,21 +6,21 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::{Surroundings, k3s, list};
+use super::k3s;
 use crate::k3s::DATASTORE;
-use crate::net::{Cidr, DnsLabel, MacAddress};
-use crate::node::{DiskTraits, Flavour, InstallDisk, InterfaceName, NetworkCard, NoSuchDisk};
+use crate::net::{Cidr, DnsLabel};
+use crate::node::{DiskTraits, Flavour, InstallDisk, NetworkCard, NoSuchDisk};
 use crate::oci::Platform;
 use crate::spec::conform::names_a_secret;
 use crate::spec::model::Node;
 use crate::spec::raw::{RawNode, Role};
-use crate::spec::report::Report;
+use crate::spec::report::At;
 use crate::spec::suggest;
 use crate::text::Path;
 
 /// A node as far as it could be read.
-pub(super) struct Draft {
-    pub(super) path: Path,
+pub(super) struct Draft<'a> {
+    pub(super) at: At<'a>,
     pub(super) name: Option<DnsLabel>,
     pub(super) role: Option<Role>,
     pub(super) platform: Option<Platform>,
@@ -32,14 +32,18 @@ pub(super) struct Draft {
     values: Map<String, Value>,
 }
 
-impl Draft {
+impl Draft<'_> {
     pub(super) fn has_nameservers(&self) -> bool {
         !self.nameservers.is_empty()
     }
 
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.name.as_ref().is_some_and(|own| own.as_str() == name)
+    }
+
     /// Returns the node if nothing of it is missing.
     pub(super) fn finish(self) -> Option<Node> {
-        let Self { path: _, name, role, platform, address, gateway, nameservers, card, disk, values } = self;
+        let Self { at: _, name, role, platform, address, gateway, nameservers, card, disk, values } = self;
         Some(Node {
             name: name?,
             role: role?,
@@ -54,48 +58,38 @@ impl Draft {
     }
 }
 
-pub(super) fn nodes(
-    raw: Option<Vec<RawNode>>,
-    surroundings: &Surroundings<'_>,
-    report: &mut Report<'_>,
-) -> Vec<Draft> {
-    let path = Path::root().key("nodes");
+pub(super) fn nodes<'a>(raw: Option<Vec<RawNode>>, platforms: &[Platform], at: &At<'a>) -> Vec<Draft<'a>> {
     if raw.as_ref().is_some_and(Vec::is_empty) {
-        report.warning(
-            &path,
-            "there are no nodes, and no seeds will be made",
-            "add a node with the role server",
-        );
+        let message = "there are no nodes, and no seeds will be made";
+        at.warning(message, "add a node with the role server");
     }
-    let nodes = raw.unwrap_or_default().into_iter().enumerate();
-    nodes.map(|(index, raw)| node(raw, path.index(index), surroundings, report)).collect()
+    at.items(raw.unwrap_or_default()).map(|(at, raw)| node(raw, platforms, at)).collect()
 }
 
-fn node(raw: RawNode, path: Path, surroundings: &Surroundings<'_>, report: &mut Report<'_>) -> Draft {
+fn node<'a>(raw: RawNode, platforms: &[Platform], at: At<'a>) -> Draft<'a> {
     let RawNode { name, role, platform, address, gateway, nameservers, mac, interface, disk, values } = raw;
-    let name: Option<DnsLabel> = report.parse(&path.key("name"), name.as_deref());
+    let name: Option<DnsLabel> = name.and_then(|text| at.key("name").parse(&text));
     if name.as_ref().is_some_and(|name| name.as_str() == "localhost") {
-        report.error(&path.key("name"), "`localhost` is every machine's name for itself");
+        at.key("name").error("`localhost` is every machine's name for itself");
     }
     let platform = match platform {
-        None => surroundings.platforms.first().cloned(),
-        Some(text) => known_platform(&path.key("platform"), &text, surroundings, report),
+        None => platforms.first().cloned(),
+        Some(text) => known_platform(&text, platforms, &at.key("platform")),
     };
-    let address = address.and_then(|text| interface_address(&path.key("address"), &text, report));
-    let gateway = report.parse_address(&path.key("gateway"), gateway.as_deref());
+    let address = address.and_then(|text| interface_address(&text, &at.key("address")));
+    let gateway = gateway.and_then(|text| at.key("gateway").address(&text));
     if let (Some(address), Some(gateway)) = (address, gateway) {
-        check_gateway(&path, address, gateway, report);
+        check_gateway(address, gateway, &at.key("gateway"));
     }
-    let nameservers =
-        list(nameservers, &path.key("nameservers"), |path, text| report.parse_address(path, Some(text)));
-    let card = network_card(&path, mac.as_deref(), interface.as_deref(), report);
-    let disk = self::disk(disk, &path.key("disk"), report);
+    let nameservers = at.key("nameservers").list(nameservers, At::address);
+    let card = network_card(mac, interface, &at);
+    let disk = self::disk(disk, &at.key("disk"));
     let values = values.unwrap_or_default();
-    check_values(&path.key("values"), &values, report);
-    Draft { path, name, role, platform, address, gateway, nameservers, card, disk, values }
+    check_values(&values, &at.key("values"));
+    Draft { at, name, role, platform, address, gateway, nameservers, card, disk, values }
 }
 
-fn disk(traits: Option<DiskTraits>, path: &Path, report: &mut Report<'_>) -> Option<InstallDisk> {
+fn disk(traits: Option<DiskTraits>, at: &At<'_>) -> Option<InstallDisk> {
     let error = match InstallDisk::try_from(traits?) {
         Ok(disk) => return Some(disk),
         Err(error) => error,
@@ -107,90 +101,54 @@ fn disk(traits: Option<DiskTraits>, path: &Path, report: &mut Report<'_>) -> Opt
         }
         NoSuchDisk::Several => "add size: smallest or size: largest, or the whole serial",
     };
-    if !report.is_wrong(path) {
-        report.error_with_hint(path, error.to_string(), hint);
+    if !at.is_wrong() {
+        at.error_with_hint(error.to_string(), hint);
     }
     None
 }
 
 /// Gives each node without a disk of its own that of the seeds: the installer asks nobody, and takes the largest one
 /// unless it is told.
-pub(super) fn disks(
-    nodes: &mut [Draft],
-    flavour: Flavour,
-    default: Option<DiskTraits>,
-    report: &mut Report<'_>,
-) {
-    let default_path = Path::root().key("seed").key("disk");
-    let default = disk(default, &default_path, report);
+pub(super) fn disks(nodes: &mut [Draft<'_>], flavour: Flavour, default: Option<DiskTraits>, at: &At<'_>) {
+    let default = disk(default, at);
     match flavour {
         Flavour::CloudImage => {
-            let own = nodes.iter().filter(|node| node.disk.is_some()).map(|node| node.path.key("disk"));
-            for path in own.chain(default.map(|_| default_path)) {
+            let own = nodes.iter().filter(|node| node.disk.is_some()).map(|node| node.at.key("disk"));
+            for at in own.chain(default.map(|_| at.clone())) {
                 let hint = "remove it, or set seed.flavour to autoinstall";
-                report.warning(&path, "a cloud image is on its disk already, and erases none", hint);
+                at.warning("a cloud image is on its disk already, and erases none", hint);
             }
         }
         Flavour::Autoinstall => {
             for node in nodes {
-                let is_told =
-                    [&default_path, &node.path.key("disk")].iter().any(|path| report.is_wrong(path));
+                let is_told = at.is_wrong() || node.at.key("disk").is_wrong();
                 node.disk = node.disk.take().or_else(|| default.clone());
                 if node.disk.is_none() && !is_told {
                     let message = "nothing says which disk the installer may erase: it takes the largest";
                     let hint = "add disk to this node or to seed: {size: smallest}, {size: largest}, {serial: …} or {path: /dev/…}";
-                    report.error_with_hint(&node.path, message, hint);
+                    node.at.error_with_hint(message, hint);
                 }
             }
         }
     }
 }
 
-fn known_platform(
-    path: &Path,
-    text: &str,
-    surroundings: &Surroundings<'_>,
-    report: &mut Report<'_>,
-) -> Option<Platform> {
-    let platform = super::platform(path, text, report)?;
-    if !surroundings.platforms.contains(&platform) {
+fn known_platform(text: &str, platforms: &[Platform], at: &At<'_>) -> Option<Platform> {
+    let platform = super::platform(text, at)?;
+    if !platforms.contains(&platform) {
         let hint = format!("add {platform} to platforms");
-        report.error_with_hint(path, format!("`{platform}` is not among the platforms of this spec"), hint);
+        at.error_with_hint(format!("`{platform}` is not among the platforms of this spec"), hint);
     }
     Some(platform)
 }
 
-impl Report<'_> {
-    /// Reads an address without a prefix.
-    pub(super) fn parse_address(&mut self, path: &Path, text: Option<&str>) -> Option<IpAddr> {
-        let text = text?;
-        match text.parse() {
-            Ok(address) => Some(address),
-            Err(_) if text.parse::<Cidr>().is_ok() => {
-                let hint = format!("write {}", text.split('/').next().unwrap_or(text));
-                self.error_with_hint(
-                    path,
-                    format!("`{text}` has a prefix, which does not belong here"),
-                    hint,
-                );
-                None
-            }
-            Err(_) => {
-                self.error(path, format!("`{text}` is not an IP address"));
-                None
-            }
-        }
-    }
-}
-
-fn interface_address(path: &Path, text: &str, report: &mut Report<'_>) -> Option<Cidr> {
+fn interface_address(text: &str, at: &At<'_>) -> Option<Cidr> {
     if let Ok(address) = text.parse::<IpAddr>() {
         let prefix = if address.is_ipv4() { 24 } else { 64 };
         let hint = format!("write {address}/{prefix} if its network is a /{prefix}");
-        report.error_with_hint(path, format!("`{address}` has no prefix"), hint);
-        return None;
+        return at.refuse_with_hint(format!("`{address}` has no prefix"), hint);
     }
-    let cidr: Cidr = report.parse(path, Some(text))?;
+    let cidr: Cidr = at.parse(text)?;
     let address = cidr.address();
     let complaint = if cidr.is_network_address() {
         "is the address of the network itself"
@@ -203,100 +161,75 @@ fn interface_address(path: &Path, text: &str, report: &mut Report<'_>) -> Option
     } else {
         return Some(cidr);
     };
-    report.error(path, format!("`{cidr}` {complaint}"));
-    None
+    at.refuse(format!("`{cidr}` {complaint}"))
 }
 
-fn check_gateway(path: &Path, address: Cidr, gateway: IpAddr, report: &mut Report<'_>) {
-    let path = path.key("gateway");
+fn check_gateway(address: Cidr, gateway: IpAddr, at: &At<'_>) {
     if gateway == address.address() {
-        report.error(&path, format!("`{gateway}` is the node's own address"));
+        at.error(format!("`{gateway}` is the node's own address"));
     } else if !address.contains(gateway) {
         let message = format!("`{gateway}` is not in the node's network {}", address.network());
-        report.error_with_hint(&path, message, "check the prefix of address");
+        at.error_with_hint(message, "check the prefix of address");
     }
 }
 
-fn network_card(
-    path: &Path,
-    mac: Option<&str>,
-    interface: Option<&str>,
-    report: &mut Report<'_>,
-) -> Option<NetworkCard> {
-    let address: Option<MacAddress> = report.parse(&path.key("mac"), mac);
-    let name = interface.and_then(|text| {
-        let hint = "use at most 15 letters, digits, `_`, `.` and `-`, a letter first";
-        report.parse_with_hint::<InterfaceName>(&path.key("interface"), text, hint)
-    });
+fn network_card(mac: Option<String>, interface: Option<String>, at: &At<'_>) -> Option<NetworkCard> {
+    let address = mac.and_then(|text| at.key("mac").parse(&text));
+    let hint = "use at most 15 letters, digits, `_`, `.` and `-`, a letter first";
+    let name = interface.and_then(|text| at.key("interface").parse_with_hint(&text, hint));
     let card = NetworkCard::new(address, name);
-    let is_told = ["mac", "interface"].iter().any(|key| report.is_wrong(&path.key(key)));
-    if card.is_none() && !is_told {
+    if card.is_none() && !at.key("mac").is_wrong() && !at.key("interface").is_wrong() {
         let message = "this node's network card is not named: it cannot be found";
-        report.error_with_hint(path, message, "add mac, the card's hardware address, or interface, its name");
+        at.error_with_hint(message, "add mac, the card's hardware address, or interface, its name");
     }
     card
 }
 
-fn check_values(path: &Path, values: &Map<String, Value>, report: &mut Report<'_>) {
+fn check_values(values: &Map<String, Value>, at: &At<'_>) {
     for (name, value) in values {
         if names_a_secret(name) && value.is_string() {
             let hint = "whoever reads the spec reads it; place it with files instead";
-            report.warning(&path.key(name), "this looks like a secret", hint);
+            at.key(name).warning("this looks like a secret", hint);
         }
     }
 }
 
-/// Checks what no node can be wrong about alone.
-pub(super) fn together(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
-    let with_path = |key: &'static str| move |node: &Draft| node.path.key(key);
-    let names = nodes.iter().filter_map(|node| Some((with_path("name")(node), node.name.clone()?)));
-    refuse_duplicates(names, "name", report);
-    let addresses =
-        nodes.iter().filter_map(|node| Some((with_path("address")(node), node.address?.address())));
-    refuse_duplicates(addresses, "address", report);
-    let macs = nodes.iter().filter_map(|node| Some((with_path("mac")(node), node.card.as_ref()?.mac()?)));
-    refuse_duplicates(macs, "mac", report);
-    check_roles(nodes, k3s, report);
-    check_binaries(nodes, k3s, report);
-    check_completeness(nodes, k3s, report);
+/// Checks what no node can be wrong about alone; `at` is that of k3s.
+pub(super) fn together(nodes: &[Draft<'_>], k3s: &k3s::Draft, at: &At<'_>) {
+    refuse_duplicates("name", nodes, |node| node.name.as_ref());
+    refuse_duplicates("address", nodes, |node| Some(node.address?.address()));
+    refuse_duplicates("mac", nodes, |node| node.card.as_ref()?.mac());
+    check_roles(nodes, k3s, at);
+    check_binaries(nodes, k3s, &at.key("binary"));
+    check_completeness(nodes, k3s);
 }
 
-fn refuse_duplicates<T: Ord + Display>(
-    values: impl Iterator<Item = (Path, T)>,
+fn refuse_duplicates<'a, T: Ord + Display>(
     what: &str,
-    report: &mut Report<'_>,
+    nodes: &'a [Draft<'_>],
+    value: impl Fn(&'a Draft<'_>) -> Option<T>,
 ) {
-    let mut seen: BTreeMap<T, Path> = BTreeMap::new();
-    for (path, value) in values {
+    let mut seen: BTreeMap<T, &Path> = BTreeMap::new();
+    for node in nodes {
+        let Some(value) = value(node) else { continue };
         match seen.get(&value) {
-            Some(first) => {
-                report.error(&path, format!("`{value}` is already the {what} of {}", owner(first)))
-            }
-            None => drop(seen.insert(value, path)),
+            Some(first) => node.at.key(what).error(format!("`{value}` is already the {what} of {first}")),
+            None => drop(seen.insert(value, node.at.path())),
         }
     }
 }
 
-/// Returns the path of the node that a path of one of its fields belongs to.
-fn owner(field: &Path) -> Path {
-    let steps = field.steps();
-    steps[..steps.len().saturating_sub(1)].iter().cloned().collect()
-}
-
-fn check_roles(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
+/// Checks who begins the cluster and who joins it.
+fn check_roles(nodes: &[Draft<'_>], k3s: &k3s::Draft, at: &At<'_>) {
     // A role that could not be read may have been any.
     if nodes.iter().any(|node| node.role.is_none()) {
         return;
     }
-    let servers: Vec<&Draft> = nodes.iter().filter(|node| node.role == Some(Role::Server)).collect();
+    let servers: Vec<&Draft<'_>> = nodes.iter().filter(|node| node.role == Some(Role::Server)).collect();
     match (servers.as_slice(), nodes.first()) {
         ([], Some(agent)) => {
-            let hint = "give one node the role server";
-            report.error_with_hint(
-                &agent.path.key("role"),
-                "an agent needs a server, and no node is one",
-                hint,
-            );
+            let message = "an agent needs a server, and no node is one";
+            agent.at.key("role").error_with_hint(message, "give one node the role server");
         }
         ([.., last], _) if servers.len().is_multiple_of(2) => {
             let has_datastore =
@@ -307,19 +240,19 @@ fn check_roles(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
                     servers.len()
                 );
                 let hint = "embedded etcd needs 1, 3, 5 … servers; make this one an agent, or add a server";
-                report.error_with_hint(&last.path.key("role"), message, hint);
+                last.at.key("role").error_with_hint(message, hint);
             }
         }
         _ => {}
     }
     if let Some(name) = &k3s.first_server {
-        check_first_server(name, nodes, &servers, report);
+        check_first_server(name, nodes, &servers, &at.key("firstServer"));
     }
 }
 
 /// The server that is named first has to be one.
-fn check_first_server(name: &DnsLabel, nodes: &[Draft], servers: &[&Draft], report: &mut Report<'_>) {
-    let is_it = |node: &Draft| node.name.as_ref() == Some(name);
+fn check_first_server(name: &DnsLabel, nodes: &[Draft<'_>], servers: &[&Draft<'_>], at: &At<'_>) {
+    let is_it = |node: &Draft<'_>| node.name.as_ref() == Some(name);
     // A name that could not be read may have been this one.
     if servers.iter().any(|node| is_it(node) || node.name.is_none()) {
         return;
@@ -332,14 +265,13 @@ fn check_first_server(name: &DnsLabel, nodes: &[Draft], servers: &[&Draft], repo
     let names = servers.iter().filter_map(|node| node.name.as_ref()).map(DnsLabel::as_str);
     let hint = suggest::meant(name.as_str(), names)
         .unwrap_or_else(|| "name a node that has the role server, or remove firstServer".to_owned());
-    report.error_with_hint(&Path::root().key("k3s").key("firstServer"), message, hint);
+    at.error_with_hint(message, hint);
 }
 
 /// Every node needs a k3s that runs on it.
-fn check_binaries(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
-    let path = Path::root().key("k3s").key("binary");
+fn check_binaries(nodes: &[Draft<'_>], k3s: &k3s::Draft, at: &At<'_>) {
     let Some(binary) = &k3s.binary else { return };
-    if report.has_error_below(&path) {
+    if at.is_wrong() {
         return;
     }
     let mut missing = BTreeMap::new();
@@ -347,35 +279,30 @@ fn check_binaries(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
         if let Some(platform) = &node.platform
             && !binary.contains_key(platform)
         {
-            missing.entry(platform).or_insert(&node.path);
+            missing.entry(platform).or_insert(node.at.path());
         }
     }
     for (platform, node) in missing {
         let hint = format!("add \"{platform}\": {{path: …}} or {{url: …}}");
-        report.error_with_hint(
-            &path,
-            format!("there is no k3s for {platform}, the platform of {node}"),
-            hint,
-        );
+        at.error_with_hint(format!("there is no k3s for {platform}, the platform of {node}"), hint);
     }
 }
 
 /// Warns about what a node can do without and mostly should not.
-fn check_completeness(nodes: &[Draft], k3s: &k3s::Draft, report: &mut Report<'_>) {
-    let has_resolver = |node: &Draft| match node.role {
+fn check_completeness(nodes: &[Draft<'_>], k3s: &k3s::Draft) {
+    let has_resolver = |node: &Draft<'_>| match node.role {
         Some(Role::Agent) => k3s.agent_config.get("resolv-conf").is_some(),
         Some(Role::Server) | None => k3s.config.get("resolv-conf").is_some(),
     };
     for node in nodes {
-        if node.gateway.is_none() && !report.is_wrong(&node.path.key("gateway")) {
+        if node.gateway.is_none() && !node.at.key("gateway").is_wrong() {
             let message = "this node has no gateway, and k3s does not start without a default route";
             let hint = "add gateway; where there is none, any other address of the node's network will do";
-            report.error_with_hint(&node.path, message, hint);
+            node.at.error_with_hint(message, hint);
         }
-        if !node.has_nameservers() && !report.is_refused(&node.path.key("nameservers")) && !has_resolver(node)
-        {
+        if !node.has_nameservers() && !node.at.key("nameservers").is_refused() && !has_resolver(node) {
             let message = "this node has no name server, and k3s falls back to 8.8.8.8";
-            report.warning(&node.path, message, "add nameservers, or set resolv-conf in k3s.config");
+            node.at.warning(message, "add nameservers, or set resolv-conf in k3s.config");
         }
     }
 }

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::net::{Invalid, MacAddress};
+use crate::secrets::SecretText;
 use crate::tree::TreePath;
 pub use disk::{DiskSize, DiskTraits, InstallDisk, NoSuchDisk};
 pub use time_zone::TimeZone;
@@ -115,6 +116,17 @@ pub enum Unplaceable {
         /// The file or folder that is not for users.
         owned: &'static str,
     },
+}
+
+/// A small file of a node that may hold a secret.
+#[derive(Debug, Clone)]
+pub struct SecretFile {
+    /// Where it goes.
+    pub destination: NodePath,
+    /// Permission bits, at most 0o7777.
+    pub mode: u32,
+    /// Its content.
+    pub text: SecretText,
 }
 
 /// Where the payload of a seed may put a file: absolute, normalised, and on a disk.

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 
+pub mod names;
+
 use crate::fs::{EVERYTHING, create_folder, create_new, hide_from_git, named_temporary, write_atomic};
 
 /// What a secret may hold at most; the longest real one is an RSA key of 3 KiB.
@@ -84,6 +86,14 @@ pub enum SecretsError {
     /// Not a text.
     #[error("`{0}` is not UTF-8 text")]
     NotText(PathBuf),
+    /// A key was lost: whoever made a new one now would hide it.
+    #[error("the secrets folder has `{present}`, but not its private key `{missing}`")]
+    Lost {
+        /// The key.
+        missing: &'static str,
+        /// Its public half.
+        present: &'static str,
+    },
     /// The secret was there a moment ago.
     #[error("`{0}` disappeared while it was being created")]
     Disappeared(PathBuf),
@@ -210,6 +220,23 @@ impl Secrets {
             }
             Err(source) => Err(failed("create", &path, source).into()),
         }
+    }
+
+    /// Returns a private key, making it if there is neither it nor its public half `public`.
+    ///
+    /// # Errors
+    /// [`SecretsError::Lost`] if the public half alone is there.
+    pub fn load_or_create_key<E: From<SecretsError>>(
+        &self,
+        (name, public): (&'static str, &'static str),
+        make: impl FnOnce() -> Result<SecretText, E>,
+    ) -> Result<Secret, E> {
+        self.load_or_create(name, || {
+            if self.load(public)?.is_some() {
+                return Err(SecretsError::Lost { missing: name, present: public }.into());
+            }
+            make()
+        })
     }
 
     /// Returns every text of the folder that is a secret, with its name: no certificate, and no public key.

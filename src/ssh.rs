@@ -123,6 +123,11 @@ impl AuthorizedKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns whether a line without options has the same key, whatever its comment.
+    pub fn is_same_key(&self, line: &str) -> bool {
+        self.0.split_whitespace().take(2).eq(line.split_whitespace().take(2))
+    }
 }
 
 impl FromStr for AuthorizedKey {

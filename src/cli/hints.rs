@@ -41,6 +41,7 @@ use crate::ops::preflight::PreflightError;
 use crate::ops::push::PushError;
 use crate::ops::serve::ServeError;
 use crate::registry::Fault;
+use crate::secrets::SecretsError;
 use crate::spec::SpecError;
 use crate::store::StoreError;
 use crate::verify::VerifyError;
@@ -85,10 +86,11 @@ fn known<E: Hint>(error: &(dyn Error + 'static)) -> Option<Advice> {
 const CLOCK: &str = "set the clock of this machine: what certificates say of time comes from it";
 
 /// All types that know something.
-const TYPES: [fn(&(dyn Error + 'static)) -> Option<Advice>; 39] = [
+const TYPES: [fn(&(dyn Error + 'static)) -> Option<Advice>; 40] = [
     known::<BillError>,
     known::<BuildError>,
     known::<CaError>,
+    known::<SecretsError>,
     known::<CheckError>,
     known::<ClusterError>,
     known::<DeliverError>,
@@ -233,7 +235,10 @@ impl Hint for InitError {
 
 impl Hint for Irreplaceable {
     fn hint(&self) -> Option<&'static str> {
-        Some("choose another folder with --output, or move this one away")
+        Some(match self {
+            Self::Other(..) | Self::Holds(..) => "choose another folder with --output, or move this one away",
+            Self::Within(..) => "choose a folder outside of it",
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, interrupt, ui};
 use crate::net::DnsLabel;
-use crate::ops::iso::{self, Options, WrittenSeed};
+use crate::ops::iso::{self, Options, WrittenDisc};
 use crate::progress::Bytes;
 use crate::spec::{Node, Spec};
 
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: IsoArguments, session: &Session) -> anyhow::Result<
     if session.global.json {
         return ui::print_json("iso", outcome);
     }
-    let line = |seed: &WrittenSeed| format!("{}: {}\n", seed.path.display(), Bytes(seed.artifact.size));
+    let line = |seed: &WrittenDisc| format!("{}: {}\n", seed.path.display(), Bytes(seed.artifact.size));
     ui::print(&outcome.seeds.iter().map(line).collect::<String>())
 }
 

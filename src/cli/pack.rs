@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 
 use crate::cli::session::{Session, Workplace};
 use crate::cli::{Answer, environment, interrupt, ui};
-use crate::ops::pack::{self, Bundle, Options, PackError, Tarball};
-use crate::ops::packages;
+use crate::ops::pack::{self, Options, PackError, Packed};
+use crate::ops::packages::{self, PackedBundle};
 use crate::progress::Bytes;
 
 pub(super) const EXAMPLES: &str = "\
@@ -77,8 +77,8 @@ fn packages(output: &Path, session: &Session) -> anyhow::Result<Answer> {
     if session.global.json {
         return ui::print_json("pack", packed);
     }
-    let line = |bundle: &Bundle| {
-        let Bundle { path, artifact, packages, .. } = bundle;
+    let line = |bundle: &PackedBundle| {
+        let PackedBundle { path, artifact, packages, .. } = bundle;
         format!("{}: {packages} packages, {}\n", path.display(), Bytes(artifact.size))
     };
     ui::print(&packed.bundles.iter().map(line).collect::<String>())
@@ -94,8 +94,8 @@ fn images(output: &Path, session: &Session) -> anyhow::Result<Answer> {
     if session.global.json {
         return ui::print_json("pack", packed);
     }
-    let line = |tarball: &Tarball| {
-        let Tarball { path, artifact, images } = tarball;
+    let line = |tarball: &Packed| {
+        let Packed { path, artifact, images, .. } = tarball;
         format!("{}: {} images, {}\n", path.display(), images.len(), Bytes(artifact.size))
     };
     ui::print(&packed.tarballs.iter().map(line).collect::<String>())

@@ -18,6 +18,7 @@
 //! that k3s' own script writes. *Lifetimes* are that script's, too.
 
 use crate::epoch::Epoch;
+use crate::node::{NodePath, SecretFile};
 use crate::pki::{Authority, InvalidKey, PkiError, PrivateKey, RsaKey};
 use crate::secrets::SecretText;
 
@@ -154,17 +155,6 @@ pub struct ClusterAuthorities {
     service_key: RsaKey,
 }
 
-/// A file of the first server.
-#[derive(Debug, Clone)]
-pub struct AuthorityFile {
-    /// Where it goes.
-    pub destination: String,
-    /// Its permission bits.
-    pub mode: u32,
-    /// Its content.
-    pub text: SecretText,
-}
-
 impl ClusterAuthorities {
     /// Collects the authorities: `obtain` is asked for each after the one that signs it, which it is given.
     pub fn collect<E>(
@@ -215,11 +205,11 @@ impl ClusterAuthorities {
 
     /// Returns the files that the first server must find before k3s starts: the keys of what is below the
     /// intermediate authority, and chains up to the root.
-    pub fn files(&self) -> Result<Vec<AuthorityFile>, UnusableAuthorities> {
+    pub fn files(&self) -> Result<Vec<SecretFile>, UnusableAuthorities> {
         let pem = |which| self.get(which).pem().trim_end();
         let above = format!("{}\n{}\n", pem(ClusterAuthority::Intermediate), pem(ClusterAuthority::Root));
-        let file = |path: &str, mode, text| AuthorityFile {
-            destination: format!("{TLS_FOLDER}/{path}"),
+        let file = |path: &str, mode, text| SecretFile {
+            destination: NodePath::own(format!("{TLS_FOLDER}/{path}")),
             mode,
             text: SecretText::from(text),
         };

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::k3s::Mirror;
 use crate::oci::Reference;
 
 /// The port of `https`, which an address need not name.
@@ -22,15 +23,6 @@ pub struct PlacedImage<'a> {
     pub reference: &'a Reference,
     /// Its place, if it is another one than its own repository and tag.
     pub destination: Option<&'a str>,
-}
-
-/// A registry that the cluster's own one stands in for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mirror {
-    /// Its host, as images name it; `*` for all that are not named.
-    pub host: String,
-    /// Patterns of repositories, and what is asked for instead.
-    pub rewrites: BTreeMap<String, String>,
 }
 
 /// What nodes are told, and what they cannot be told.

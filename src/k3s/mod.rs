@@ -11,6 +11,12 @@ use serde_json::{Map, Value};
 /// The key that says where the state of all servers is, if none of them keeps it itself.
 pub const DATASTORE: &str = "datastore-endpoint";
 
+/// The port that servers listen at for all that joins them, unless [`API_PORT_KEY`] sets another one.
+pub const API_PORT: u16 = 6443;
+
+/// The key that sets another port than [`API_PORT`].
+pub const API_PORT_KEY: &str = "https-listen-port";
+
 static TABLE: LazyLock<Table> =
     LazyLock::new(|| toml::from_str(include_str!("flags.toml")).expect("a unit test reads this table"));
 
@@ -39,6 +45,15 @@ struct Keys {
 struct SecretFlags {
     always: BTreeSet<String>,
     addresses: BTreeSet<String>,
+}
+
+/// A registry that another one stands in for, as `registries.yaml` has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// Its host, as images name it, such as `docker.io`; `*` for all that are not named.
+    pub host: String,
+    /// Go regular expressions for repositories, and what is asked for instead.
+    pub rewrites: BTreeMap<String, String>,
 }
 
 /// Which subcommands of k3s know a key.
@@ -146,6 +161,16 @@ impl Settings {
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key)
     }
+
+    /// Returns the port at which a server with these settings is joined.
+    ///
+    /// # Errors
+    /// Returns the value if it is not a port.
+    pub fn api_port(&self) -> Result<u16, &Value> {
+        let Some(value) = self.get(API_PORT_KEY) else { return Ok(API_PORT) };
+        let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0).ok_or(value)
+    }
 }
 
 #[cfg(test)]
@@ -188,5 +213,19 @@ mod tests {
         assert_eq!(settings, Settings::default());
         settings.insert("tls-san".to_owned(), Value::from("k3s.lan")).unwrap();
         assert_eq!(settings.get("tls-san"), Some(&Value::from("k3s.lan")));
+    }
+
+    #[test]
+    fn servers_are_joined_at_the_port_that_is_set() {
+        let port = |value: Value| {
+            let mut settings = Settings::default();
+            settings.insert(API_PORT_KEY.to_owned(), value).unwrap();
+            settings.api_port().ok()
+        };
+        assert_eq!(Settings::default().api_port(), Ok(6443));
+        assert_eq!((port(Value::from(7443)), port(Value::from("7443"))), (Some(7443), Some(7443)));
+        for wrong in [Value::from(0), Value::from(65536), Value::from("api"), Value::from(vec![7443])] {
+            assert_eq!(port(wrong.clone()), None, "{wrong}");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod error;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
 use serde::Serialize;
 
 pub use error::BuildError;
@@ -18,7 +19,7 @@ use crate::fetch::places::Complaint;
 use crate::fs::{EVERYTHING, GIT_IGNORE, Sharing, Staging, create_folder, hide_from_git, write_atomic};
 use crate::lockfile::FILE_NAME;
 use crate::oci::Reference;
-use crate::ops::ca::{self, Certificates};
+use crate::ops::ca::Certificates;
 use crate::ops::deliver;
 use crate::ops::iso;
 use crate::ops::kit::{self, Origins};
@@ -28,7 +29,8 @@ use crate::ops::pack::Packed;
 use crate::ops::packages::PackedBundle;
 use crate::ops::parts::{self, Parts};
 use crate::ops::preflight;
-use crate::progress::{Bytes, step};
+use crate::progress::{Bytes, Reporter, step};
+use crate::secrets::names;
 use crate::verify;
 
 /// What a build is made from, and where it goes.
@@ -69,9 +71,13 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let Options { parts: made_from, output, sharing, deliver: target } = options;
     let parts::Options { spec, locked, secrets, sources, .. } = *made_from;
     let write_error = |source| BuildError::Write(output.to_path_buf(), source);
-    let mut others = vec![("the secrets", secrets.folder()), ("the store", equipment.store.root())];
-    others.extend(target.map(|target| ("the folder that seeds are delivered to", target)));
+    let owners = [("the secrets", secrets.folder()), ("the store", equipment.store.root())];
+    let delivered = target.map(|target| ("the folder that seeds are delivered to", target));
+    let others: Vec<_> = owners.into_iter().chain(delivered).collect();
     output::check(output, output::Kind::Kit, spec, &others)?;
+    for folder in std::iter::once(*output).chain(*target) {
+        output::outside(folder, &owners)?;
+    }
     iso::look_for_secrets(spec, secrets, equipment)?;
     preflight::check(spec, locked, output, *target, equipment)?;
     let staging = Staging::beside(output).map_err(write_error)?;
@@ -87,9 +93,10 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let report = build.check(&kit)?;
     build.page(&kit, &report, &mut artifacts)?;
     let artifacts = kit::without_blobs(artifacts);
+    warn_of_another_authority(output, &parts.certificates, equipment.reporter);
     staging.publish().map_err(write_error)?;
     let delivered = hand_on(options, equipment)?;
-    let key = [output.join(kit::REGISTRY).join(ca::names::SERVER_KEY)];
+    let key = [output.join(kit::REGISTRY).join(names::SERVER_KEY)];
     let copies = (target.unwrap_or(output), delivered.as_slice());
     output::warn_of_readable(&[(output, &key), copies], equipment.reporter);
     Ok(Outcome {
@@ -101,6 +108,18 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
         check: report.summary,
         delivered,
     })
+}
+
+/// Says that the kit which is replaced was made with other keys: its nodes and those of the new one do not fit together.
+fn warn_of_another_authority(output: &Path, certificates: &Certificates, reporter: &dyn Reporter) {
+    let Ok(old) = fs::read_to_string(output.join(kit::REGISTRY).join(names::AUTHORITY)) else { return };
+    if old.trim() != certificates.authority.pem().trim() {
+        reporter.warn(format!(
+            "the kit that was at `{}` has another certificate authority: nodes that were booted from it do not trust \
+             this kit's registry; bring its secrets back, or boot all nodes anew",
+            output.display()
+        ));
+    }
 }
 
 /// What is in the kit so far, and what it was made from.
@@ -141,15 +160,15 @@ impl Build<'_> {
         for name in ["index.json", "oci-layout"] {
             contents.origins.insert(format!("{}/{name}", kit::IMAGES), vec![FILE_NAME.to_owned()]);
         }
-        for Packed { file_name, artifact, images, foreign } in &parts.tarballs {
-            contents.insert(file_name, artifact, images.keys().cloned().collect());
+        for Packed { path, artifact, images, foreign } in &parts.tarballs {
+            contents.insert(&self.name(path), artifact, images.keys().cloned().collect());
             contents.incomplete.extend(foreign.iter().cloned());
         }
         let signing = self.options.parts.spec.packages.as_ref().and_then(|packages| packages.sign.as_ref());
         let secret = signing.map(|signing| signing.secret.clone());
-        for PackedBundle { file_name, artifact, .. } in &parts.bundles {
+        for PackedBundle { path, artifact, .. } in &parts.bundles {
             let made_from = std::iter::once(FILE_NAME.to_owned()).chain(secret.clone()).collect();
-            contents.insert(file_name, artifact, made_from);
+            contents.insert(&self.name(path), artifact, made_from);
         }
         contents
     }
@@ -164,9 +183,9 @@ impl Build<'_> {
         let Certificates { authority, server_pem, server_key, .. } = certificates;
         let folder = self.folder.join(kit::REGISTRY);
         let files = [
-            (ca::names::AUTHORITY, authority.pem().as_bytes(), 0o644, ca::names::AUTHORITY),
-            (ca::names::SERVER, server_pem.as_bytes(), 0o644, ca::names::SERVER),
-            (ca::names::SERVER_KEY, server_key.expose().as_bytes(), 0o600, ca::names::SERVER_KEY),
+            (names::AUTHORITY, authority.pem().as_bytes(), 0o644, names::AUTHORITY),
+            (names::SERVER, server_pem.as_bytes(), 0o644, names::SERVER),
+            (names::SERVER_KEY, server_key.expose().as_bytes(), 0o600, names::SERVER_KEY),
             // It may hold the password that the nodes log in with.
             ("registries.yaml", registries, 0o600, "seedkit.yaml"),
         ];
@@ -180,7 +199,7 @@ impl Build<'_> {
 
     fn seeds(&self, parts: &Parts, contents: &mut Contents) -> Result<(), BuildError> {
         let parts::Options { spec, locked, secrets, .. } = self.options.parts;
-        let material = iso::Material { spec, locked, parts, folder: self.folder };
+        let material = iso::Material { spec, locked, parts };
         let folder = self.folder.join(kit::SEEDS);
         self.step("write seeds", || {
             let planned = iso::plan(&material, &spec.nodes, secrets, self.equipment)?;
@@ -190,12 +209,16 @@ impl Build<'_> {
             let discs = iso::write(planned, &folder, locked.epoch(), self.equipment)?;
             let bytes: u64 = discs.iter().map(|disc| disc.artifact.size).sum();
             let summary = format!("{} discs, {}", discs.len(), Bytes(bytes));
-            for iso::WrittenDisc { file_name, artifact, made_from } in discs {
-                let path = format!("{}/{file_name}", kit::SEEDS);
-                contents.insert(&path, &artifact, made_from);
+            for iso::WrittenDisc { path, artifact, made_from } in discs {
+                contents.insert(&self.name(&path), &artifact, made_from);
             }
             Ok(((), summary))
         })
+    }
+
+    /// Returns the path of a file within the kit.
+    fn name(&self, path: &Path) -> String {
+        path.strip_prefix(self.folder).unwrap_or(path).display().to_string()
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<Artifact, BuildError> {

@@ -15,7 +15,7 @@ use crate::pki::{
     SubjectName,
 };
 use crate::progress::{Reporter, step};
-use crate::secrets::{SecretText, Secrets, SecretsError};
+use crate::secrets::{SecretText, Secrets, SecretsError, names};
 use crate::spec::{ClusterCa, Spec};
 
 /// How many days before the end of a certificate a build warns.
@@ -23,18 +23,6 @@ const SOON: i64 = 30;
 
 /// The most bytes that a certificate of a kit may have.
 const CERTIFICATE_LIMIT: u64 = 1024 * 1024;
-
-/// The names that keys and certificates have in the secrets folder.
-pub mod names {
-    /// The authority's private key.
-    pub const AUTHORITY_KEY: &str = "ca.key";
-    /// The authority's certificate.
-    pub const AUTHORITY: &str = "ca.crt";
-    /// The registry's private key.
-    pub const SERVER_KEY: &str = "registry.key";
-    /// The registry's certificate.
-    pub const SERVER: &str = "registry.crt";
-}
 
 /// Why there are no certificates that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -83,14 +71,6 @@ pub enum CaError {
     /// A certificate of a kit is unusable.
     #[error("the kit's certificate `{0}` cannot be used")]
     OfKit(PathBuf, #[source] InvalidCertificate),
-    /// A key was lost.
-    #[error("the secrets folder has `{present}`, but not its private key `{missing}`")]
-    Lost {
-        /// The key.
-        missing: &'static str,
-        /// Its certificate.
-        present: &'static str,
-    },
     /// The cluster's own authorities cannot be used.
     #[error("cannot use the authorities of the cluster")]
     Cluster(#[from] ClusterError),
@@ -275,13 +255,8 @@ fn private_key(
     (name, certificate): (&'static str, &'static str),
 ) -> Result<(PrivateKey, SecretText), CaError> {
     let key_error = |source| CaError::Key(name, source);
-    let secret = secrets.load_or_create::<CaError>(name, || {
-        // Whoever made a new one now would hide that the old one was lost.
-        if secrets.load(certificate)?.is_some() {
-            return Err(CaError::Lost { missing: name, present: certificate });
-        }
-        Ok(PrivateKey::generate_p256().map_err(key_error)?.to_pem())
-    })?;
+    let make = || Ok::<_, CaError>(PrivateKey::generate_p256().map_err(key_error)?.to_pem());
+    let secret = secrets.load_or_create_key((name, certificate), make)?;
     Ok((PrivateKey::from_pem(&secret.text).map_err(key_error)?, secret.text))
 }
 

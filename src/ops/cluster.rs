@@ -12,14 +12,8 @@ use crate::epoch::Epoch;
 use crate::pki::{
     Authority, CertificateView, InvalidCertificate, InvalidKey, InvalidRsaKey, PkiError, PrivateKey, RsaKey,
 };
+use crate::secrets::names::{AGENT_TOKEN, CLUSTER, SERVER_TOKEN, SERVICE_KEY};
 use crate::secrets::{SecretText, Secrets, SecretsError};
-
-/// What servers join with.
-const SERVER_TOKEN: &str = "server-token";
-/// What agents join with.
-const AGENT_TOKEN: &str = "agent-token";
-/// What signs the tokens of service accounts.
-const SERVICE_KEY: &str = "cluster-service.key";
 
 /// Why there is nothing to trust or to join with.
 #[derive(Debug, thiserror::Error)]
@@ -162,11 +156,11 @@ pub fn load_or_create_tokens(
 }
 
 fn key_name(which: ClusterAuthority) -> String {
-    format!("cluster-{which}.key")
+    format!("{CLUSTER}{which}.key")
 }
 
 fn certificate_name(which: ClusterAuthority) -> String {
-    format!("cluster-{which}.crt")
+    format!("{CLUSTER}{which}.crt")
 }
 
 /// Returns the names of all that belongs to the authorities, in the order in which it is made.

@@ -20,18 +20,18 @@ use crate::lockfile::Locked;
 use crate::node::Unplaceable;
 use crate::ops::cluster::ClusterError;
 use crate::ops::kit;
-use crate::ops::output;
+use crate::ops::output::{self, Irreplaceable};
 use crate::ops::parts::{self, Parts, PartsError};
 use crate::parallel;
 use crate::password::InvalidPassword;
 use crate::progress::{Event, step};
+use crate::secrets::names::{CONSOLE_HASH, SSH_KEY, SSH_PUBLIC_KEY};
 use crate::secrets::{Secrets, SecretsError};
 use crate::seed::{self, SeedError};
 use crate::spec::{Node, Spec};
 use crate::ssh::KeyPairError;
 use crate::template::{OverrideError, Templates};
 use crate::tree::{Content, Entry, FileTree, TreeError};
-use login::{CONSOLE_HASH, SSH_KEY};
 use payload::Payload;
 use setup::ClusterSecrets;
 pub(super) use setup::look_for_secrets;
@@ -46,6 +46,9 @@ const REGISTRIES: &str = "payload/root/etc/rancher/k3s/registries.yaml";
 /// Why there is no seed.
 #[derive(Debug, thiserror::Error)]
 pub enum IsoError {
+    /// The folder is not for seeds.
+    #[error("cannot put the seeds there")]
+    Output(#[from] Irreplaceable),
     /// A part of the seeds cannot be had.
     #[error(transparent)]
     Parts(#[from] PartsError),
@@ -64,6 +67,9 @@ pub enum IsoError {
     /// The key pair in the secrets folder cannot be used.
     #[error("the SSH key `{SSH_KEY}` in the secrets folder cannot be used")]
     Ssh(#[source] KeyPairError),
+    /// The files of the pair are not of one pair.
+    #[error("`{SSH_PUBLIC_KEY}` in the secrets folder is not the public half of `{SSH_KEY}`")]
+    OtherSshKey,
     /// The registry's password is not where the spec says.
     #[error("the registry's password is not in {0}")]
     NoPassword(String),
@@ -116,17 +122,7 @@ pub struct Options<'a> {
 #[derive(Debug, Serialize)]
 pub struct Outcome {
     /// One for each node, and the disc that they share if there is one.
-    pub seeds: Vec<WrittenSeed>,
-}
-
-/// One of them.
-#[derive(Debug, Serialize)]
-pub struct WrittenSeed {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its digest and size.
-    #[serde(flatten)]
-    pub artifact: Artifact,
+    pub seeds: Vec<WrittenDisc>,
 }
 
 /// Makes the seeds of some nodes, and nothing else.
@@ -134,19 +130,18 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let Options { parts: made_from, nodes, output } = options;
     let parts::Options { spec, locked, secrets, .. } = *made_from;
     let fail = |source| IsoError::Write(output.to_path_buf(), source);
+    output::outside(output, &[("the secrets", secrets.folder()), ("the store", equipment.store.root())])?;
     create_folder(output, 0o755).and_then(|()| kit::hide_seeds(output, equipment.reporter)).map_err(fail)?;
     look_for_secrets(spec, secrets, equipment)?;
     // What is packed is needed only until it is in the seeds.
     let scratch = Staging::beside(&output.join("payload")).map_err(fail)?;
     let parts = parts::make(made_from, scratch.path(), None, equipment)?;
-    let material = Material { spec, locked, parts: &parts, folder: scratch.path() };
+    let material = Material { spec, locked, parts: &parts };
     let outcome = step::<_, IsoError>(equipment.reporter, "write seeds", || {
         let planned = plan(&material, nodes.iter().copied(), secrets, equipment)?;
         let discs = write(planned, output, locked.epoch(), equipment)?;
         let summary = format!("{} discs", discs.len());
-        let seed =
-            |disc: WrittenDisc| WrittenSeed { path: output.join(disc.file_name), artifact: disc.artifact };
-        Ok((Outcome { seeds: discs.into_iter().map(seed).collect() }, summary))
+        Ok((Outcome { seeds: discs }, summary))
     })?;
     let seeds: Vec<PathBuf> = outcome.seeds.iter().map(|seed| seed.path.clone()).collect();
     output::warn_of_readable(&[(output, &seeds)], equipment.reporter);
@@ -162,8 +157,6 @@ pub struct Material<'a> {
     pub locked: &'a Locked,
     /// Certificates, tarballs and bundles.
     pub parts: &'a Parts,
-    /// The folder that tarballs and bundles lie in.
-    pub folder: &'a Path,
 }
 
 /// A disc as a tree of files.
@@ -180,13 +173,15 @@ pub struct PlannedDisc {
 }
 
 /// A finished ISO.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct WrittenDisc {
-    /// Its name.
-    pub file_name: String,
+    /// Where it is.
+    pub path: PathBuf,
     /// Its digest and size.
+    #[serde(flatten)]
     pub artifact: Artifact,
     /// What it is made from.
+    #[serde(skip)]
     pub made_from: Vec<String>,
 }
 
@@ -257,32 +252,27 @@ pub fn write(
     let bytes = plans.iter().map(iso9660::Plan::size).sum();
     equipment.reporter.report(Event::Planned { bytes, items: discs.len() as u64 });
     let pairs: Vec<_> = discs.iter().zip(&plans).collect();
-    let write =
-        |(disc, plan): &(&PlannedDisc, &iso9660::Plan)| write_one(&disc.file_name, plan, folder, equipment);
-    let written = parallel::map(&pairs, equipment.jobs, write);
-    let finished = discs.iter().zip(written).map(|(disc, artifact)| {
-        let PlannedDisc { file_name, made_from, .. } = disc;
-        Ok(WrittenDisc { file_name: file_name.clone(), artifact: artifact?, made_from: made_from.clone() })
-    });
-    finished.collect()
+    let write = |(disc, plan): &(&PlannedDisc, &iso9660::Plan)| write_one(disc, plan, folder, equipment);
+    parallel::map(&pairs, equipment.jobs, write).into_iter().collect()
 }
 
 fn write_one(
-    file_name: &str,
+    disc: &PlannedDisc,
     plan: &iso9660::Plan,
     folder: &Path,
     equipment: &Equipment<'_>,
-) -> Result<Artifact, IsoError> {
+) -> Result<WrittenDisc, IsoError> {
+    let PlannedDisc { file_name, made_from, .. } = disc;
     let path = folder.join(file_name);
     let write_error = |source| IsoError::Write(path.clone(), source);
     let mut output = HashingWriter::new(named_temporary(folder).map_err(write_error)?);
     plan.write(&mut output)
         .inspect_err(|error| equipment.store.evict_wrong(error))
-        .map_err(|source| IsoError::Archive(file_name.to_owned(), source))?;
+        .map_err(|source| IsoError::Archive(file_name.clone(), source))?;
     let (temporary, digest, size) = output.finish();
     // It holds secrets.
     publish(temporary, &path, 0o600).map_err(write_error)?;
     equipment.reporter.report(Event::Advanced(size));
     equipment.reporter.report(Event::ItemFinished(path.display().to_string()));
-    Ok(Artifact { digest, size })
+    Ok(WrittenDisc { path, artifact: Artifact { digest, size }, made_from: made_from.clone() })
 }

@@ -93,7 +93,9 @@ pub struct Outcome {
 /// Writes a layout of all locked images.
 pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, MirrorError> {
     let Options { spec, locked, sources, output, sharing } = *options;
-    output::check(output, output::Kind::Layout, spec, &[("the store", equipment.store.root())])?;
+    let owners = [("the store", equipment.store.root())];
+    output::check(output, output::Kind::Layout, spec, &owners)?;
+    output::outside(output, &owners)?;
     let fail = |source| MirrorError::Layout(output.to_owned(), source);
     let staging = Staging::beside(output).map_err(fail)?;
     let mirrored = images(locked, sources, Some(Target { folder: staging.path(), sharing }), equipment)?;

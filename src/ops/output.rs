@@ -44,6 +44,16 @@ pub enum Irreplaceable {
     /// Something that must outlive it is in it.
     #[error("`{0}` holds {1}; it is left alone")]
     Holds(PathBuf, String),
+    /// It is in something that is not for this.
+    #[error("`{0}` is in {1}: nothing else is written there")]
+    Within(PathBuf, String),
+}
+
+/// Refuses a folder that is in one of `owners`, which have names for people: among keys and blobs nothing else belongs.
+pub fn outside(folder: &Path, owners: &[(&str, &Path)]) -> Result<(), Irreplaceable> {
+    let resolved_folder = resolved(folder);
+    let owner = owners.iter().find(|(_, owner)| resolved_folder.starts_with(resolved(owner)));
+    owner.map_or(Ok(()), |(what, _)| Err(Irreplaceable::Within(folder.to_owned(), (*what).to_owned())))
 }
 
 /// Makes sure that `output` may be replaced: what is there is of the same kind, and nothing of `spec` or `others`,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::archive::compress::{Compression, Compressor};
 use crate::archive::tar::TarError;
@@ -18,7 +18,7 @@ use crate::lockfile::Locked;
 use crate::oci::import::{ImportArchive, ImportError, ImportImage};
 use crate::oci::{Platform, Reference};
 use crate::ops::mirror::{self, MirrorError, Mirrored};
-use crate::ops::packages::{self, PackagesError};
+use crate::ops::packages::{self, PackagesError, PackedBundle};
 use crate::progress::{Bytes, Event, step};
 
 /// Why a tarball was not written.
@@ -48,16 +48,23 @@ pub enum PackError {
 }
 
 /// A finished tarball.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Packed {
-    /// Its file name: platform and content hash, because k3s ignores an older file of the same name.
-    pub file_name: String,
+    /// Where it is; its name has platform and content hash, because k3s ignores an older file of the same name.
+    pub path: PathBuf,
     /// Its digest and size.
+    #[serde(flatten)]
     pub artifact: Artifact,
     /// The images inside by their names, as a container runtime lists them.
+    #[serde(serialize_with = "names")]
     pub images: BTreeMap<String, Digest>,
     /// Images that stayed out because a layer of theirs is in no registry.
+    #[serde(skip)]
     pub foreign: Vec<Reference>,
+}
+
+fn names<S: Serializer>(images: &BTreeMap<String, Digest>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(images.keys())
 }
 
 /// What `seedkit pack images` packs, and where it goes.
@@ -77,19 +84,7 @@ pub struct Options<'a> {
 #[derive(Debug, Serialize)]
 pub struct Images {
     /// One for each platform.
-    pub tarballs: Vec<Tarball>,
-}
-
-/// One of them.
-#[derive(Debug, Serialize)]
-pub struct Tarball {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its digest and size.
-    #[serde(flatten)]
-    pub artifact: Artifact,
-    /// The images inside, as a container runtime lists them.
-    pub images: Vec<String>,
+    pub tarballs: Vec<Packed>,
 }
 
 /// Packs the images of each platform.
@@ -97,46 +92,20 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Images, P
     let Options { locked, sources, compression, output } = *options;
     make_folder(output)?;
     let mirrored = mirror::images(locked, sources, None, equipment)?;
-    let tarball = |packed: Packed| Tarball {
-        path: output.join(packed.file_name),
-        artifact: packed.artifact,
-        images: packed.images.into_keys().collect(),
-    };
-    let packed = tarballs(&mirrored, locked, compression, output, equipment)?;
-    Ok(Images { tarballs: packed.into_iter().map(tarball).collect() })
+    Ok(Images { tarballs: tarballs(&mirrored, locked, compression, output, equipment)? })
 }
 
 /// The bundles of `seedkit pack packages`.
 #[derive(Debug, Serialize)]
 pub struct Packages {
     /// One for each architecture.
-    pub bundles: Vec<Bundle>,
-}
-
-/// One of them.
-#[derive(Debug, Serialize)]
-pub struct Bundle {
-    /// Where it is.
-    pub path: PathBuf,
-    /// The architecture it is for, as dpkg names it.
-    pub architecture: String,
-    /// Its digest and size.
-    #[serde(flatten)]
-    pub artifact: Artifact,
-    /// How many packages it has.
-    pub packages: usize,
+    pub bundles: Vec<PackedBundle>,
 }
 
 /// Packs the ops packages of each architecture.
 pub fn packages(options: &packages::Options<'_>, equipment: &Equipment<'_>) -> Result<Packages, PackError> {
     make_folder(options.folder)?;
-    let bundle = |packed: packages::PackedBundle| Bundle {
-        path: options.folder.join(packed.file_name),
-        architecture: packed.architecture,
-        artifact: packed.artifact,
-        packages: packed.packages,
-    };
-    Ok(Packages { bundles: packages::pack(options, equipment)?.into_iter().map(bundle).collect() })
+    Ok(Packages { bundles: packages::pack(options, equipment)? })
 }
 
 fn make_folder(folder: &Path) -> Result<(), PackError> {
@@ -205,7 +174,8 @@ fn images(mirrored: &Mirrored, target: &Target<'_>, equipment: &Equipment<'_>) -
     let (temporary, digest, size) = output.finish().map_err(write_error)?.finish();
     let file_name =
         format!("airgap-images-{}-{}.tar{}", platform.dashed(), digest.short(), compression.suffix());
-    publish(temporary, &folder.join(&file_name), 0o644).map_err(write_error)?;
+    let path = folder.join(file_name);
+    publish(temporary, &path, 0o644).map_err(write_error)?;
     let ImportArchive { images, foreign, .. } = archive;
-    Ok(Packed { file_name, artifact: Artifact { digest, size }, images, foreign })
+    Ok(Packed { path, artifact: Artifact { digest, size }, images, foreign })
 }

@@ -15,10 +15,10 @@ use crate::epoch::Epoch;
 use crate::net::{Host, RegistryHost};
 use crate::oci::inventory::Inventory;
 use crate::oci::{Reference, SourceError};
-use crate::ops::ca::names;
 use crate::ops::kit::{IMAGES, REGISTRY};
 use crate::pki::{CertificateView, SubjectName};
 use crate::progress::{Bytes, Reporter};
+use crate::secrets::names;
 use crate::serve::{
     Catalog, Identity, Limits, OwnName, Passwords, PasswordsError, Served, Server, Site, Stop, TlsError,
 };

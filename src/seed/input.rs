@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::epoch::Epoch;
-use crate::k3s::Settings;
+use crate::k3s::{Mirror, Settings};
 use crate::net::{Cidr, DnsLabel, Host, RegistryHost};
-use crate::node::{Flavour, InstallDisk, NetworkCard, NodePath};
+use crate::node::{Flavour, InstallDisk, NetworkCard, NodePath, SecretFile};
 use crate::password::PasswordHash;
 use crate::secrets::SecretText;
 use crate::ssh::AuthorizedKey;
@@ -93,6 +93,8 @@ pub struct Ssh {
 pub struct K3s {
     /// What the node is to its cluster.
     pub membership: Membership,
+    /// The port at which servers are joined.
+    pub api_port: u16,
     /// Further keys of `config.yaml`, passed through in their order and types.
     pub config: Settings,
     /// Keys whose values are secrets.
@@ -142,17 +144,6 @@ pub struct Authorities {
     pub folders: Vec<(String, u32)>,
     /// Certificates and keys.
     pub files: Vec<SecretFile>,
-}
-
-/// A small file of the payload that may hold a secret.
-#[derive(Debug, Clone)]
-pub struct SecretFile {
-    /// Where it goes.
-    pub destination: NodePath,
-    /// Permission bits, at most 0o7777.
-    pub mode: u32,
-    /// Its content.
-    pub text: SecretText,
 }
 
 impl Membership {
@@ -218,15 +209,6 @@ pub struct Registry {
     pub auth: Option<RegistryAuth>,
     /// Whether this k3s knows `disable-default-registry-endpoint`, without which it dials out for every missing image.
     pub disable_default_endpoint: bool,
-}
-
-/// A registry that another one stands in for.
-#[derive(Debug, Clone)]
-pub struct Mirror {
-    /// Its host, such as `docker.io`.
-    pub host: String,
-    /// Pairs of a Go regular expression for repositories and what replaces them.
-    pub rewrite: Vec<(String, String)>,
 }
 
 /// What a node logs in to the registry with.

@@ -20,13 +20,13 @@ use std::io;
 use serde_json::{Value, json};
 
 pub use input::{
-    Authorities, Disc, K3s, Membership, Mirror, Node, NodeSeed, OpsPackages, PayloadFile, Peer, Registry,
-    RegistryAuth, SecretFile, Ssh,
+    Authorities, Disc, K3s, Membership, Node, NodeSeed, OpsPackages, PayloadFile, Peer, Registry,
+    RegistryAuth, Ssh,
 };
 
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::net::DnsLabel;
-use crate::node::{Flavour, NodePath};
+use crate::node::{Flavour, NodePath, SecretFile};
 use crate::template::{TemplateError, Templates};
 use crate::tree::{Content, FileTree, TreeError};
 use crate::yaml;

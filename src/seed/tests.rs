@@ -4,8 +4,8 @@ use std::io::Read as _;
 use serde_json::Map;
 
 use super::*;
-use crate::k3s::Settings;
-use crate::node::{DiskTraits, NetworkCard};
+use crate::k3s::{Mirror, Settings};
+use crate::node::{DiskTraits, NetworkCard, SecretFile};
 use crate::password::PasswordHash;
 use crate::tree::Entry;
 
@@ -48,13 +48,14 @@ fn seed() -> NodeSeed {
                 others: Vec::new(),
                 authorities: None,
             },
+            api_port: 6443,
             config: Settings::default(),
             secret_config: BTreeMap::new(),
             node_password: secret("node-secret\n"),
         },
         registry: Registry {
             address: "192.168.6.1:5000".parse().unwrap(),
-            mirrors: vec![Mirror { host: "docker.io".to_owned(), rewrite: Vec::new() }],
+            mirrors: vec![Mirror { host: "docker.io".to_owned(), rewrites: BTreeMap::new() }],
             ca_pem: "-----BEGIN CERTIFICATE-----\n".to_owned(),
             auth: Some(RegistryAuth {
                 username: "puller".to_owned(),

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Membership, Mirror, NodeSeed, Peer, Registry};
+use super::{Membership, NodeSeed, Peer, Registry};
+use crate::k3s::Mirror;
 
 /// Where the node keeps the certificate of the registry's authority.
 pub(super) const REGISTRY_CA: &str = "/etc/rancher/k3s/registry-ca.crt";
@@ -81,6 +82,7 @@ pub(super) fn of(seed: &NodeSeed) -> Value {
             "completion_unit": k3s.membership.completion_unit(),
             "config": configuration(seed),
             "others": peers(k3s.membership.others()),
+            "port": k3s.api_port,
         },
         "registry": registry_variables(registry),
         "ops": ops.as_ref().map(|ops| json!({"name": ops.name, "archive": ops.archive.destination.as_str()})),
@@ -94,10 +96,7 @@ fn peers(peers: &[Peer]) -> Vec<Value> {
 
 fn registry_variables(registry: &Registry) -> Value {
     let Registry { address, mirrors, ca_pem: _, auth, disable_default_endpoint: _ } = registry;
-    let mirror = |Mirror { host, rewrite }: &Mirror| {
-        let rewrite: Map<_, _> = rewrite.iter().map(|(from, to)| (from.clone(), json!(to))).collect();
-        json!({"host": host, "rewrite": rewrite})
-    };
+    let mirror = |Mirror { host, rewrites }: &Mirror| json!({"host": host, "rewrite": rewrites});
     let auth =
         auth.as_ref().map(|auth| json!({"username": auth.username, "password": auth.password.expose_line()}));
     json!({

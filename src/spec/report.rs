@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use super::conform;
 use crate::net::Cidr;
+use crate::secrets::names;
 use crate::text::{Finding, Path, Severity};
 use crate::yaml::Node;
 
@@ -143,6 +144,10 @@ impl At<'_> {
         if !is_plain {
             let hint = "use letters, digits, `.`, `_` and `-`; the file lies in the secrets folder itself";
             return self.refuse_with_hint("this is not the name of a secrets file", hint);
+        }
+        if names::is_own(&name) {
+            let message = format!("`{name}` is what seedkit keeps a secret of its own in");
+            return self.refuse_with_hint(message, "choose another name");
         }
         Some(name)
     }

@@ -7,13 +7,12 @@ use crate::check::kit::{K3S_CONFIG, Kit, Node};
 use crate::check::seed::network::{is_server, joined};
 use crate::check::verdict::{Found, Verdict};
 use crate::digest::Digest;
+use crate::k3s::{API_PORT, API_PORT_KEY};
 use crate::spec::Role;
 use crate::yaml;
 
 /// The certificate that a full token names; several in it are named by the last one's digest.
 const AUTHORITY: &str = "/var/lib/rancher/k3s/server/tls/server-ca.crt";
-/// The port at which servers are asked.
-const PORT: &str = "6443";
 
 /// SK0502
 pub(in crate::check) fn have_a_form(kit: &Kit, node: &Node, found: &mut Found<'_>) {
@@ -114,9 +113,10 @@ fn leads_elsewhere(kit: &Kit, node: &Node, url: &yaml::Node) -> Option<String> {
     let Some((host, port)) = joined(node) else {
         return Some(format!("`{}` is not an https:// address", url.text().unwrap_or_default()));
     };
-    let told = kit.servers().find_map(|node| node.setting_text("https-listen-port"));
-    if port != PORT && told.as_ref() != Some(&port) {
-        return Some(format!("port {port} of {host} is not k3s' port {PORT}"));
+    let told = kit.servers().find_map(|node| node.setting_text(API_PORT_KEY));
+    let wanted = told.unwrap_or_else(|| API_PORT.to_string());
+    if port != wanted {
+        return Some(format!("port {port} of {host} is not k3s' port {wanted}"));
     }
     let is_strange = kit.servers().next().is_some() && !is_server(kit, &host);
     is_strange.then(|| format!("`{host}` is not an address of a server, and not in tls-san"))

@@ -6,14 +6,13 @@ use std::net::IpAddr;
 use crate::check::kit::{K3S_CONFIG, Kit, Node};
 use crate::check::plan::Plan;
 use crate::check::verdict::{Found, Verdict};
+use crate::k3s::API_PORT;
 use crate::net::{Cidr, DnsLabel};
 use crate::spec;
 use crate::yaml::{self, Value};
 
 /// The networks that k3s gives to pods and services, unless it is told otherwise.
 const INNER: [(&str, &str); 2] = [("cluster-cidr", "10.42.0.0/16"), ("service-cidr", "10.43.0.0/16")];
-/// The port at which servers are asked.
-const PORT: &str = "6443";
 
 /// How netplan was told of a default route before 0.103; it still reads them.
 const OLD_GATEWAYS: [&str; 2] = ["gateway4", "gateway6"];
@@ -224,9 +223,9 @@ pub(in crate::check) fn nodes_of_spec_are_apart(plan: &Plan<'_>, found: &mut Fou
 pub(in crate::check) fn joined(node: &Node) -> Option<(String, String)> {
     let server = node.setting_text("server")?;
     let rest = server.strip_prefix("https://")?.trim_end_matches('/');
-    let (host, port) =
-        rest.rsplit_once(':').map_or((rest, PORT), |(host, port)| (host.trim_matches(['[', ']']), port));
-    Some((host.to_owned(), port.to_owned()))
+    let split = rest.rsplit_once(':').map(|(host, port)| (host.trim_matches(['[', ']']), port.to_owned()));
+    let (host, port) = split.unwrap_or_else(|| (rest, API_PORT.to_string()));
+    Some((host.to_owned(), port))
 }
 
 /// Returns whether a host is one of the servers: their address, name, or what their certificate is told to cover.

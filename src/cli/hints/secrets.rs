@@ -9,6 +9,7 @@ use crate::ops::iso::IsoError;
 use crate::ops::k3s::K3sError;
 use crate::ops::parts::PartsError;
 use crate::pki::PkiError;
+use crate::secrets::{SecretsError, names};
 
 impl Hint for CaError {
     fn hint(&self) -> Option<&'static str> {
@@ -23,10 +24,6 @@ impl Hint for CaError {
             Self::Missing { .. } => Some("run `seedkit ca` to have what is missing made"),
             Self::Kit(error) => error.hint(),
             Self::Read(..) | Self::OfKit(..) => Some(super::kits::DAMAGED),
-            Self::Lost { .. } => Some(
-                "take the key back from a backup; without one, move its certificate away too: nodes that run already \
-                 need the new `ca.crt`",
-            ),
             // The cause below has one, where there is something to do.
             Self::Cluster(_)
             | Self::Secrets(_)
@@ -34,6 +31,31 @@ impl Hint for CaError {
             | Self::Certificate { .. }
             | Self::Name(_)
             | Self::Pki(_) => None,
+        }
+    }
+}
+
+impl Hint for SecretsError {
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Lost { missing: names::SSH_KEY, .. } => Some(
+                "take the key back from a backup; without one, move its public half away too: nodes that run already \
+                 know only the old key",
+            ),
+            Self::Lost { .. } => Some(
+                "take the key back from a backup; without one, move its certificate away too: nodes that run already \
+                 need the new `ca.crt`",
+            ),
+            // The text says what to do, or nothing can be done.
+            Self::Name(_)
+            | Self::OpenToOthers { .. }
+            | Self::PermissionsHaveNoEffect(_)
+            | Self::NotAFile(_)
+            | Self::TooLarge(_)
+            | Self::Empty(_)
+            | Self::NotText(_)
+            | Self::Disappeared(_)
+            | Self::Io(..) => None,
         }
     }
 }
@@ -87,12 +109,16 @@ impl Hint for IsoError {
                  `openssl passwd -6` into `console-password-hash`",
             ),
             Self::Airgap(_) => Some("give the file of `k3s.airgap` a plain name, then run `seedkit lock`"),
+            Self::OtherSshKey => Some(
+                "bring back the key that belongs to it; or remove it, to have it written anew from the private key",
+            ),
             Self::ConsoleHash(_) => Some("remove it, and give the password itself once"),
             Self::Parts(PartsError::Clock { .. }) => Some(super::CLOCK),
             Self::Parts(_)
             | Self::Secrets(_)
             | Self::Random(_)
             | Self::Cluster(_)
+            | Self::Output(_)
             | Self::Ssh(_)
             | Self::ConsolePassword { .. }
             | Self::Templates(_)

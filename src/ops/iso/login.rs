@@ -6,15 +6,11 @@ use super::IsoError;
 use crate::cluster::tokens;
 use crate::fetch::Equipment;
 use crate::password::PasswordHash;
+use crate::secrets::names::{CONSOLE_HASH, SSH_KEY, SSH_PUBLIC_KEY};
 use crate::secrets::{SecretText, Secrets};
 use crate::seed;
 use crate::spec::{PasswordFrom, Spec};
 use crate::ssh::{AuthorizedKey, KeyPair};
-
-/// The private key that opens the nodes, when the spec names none.
-pub(super) const SSH_KEY: &str = "id_ed25519";
-/// What is left of the console's password: a build needs no more than this.
-pub(super) const CONSOLE_HASH: &str = "console-password-hash";
 
 /// Returns who may log in; what is missing is made.
 pub(super) fn load_or_create(
@@ -34,13 +30,17 @@ fn authorized_keys(spec: &Spec, secrets: &Secrets) -> Result<Vec<AuthorizedKey>,
     if !spec.ssh.authorized_keys.is_empty() {
         return Ok(spec.ssh.authorized_keys.clone());
     }
-    let secret = secrets.load_or_create::<IsoError>(SSH_KEY, || {
+    let secret = secrets.load_or_create_key::<IsoError>((SSH_KEY, SSH_PUBLIC_KEY), || {
         let pair = KeyPair::generate_ed25519(&format!("seedkit {}", spec.name)).map_err(IsoError::Ssh)?;
         Ok(pair.private().clone())
     })?;
     let pair = KeyPair::from_openssh(secret.text).map_err(IsoError::Ssh)?;
     let public = SecretText::from(format!("{}\n", pair.public()));
-    secrets.load_or_create::<IsoError>(&format!("{SSH_KEY}.pub"), || Ok(public))?;
+    let public = secrets.load_or_create::<IsoError>(SSH_PUBLIC_KEY, || Ok(public))?;
+    // Whoever looks up the key by this file would be kept out.
+    if !pair.public().is_same_key(public.text.expose()) {
+        return Err(IsoError::OtherSshKey);
+    }
     Ok(vec![pair.public().clone()])
 }
 

@@ -1,8 +1,10 @@
 //! What a node's seed holds beside the rendered files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::{IsoError, Material};
+use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::fetch::Equipment;
 use crate::lockfile::{FileRole, LockedFile};
@@ -101,7 +103,7 @@ fn files(
     own: Option<&Packed>,
     equipment: &Equipment<'_>,
 ) -> Result<Vec<PayloadFile>, IsoError> {
-    let Material { spec, locked, folder, .. } = material;
+    let Material { spec, locked, .. } = material;
     let common = common_disc(spec);
     let stored = |role: FileRole, destination: NodePath, mode: u32, disc: Disc| {
         let LockedFile { sha256, size, .. } = locked.file(&role)?.clone();
@@ -115,13 +117,7 @@ fn files(
     let airgap_path = locked.file(&airgap_role).map(|file| file_name(&file.source));
     let airgap_path = airgap_path.map(|name| format!("{IMAGES_FOLDER}/{name}").parse()).transpose()?;
     let airgap = airgap_path.and_then(|path| stored(airgap_role, path, 0o644, common));
-    let own = own.map(|packed| PayloadFile {
-        destination: NodePath::own(format!("{IMAGES_FOLDER}/{}", packed.file_name)),
-        mode: 0o644,
-        content: Content::file(folder.join(&packed.file_name), packed.artifact.digest, packed.artifact.size),
-        digest: packed.artifact.digest,
-        disc: common,
-    });
+    let own = own.map(|packed| packed_file(IMAGES_FOLDER, &packed.path, &packed.artifact, common));
     let users = spec.files_of(node).filter_map(|file| {
         let disc = if is_common(file, spec) { common } else { Disc::Seed };
         stored(FileRole::File(file.destination.to_string()), file.destination.clone().into(), file.mode, disc)
@@ -132,16 +128,20 @@ fn files(
 fn ops(material: &Material<'_>, node: &Node) -> Option<OpsPackages> {
     let architecture = Packages::architecture(&node.platform)?;
     let bundle = material.parts.bundles.iter().find(|bundle| bundle.architecture == architecture)?;
-    let content =
-        Content::file(material.folder.join(&bundle.file_name), bundle.artifact.digest, bundle.artifact.size);
-    let archive = PayloadFile {
-        destination: NodePath::own(format!("{OPS_FOLDER}/{}", bundle.file_name)),
-        mode: 0o644,
-        content,
-        digest: bundle.artifact.digest,
-        disc: common_disc(material.spec),
-    };
+    let archive = packed_file(OPS_FOLDER, &bundle.path, &bundle.artifact, common_disc(material.spec));
     Some(OpsPackages { name: bundle.name.clone(), archive })
+}
+
+/// Returns a file that was packed for the nodes, under its own name in `folder`.
+fn packed_file(folder: &str, path: &Path, artifact: &Artifact, disc: Disc) -> PayloadFile {
+    let name = path.file_name().unwrap_or_default().display();
+    PayloadFile {
+        destination: NodePath::own(format!("{folder}/{name}")),
+        mode: 0o644,
+        content: Content::file(path.to_owned(), artifact.digest, artifact.size),
+        digest: artifact.digest,
+        disc,
+    }
 }
 
 /// Returns the disc for what every node of a platform has.

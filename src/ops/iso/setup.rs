@@ -5,19 +5,16 @@ use std::collections::BTreeMap;
 use super::payload::Payload;
 use super::{IsoError, Material, login};
 use crate::check::KnownSecret;
-use crate::cluster::authorities::{AuthorityFile, ClusterAuthorities, PRIVATE_FOLDERS};
-use crate::cluster::mirrors::{self, Mirror, Mirrors, PlacedImage};
+use crate::cluster::authorities::{ClusterAuthorities, PRIVATE_FOLDERS};
+use crate::cluster::mirrors::{self, Mirrors, PlacedImage};
 use crate::fetch::Equipment;
-use crate::k3s::DATASTORE;
-use crate::node::{NodePath, TimeZone};
-use crate::ops::ca::names;
+use crate::k3s::{DATASTORE, Mirror};
+use crate::node::TimeZone;
 use crate::ops::cluster::{self, ClusterError, Tokens};
-use crate::secrets::{SecretText, Secrets};
+use crate::secrets::{SecretText, Secrets, names};
 use crate::seed::{self, K3s, Membership, NodeSeed};
 use crate::spec::{Node, Role, Spec};
 
-/// What makes the digest of the registry's configuration, which everybody may read, tell nothing of its password.
-const SALT: &str = "registry-salt";
 /// The first minor release whose every patch knows `disable-default-registry-endpoint` (k3s changelog, January 2024).
 const KNOWS_DISABLE_DEFAULT_ENDPOINT: (u32, u32) = (1, 30);
 
@@ -87,7 +84,7 @@ impl<'a> ClusterSecrets<'a> {
             Role::Server => (&spec.k3s.config, &self.config),
             Role::Agent => (&spec.k3s.agent_config, &self.agent_config),
         };
-        let password_name = format!("node-password-{}", node.name);
+        let password_name = format!("{}{}", names::NODE_PASSWORD, node.name);
         let node_password = self.folder.load_or_create(&password_name, login::generate_password)?;
         Ok(NodeSeed {
             cluster: spec.name.to_string(),
@@ -100,6 +97,7 @@ impl<'a> ClusterSecrets<'a> {
             timezone: spec.seed.timezone.as_ref().unwrap_or(&TimeZone::UTC).to_string(),
             k3s: K3s {
                 membership: self.membership(spec, node),
+                api_port: api_port(spec),
                 config: config.clone(),
                 secret_config: secret_config.clone(),
                 node_password: node_password.text,
@@ -115,10 +113,8 @@ impl<'a> ClusterSecrets<'a> {
     fn membership(&self, spec: &Spec, node: &Node) -> Membership {
         let first = spec.first_server().expect("validation refuses a spec without a server");
         let Tokens { server: token, agent, agent_password, made_anew: _ } = self.tokens.clone();
-        let server_url = || match first.address.address() {
-            std::net::IpAddr::V4(address) => format!("https://{address}:6443"),
-            std::net::IpAddr::V6(address) => format!("https://[{address}]:6443"),
-        };
+        let server = std::net::SocketAddr::new(first.address.address(), api_port(spec));
+        let server_url = || format!("https://{server}");
         match node.role {
             Role::Agent => Membership::Agent { server_url: server_url(), agent_token: agent },
             Role::Server if node.name == first.name => Membership::FirstServer {
@@ -137,13 +133,9 @@ impl<'a> ClusterSecrets<'a> {
     fn registry(&self, material: &Material<'_>) -> seed::Registry {
         let Material { spec, parts, .. } = material;
         let certificates = &parts.certificates;
-        let mirror = |Mirror { host, rewrites }: &Mirror| seed::Mirror {
-            host: host.clone(),
-            rewrite: rewrites.iter().map(|(from, to)| (from.clone(), to.clone())).collect(),
-        };
         seed::Registry {
             address: spec.registry.address.clone(),
-            mirrors: self.mirrors.iter().map(mirror).collect(),
+            mirrors: self.mirrors.clone(),
             ca_pem: certificates.authority.pem().to_owned(),
             auth: self.auth.clone(),
             disable_default_endpoint: spec.k3s.version.minor() >= KNOWS_DISABLE_DEFAULT_ENDPOINT,
@@ -176,6 +168,11 @@ fn mirrors(material: &Material<'_>, equipment: &Equipment<'_>) -> Vec<Mirror> {
     mirrors
 }
 
+/// Returns the port at which servers are joined.
+fn api_port(spec: &Spec) -> u16 {
+    spec.k3s.config.api_port().expect("validation refuses what is not a port")
+}
+
 fn peer(node: &Node) -> seed::Peer {
     seed::Peer { name: node.name.clone(), address: node.address.address() }
 }
@@ -190,12 +187,7 @@ fn others(spec: &Spec, first: &Node) -> Vec<seed::Peer> {
 
 /// Returns what the first server finds, and nobody else.
 fn authorities(authorities: &ClusterAuthorities) -> Result<seed::Authorities, IsoError> {
-    let file = |AuthorityFile { destination, mode, text }| seed::SecretFile {
-        destination: NodePath::own(destination),
-        mode,
-        text,
-    };
-    let files = authorities.files().map_err(ClusterError::Unusable)?.into_iter().map(file).collect();
+    let files = authorities.files().map_err(ClusterError::Unusable)?;
     let folders = PRIVATE_FOLDERS.iter().map(|folder| ((*folder).to_owned(), 0o700)).collect();
     Ok(seed::Authorities { folders, files })
 }
@@ -213,14 +205,14 @@ fn registry_auth(
     let Some(auth) = &spec.registry.auth else { return Ok(None) };
     let (password, place) = login::password(&auth.password, secrets, equipment)?;
     let password = password.ok_or(IsoError::NoPassword(place))?;
-    let salt = secrets.load_or_create(SALT, login::generate_password)?.text;
+    let salt = secrets.load_or_create(names::REGISTRY_SALT, login::generate_password)?.text;
     Ok(Some(seed::RegistryAuth { username: auth.username.clone(), password, salt }))
 }
 
 /// Returns all secrets, as the checks of a finished kit look for them.
 pub(super) fn known(spec: &Spec, secrets: &Secrets) -> Result<Vec<KnownSecret>, IsoError> {
     let signing = spec.packages.as_ref().and_then(|packages| packages.sign.as_ref());
-    let mut of_no_node = vec![names::AUTHORITY_KEY, names::SERVER_KEY, login::SSH_KEY];
+    let mut of_no_node = vec![names::AUTHORITY_KEY, names::SERVER_KEY, names::SSH_KEY];
     of_no_node.extend(signing.map(|signing| signing.secret.as_str()));
     let known = secrets.all()?.into_iter().map(|(name, text)| {
         let is_for_no_node = of_no_node.contains(&name.as_str());

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use super::{LooseError, PackagesError, loose};
 use crate::artifact::Artifact;
@@ -47,15 +49,17 @@ pub enum PinnedError {
 }
 
 /// A finished bundle.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct PackedBundle {
+    /// Where it is.
+    pub path: PathBuf,
     /// Its name, which is that of the folder in it.
+    #[serde(skip)]
     pub name: String,
     /// The architecture it is for, as dpkg names it.
     pub architecture: String,
-    /// Its file name.
-    pub file_name: String,
     /// Its digest and size.
+    #[serde(flatten)]
     pub artifact: Artifact,
     /// How many packages it has.
     pub packages: usize,
@@ -265,12 +269,12 @@ impl Plan<'_> {
         let output = HashingWriter::new(named_temporary(folder).map_err(write_error)?);
         let written = bundle.write(workers, output).inspect_err(|error| equipment.store.evict_wrong(error));
         let (temporary, digest, size) = written.map_err(fail)?.finish();
-        let file_name = bundle.file_name();
-        publish(temporary, &folder.join(&file_name), 0o644).map_err(write_error)?;
+        let path = folder.join(bundle.file_name());
+        publish(temporary, &path, 0o644).map_err(write_error)?;
         Ok(PackedBundle {
+            path,
             name: bundle.name().to_owned(),
             architecture: architecture.to_owned(),
-            file_name,
             artifact: Artifact { digest, size },
             packages,
         })

@@ -17,11 +17,11 @@ use crate::digest::Digest;
 use crate::fetch::failures::Failures;
 use crate::oci::inventory::Inventory;
 use crate::oci::{Reference, SourceError};
-use crate::ops::ca::names;
 use crate::ops::kit::{IMAGES, REGISTRY};
 use crate::pki::{CertificateView, SubjectName};
 use crate::progress::Reporter;
 use crate::registry::{Client, ClientOptions, Endpoint};
+use crate::secrets::names;
 use crate::store::DiskStore;
 
 use self::work::{Image, Work};

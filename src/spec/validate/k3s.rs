@@ -142,6 +142,9 @@ fn settings(written: Option<Map<String, Value>>, role: Role, at: &At<'_>) -> Set
         match flag {
             "kubelet-arg" => check_kubelet_arguments(&value, &at),
             "pause-image" => check_pause_image(&value, &at),
+            k3s::API_PORT_KEY if settings.api_port().is_err() => {
+                at.error_with_hint("this is not a port", "write one number from 1 to 65535");
+            }
             _ => {}
         }
     }

@@ -120,6 +120,12 @@ fn sk0503_a_worker_that_joins_nobody() {
 }
 
 #[test]
+fn sk0503_a_worker_that_joins_at_another_port_than_the_servers_listen_at() {
+    let kit = with_config(SERVER, |text| format!("{text}\nhttps-listen-port: 7443\n"));
+    kit.is_found_by("SK0503", "port 6443 of 192.168.6.10 is not k3s' port 7443");
+}
+
+#[test]
 fn sk0504_the_servers_token_in_a_workers_seed() {
     let kit = BrokenKit::lab();
     let token = std::cell::RefCell::new(String::new());

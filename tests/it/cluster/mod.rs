@@ -33,7 +33,7 @@ fn load(secrets: &Secrets) -> Result<(ClusterAuthorities, bool), ClusterError> {
 /// Writes what the first server gets as the folder `tls`.
 fn write(authorities: &ClusterAuthorities, folder: &Path) {
     for file in authorities.files().unwrap() {
-        let path = file.destination.strip_prefix(TLS_FOLDER).unwrap();
+        let path = file.destination.as_str().strip_prefix(TLS_FOLDER).unwrap();
         let path = folder.join("tls").join(path.trim_start_matches('/'));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, file.text.expose()).unwrap();

@@ -127,6 +127,21 @@ fn a_first_server_made_anew_joins_the_server_that_the_spec_names() {
     assert_eq!(joined(second), serde_json::Value::Null);
 }
 
+#[test]
+fn all_nodes_join_at_the_port_that_the_servers_listen_at() {
+    let sandbox = lab();
+    sandbox.edit(SPEC, "  config:\n", "  config:\n    https-listen-port: 7443\n");
+    build(&sandbox);
+    let [second, third] = SECOND_SERVERS;
+    for node in [second, third, AGENTS[0], AGENTS[1]] {
+        assert_eq!(config(&extracted(&sandbox, node))["server"], "https://192.168.6.10:7443", "{node}");
+    }
+    let first = extracted(&sandbox, SERVER);
+    assert_eq!(config(&first)["https-listen-port"], 7443);
+    let user_data = fs::read_to_string(first.join("user-data")).unwrap();
+    assert!(user_data.contains("/dev/tcp/$address/7443") && !user_data.contains("6443"), "{user_data}");
+}
+
 /// Returns the body of a private key in the forms in which it could lie on a disc: each line of each.
 fn lines_of_key(sandbox: &Sandbox, name: &str) -> Vec<String> {
     let path = sandbox.path(format!("lab/secrets/{name}"));

@@ -48,6 +48,59 @@ fn a_key_that_was_lost_is_named_and_none_is_made_in_its_place() {
 }
 
 #[test]
+fn a_key_for_people_is_not_made_anew_beside_the_public_half_of_another() {
+    let sandbox = Sandbox::built_lab();
+    let key = sandbox.path("lab/secrets/id_ed25519");
+    let moved = sandbox.path("moved");
+    fs::rename(&key, &moved).unwrap();
+    let run = sandbox.seedkit(&BUILD);
+    let error = run.fails(2);
+    let what = "the secrets folder has `id_ed25519.pub`, but not its private key `id_ed25519`";
+    assert!(error.contains(what) && error.contains("know only the old key"), "{error}");
+    assert!(!key.exists());
+    // Another key is not taken for it, and the same one with another comment is.
+    let mut keygen = sandbox.command("ssh-keygen");
+    keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "other", "-f", "other"]);
+    Run::of(&mut keygen).succeeds();
+    fs::rename(sandbox.path("other"), &key).unwrap();
+    let run = sandbox.seedkit(&["iso", "-f", SPEC, "-o", "seeds"]);
+    let error = run.fails(2);
+    assert!(error.contains("`id_ed25519.pub` in the secrets folder is not the public half"), "{error}");
+    fs::rename(&moved, &key).unwrap();
+    let public = key.with_extension("pub");
+    let renamed = fs::read_to_string(&public).unwrap().replace("seedkit lab", "operators");
+    fs::write(&public, renamed).unwrap();
+    sandbox.seedkit(&BUILD).succeeds();
+}
+
+#[test]
+fn a_kit_made_with_other_keys_than_the_one_before_is_said() {
+    let sandbox = Sandbox::built_lab();
+    let warning = "`kit` has another certificate authority: nodes that were booted from it do not trust";
+    assert!(!sandbox.seedkit(&BUILD).succeeds().stderr.contains(warning));
+    fs::rename(sandbox.path("lab/secrets"), sandbox.path("lost")).unwrap();
+    let run = sandbox.seedkit(&BUILD).succeeds();
+    assert!(run.stderr.contains(warning), "{run:?}");
+}
+
+#[test]
+fn nothing_is_written_among_the_secrets_or_into_the_store() {
+    let sandbox = Sandbox::built_lab();
+    let before = crate::support::sandbox::files(&sandbox.path("lab/secrets"));
+    for (arguments, place) in [
+        (&["build", "-f", SPEC, "-o", "lab/secrets/kit"][..], "`lab/secrets/kit` is in the secrets"),
+        (&["build", "-f", SPEC, "-o", "kit", "--deliver", "lab/secrets"], "`lab/secrets` is in the secrets"),
+        (&["iso", "-f", SPEC, "-o", "lab/secrets/seeds"], "`lab/secrets/seeds` is in the secrets"),
+        (&["iso", "-f", SPEC, "-o", "store/seeds", "--cache-dir", "store"], "`store/seeds` is in the store"),
+        (&["mirror", "-f", SPEC, "-o", "store/out", "--cache-dir", "store"], "`store/out` is in the store"),
+    ] {
+        let run = sandbox.seedkit(arguments);
+        assert!(run.fails(2).contains(&format!("{place}: nothing else is written there")), "{run:?}");
+    }
+    assert_eq!(crate::support::sandbox::files(&sandbox.path("lab/secrets")), before);
+}
+
+#[test]
 fn tokens_that_were_lost_are_named_and_one_for_all_is_refused() {
     let sandbox = Sandbox::built_lab();
     let folder = sandbox.path("lab/secrets");

@@ -24,11 +24,11 @@ use std::path::Path;
 
 use fs_err as fs;
 use seedkit::digest::Digest;
-use seedkit::k3s::Settings;
-use seedkit::node::{DiskSize, DiskTraits, Flavour, InstallDisk, NetworkCard, NodePath};
+use seedkit::k3s::{Mirror, Settings};
+use seedkit::node::{DiskSize, DiskTraits, Flavour, InstallDisk, NetworkCard, NodePath, SecretFile};
 use seedkit::seed::{
-    Authorities, Disc, K3s, Membership, Mirror, Node, NodeSeed, OpsPackages, PayloadFile, Peer, Registry,
-    RegistryAuth, SecretFile, Ssh, build,
+    Authorities, Disc, K3s, Membership, Node, NodeSeed, OpsPackages, PayloadFile, Peer, Registry,
+    RegistryAuth, Ssh, build,
 };
 use seedkit::template::Templates;
 use seedkit::tree::{Content, Entry, FileTree};
@@ -112,6 +112,7 @@ fn lab() -> Vec<NodeSeed> {
         ntp: ["192.168.6.1", "time.lab.example"].map(|name| name.parse().unwrap()).to_vec(),
         k3s: K3s {
             membership,
+            api_port: 6443,
             config: config.clone(),
             secret_config: BTreeMap::new(),
             node_password: "node-password".to_owned().into(),
@@ -169,7 +170,7 @@ fn with_authorities(whose: &str) -> NodeSeed {
 }
 
 fn mirror(host: &str) -> Mirror {
-    Mirror { host: host.to_owned(), rewrite: vec![("^(.*)$".to_owned(), format!("{host}/$1"))] }
+    Mirror { host: host.to_owned(), rewrites: [("^(.*)$".to_owned(), format!("{host}/$1"))].into() }
 }
 
 fn built(seed: &NodeSeed) -> FileTree {

@@ -29,7 +29,7 @@ fn hostile_values_arrive_intact() {
             .unwrap();
         seed.k3s.config.insert(HOSTILE.to_owned(), json!({"a": {"b": HOSTILE}})).unwrap();
         seed.registry.mirrors[0].host = HOSTILE.to_owned();
-        seed.registry.mirrors[0].rewrite[0] = (HOSTILE.to_owned(), HOSTILE.to_owned());
+        seed.registry.mirrors[0].rewrites = [(HOSTILE.to_owned(), HOSTILE.to_owned())].into();
         let auth = seed.registry.auth.as_mut().unwrap();
         auth.username = HOSTILE.to_owned();
         auth.password = HOSTILE.to_owned().into();

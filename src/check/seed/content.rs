@@ -2,35 +2,54 @@
 
 use crate::check::kit::{K3S_CONFIG, Kit, Node};
 use crate::check::verdict::Found;
-use crate::yaml;
+use crate::k3s::flag_of;
+use crate::yaml::{self, Value, parse};
 
 /// What must not be empty: file on the node, and keys in it.
 const NEEDED: [&str; 7] =
     ["token", "agent-token", "server", "node-name", "node-ip", "hostname", "local-hostname"];
 
+/// Files of which the values are looked at, and not how they are spelled.
+const DOCUMENTS: [&str; 3] = [".yaml", ".yml", ".json"];
+
+/// A text with its place.
+struct Piece {
+    place: String,
+    text: String,
+    /// Whether it may have variables of its own; whether they are set is another question.
+    is_script: bool,
+}
+
 /// SK0106
 pub(in crate::check) fn nothing_is_left_of_templates(kit: &Kit, node: &Node, found: &mut Found<'_>) {
-    let own = node.seed_texts().map(|(name, text)| (name.to_owned(), text.text().into_owned(), false));
-    let mut texts: Vec<(String, String, bool)> = own.collect();
-    if let Some(user) = &node.user {
-        texts.extend(scalars(user, "user-data").into_iter().map(|(place, text)| {
-            let is_script = ["runcmd", "bootcmd", "-commands"].iter().any(|key| place.contains(key));
-            (place, text, is_script)
-        }));
+    for (name, text) in node.seed_texts() {
+        let whole = Piece { place: name.to_owned(), text: text.text().into_owned(), is_script: false };
+        judge(whole, true, found);
+    }
+    for piece in node.user.iter().flat_map(|user| values(user, "user-data", false)) {
+        judge(piece, false, found);
     }
     let made = node.files.iter().filter(|(path, _)| !kit.is_users_own(path));
-    for (_, file) in made.filter(|(path, _)| !path.contains("/manifests/")) {
+    for (path, file) in made.filter(|(path, _)| !path.contains("/manifests/")) {
         let Some(text) = file.text.as_ref().and_then(|text| text.readable()) else { continue };
         // Units and profiles have variables as well; of somebody else's nobody knows which are meant.
         let is_script = kit.is_alone() || text.starts_with("#!");
-        texts.push((file.place.clone(), text.into_owned(), is_script));
-    }
-    for (place, text, is_script) in texts {
-        if let Some(left) = leftover(&text, is_script) {
-            found.fault(place, format!("`{left}` was left by a template"));
-        }
+        let whole = Piece { place: file.place.clone(), text: text.into_owned(), is_script };
+        judge(whole, DOCUMENTS.iter().any(|suffix| path.ends_with(suffix)), found);
     }
     empty_values(node, found);
+}
+
+/// Says what is left in a text: in the values of a document, however they are spelled, or else anywhere in it.
+fn judge(whole: Piece, is_document: bool, found: &mut Found<'_>) {
+    let document = Some(&whole).filter(|_| is_document).and_then(|whole| parse(whole.text.as_bytes()).ok());
+    let values = document.iter().flat_map(|document| values(&document.root, &whole.place, whole.is_script));
+    let left = |piece: &Piece| Some((piece.place.clone(), leftover(&piece.text, piece.is_script)?));
+    let in_values: Vec<_> = values.filter_map(|piece| left(&piece)).collect();
+    let all = if in_values.is_empty() { left(&whole).into_iter().collect() } else { in_values };
+    for (place, left) in all {
+        found.fault(place, format!("`{left}` was left by a template"));
+    }
 }
 
 fn empty_values(node: &Node, found: &mut Found<'_>) {
@@ -42,30 +61,42 @@ fn empty_values(node: &Node, found: &mut Found<'_>) {
     ];
     for (place, document) in documents {
         for (key, value) in document.iter().flat_map(yaml::Node::entries) {
-            let is_empty = value.text().is_none_or(|text| text.trim().is_empty());
-            if NEEDED.contains(&key.name.as_str()) && is_empty {
+            if NEEDED.contains(&flag_of(&key.name)) && is_empty(value) {
                 found.fault(format!("{place}: {}", key.name), "it is empty");
             }
         }
     }
 }
 
-/// Returns every text of a document with its place; what is written to files is looked at there.
-fn scalars(node: &yaml::Node, place: &str) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> =
-        node.text().map(|text| (place.to_owned(), text)).into_iter().collect();
+/// Returns whether a value says nothing: it is no text, or a list without any or with one that is.
+fn is_empty(value: &yaml::Node) -> bool {
+    match &value.value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Sequence(items) => items.is_empty() || items.iter().any(is_empty),
+        Value::Mapping(entries) => entries.is_empty(),
+        Value::Bool(_) | Value::Integer(_) | Value::Float(_) => false,
+    }
+}
+
+/// Returns every text of a document, keys too; what is written to files is looked at there.
+fn values(node: &yaml::Node, place: &str, is_script: bool) -> Vec<Piece> {
+    let piece = |place: &str, text: String| Piece { place: place.to_owned(), text, is_script };
+    let mut found: Vec<Piece> = node.text().map(|text| piece(place, text)).into_iter().collect();
     for (key, value) in node.entries().iter().filter(|(key, _)| key.name != "write_files") {
-        found.extend(scalars(value, &format!("{place}: {}", key.name)));
+        let place = format!("{place}: {}", key.name);
+        let runs = ["runcmd", "bootcmd"].contains(&&*key.name) || key.name.ends_with("-commands");
+        found.push(piece(&place, key.name.clone()));
+        found.extend(values(value, &place, is_script || runs));
     }
     for (index, item) in node.items().iter().enumerate() {
-        found.extend(scalars(item, &format!("{place}[{index}]")));
+        found.extend(values(item, &format!("{place}[{index}]"), is_script));
     }
     found
 }
 
 /// Returns the first thing in a text that a template should have replaced.
 fn leftover(text: &str, is_script: bool) -> Option<String> {
-    // A script has variables of its own; whether they are set is another question.
     let variable = marked(text, "${", "}").find(|name| !is_script || *name == "DOLLAR");
     if let Some(name) = variable {
         return Some(format!("${{{name}}}"));

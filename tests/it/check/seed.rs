@@ -180,6 +180,51 @@ fn sk0106_a_name_that_is_empty() {
 }
 
 #[test]
+fn sk0106_a_name_is_empty_however_that_is_written() {
+    for empty in ["''", "\" \"", "~", "Null", "NULL", "", "[]", "[\"\"]", "{}"] {
+        let kit = BrokenKit::lab();
+        kit.seed(NODE, |disc| {
+            disc.edit("user-data", "hostname: \"k3s-worker1\"", &format!("hostname: {empty}"))
+        });
+        kit.is_found_by("SK0106", "user-data: hostname: it is empty");
+    }
+}
+
+#[test]
+fn a_list_of_addresses_is_not_empty_in_any_style() {
+    for list in ["[\"192.168.6.11\"]", "\n  - 192.168.6.11", "192.168.6.11", "'192.168.6.11'"] {
+        let kit = BrokenKit::lab();
+        kit.seed(NODE, |disc| {
+            let path = "/etc/rancher/k3s/config.yaml";
+            let text = disc.read(&format!("payload/root{path}"));
+            let changed = text.replace("\"node-ip\": \"192.168.6.11\"", &format!("\"node-ip\": {list}"));
+            assert_ne!(text, changed);
+            disc.place(path, "0600", changed);
+        });
+        assert_eq!(kit.findings(), [""; 0], "{list}");
+    }
+}
+
+#[test]
+fn sk0106_what_is_left_is_found_however_it_is_written() {
+    let search = |value: &str| format!("nameservers:\n      search: [{value}]\n");
+    for value in ["\"${LEFT}\"", "'${LEFT}'", "\"\\x24{LEFT}\"", "\"$\\u007bLEFT}\""] {
+        let kit = BrokenKit::lab();
+        kit.seed(NODE, |disc| disc.edit("network-config", "nameservers:\n", &search(value)));
+        kit.is_found_by("SK0106", "nameservers: search[0]: `${LEFT}` was left by a template");
+    }
+    for (path, text) in [
+        ("/opt/values.json", "{\"name\": \"\\u007b{ left }}\"}\n"),
+        ("/opt/values.yaml", "servers: [{name: \"\\x7b{ left }}\"}]\n"),
+        ("/opt/keys.yml", "\"\\x7b{ left }}\": 1\n"),
+    ] {
+        let kit = BrokenKit::lab();
+        kit.seed(NODE, |disc| disc.place(path, "0644", text));
+        kit.is_found_by("SK0106", "`{{ left }}` was left by a template");
+    }
+}
+
+#[test]
 fn sk0112_a_disc_that_is_shorter_than_it_says() {
     let kit = BrokenKit::lab();
     let path = kit.path("seeds/seed-k3s-worker1.iso");

@@ -16,13 +16,13 @@ use crate::text::counted;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  seedkit check                       what the spec and its lock alone can tell
-  seedkit check kit                   a finished kit, every file of it
-  seedkit check seed.iso              one disc alone, whoever wrote it
-  seedkit check images.tar            one archive or layout of images alone
-  seedkit check --explain SK0203      the story behind a finding
-  seedkit check kit --html kit.html   also as a page of one file, for a browser
-  seedkit check kit --sarif > k.sarif for code-scanning pipelines
+  seedkit check                         what the spec and its lock alone can tell
+  seedkit check kit                     a finished kit, every file of it
+  seedkit check seed.iso                one disc alone, whoever wrote it
+  seedkit check images.tar              one archive or layout of images alone
+  seedkit check --explain SK0203        the story behind a finding
+  seedkit check kit --html kit.html     also as a page of one file, for a browser
+  seedkit check kit --sarif > k.sarif   for code-scanning pipelines
   seedkit check kit --json | jq -r '.findings[] | [.id, .artifact, .what] | @tsv'
 
 Exit code 1 if there is an error that `allow` in seedkit.yaml does not accept;

@@ -18,7 +18,7 @@ Examples:
   seedkit diff old/seedkit.lock seedkit.lock    before a build: what will change?
   seedkit diff /mnt/disk/kit kit                what is new since the disk that went out?
   git show HEAD:seedkit.lock >old.lock && seedkit diff old.lock seedkit.lock
-  seedkit diff --json A B | jq -r '.subjects.images[].name'";
+  seedkit diff --json A B | jq -r '.subjects.images[]?.name'";
 
 /// Arguments of `seedkit diff`.
 #[derive(Debug, Args)]

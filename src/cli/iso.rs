@@ -15,7 +15,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   seedkit iso                          the seeds of all nodes, into ./seeds
   seedkit iso --node k3s-worker2       one node's, after its MAC address changed
-  seedkit iso --node a --node b -o out";
+  seedkit iso --node k3s-worker1 --node k3s-worker2 -o out";
 
 /// Arguments of `seedkit iso`.
 #[derive(Debug, Args)]

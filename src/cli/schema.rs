@@ -15,13 +15,15 @@ An editor with a YAML language server then explains and completes a spec that be
 
 pub(super) const MAN_EXAMPLES: &str = "\
 Examples:
+  mkdir -p ~/.local/share/man/man1
   seedkit man > ~/.local/share/man/man1/seedkit.1
   seedkit man build | man -l -";
 
 pub(super) const COMPLETION_EXAMPLES: &str = "\
 Examples:
+  mkdir -p ~/.local/share/bash-completion/completions ~/.zfunc
   seedkit completions bash > ~/.local/share/bash-completion/completions/seedkit
-  seedkit completions zsh  > ~/.zfunc/_seedkit";
+  seedkit completions zsh > ~/.zfunc/_seedkit";
 
 /// Arguments of `seedkit schema`.
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ mod determinism;
 mod diff;
 mod disc;
 mod docs;
+mod examples;
 mod faults;
 mod hostile;
 mod import;

@@ -6,6 +6,7 @@ use crate::cli::global::Color;
 use crate::cli::ui;
 use crate::cli::{environment, hints};
 use crate::ops::build::BuildError;
+use crate::ops::iso::IsoError;
 use crate::ops::lock::{CheckError, LockError};
 use crate::text::chain;
 
@@ -79,6 +80,12 @@ fn items(error: &anyhow::Error) -> Vec<String> {
         }
         if let Some(BuildError::Unfit(findings)) = cause.downcast_ref() {
             items.extend(findings.iter().map(ToString::to_string));
+        }
+        if let Some(BuildError::Unsound(findings)) = cause.downcast_ref() {
+            items.extend(findings.iter().map(ToString::to_string));
+        }
+        if let Some(IsoError::Missing(missing)) = cause.downcast_ref() {
+            items.extend(missing.iter().map(ToString::to_string));
         }
         let boxed = || cause.downcast_ref::<Box<LockError>>().map(|error| &**error);
         if let Some(LockError::Images { failures, .. }) = cause.downcast_ref().or_else(boxed) {

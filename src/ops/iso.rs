@@ -81,6 +81,9 @@ pub enum IsoError {
         /// A variable or file.
         place: String,
     },
+    /// Several secrets are not where the spec says.
+    #[error("{} secrets are not where the spec says", .0.len())]
+    Missing(Vec<IsoError>),
     /// There is neither the console's password nor its hash.
     #[error("the console's password is not in {0}, and its hash is not in the secrets folder")]
     NoConsolePassword(String),

@@ -104,6 +104,9 @@ impl Hint for IsoError {
             Self::NoPassword { .. } | Self::NoSetting { .. } => {
                 Some("set the variable, or write the secret alone into that file, with mode 0600")
             }
+            Self::Missing(_) => {
+                Some("set the variables, or write each secret alone into its file, with mode 0600")
+            }
             Self::NoConsolePassword { .. } => Some(
                 "set the variable, or write the password alone into that file, with mode 0600; or the output of \
                  `openssl passwd -6` into `console-password-hash`",

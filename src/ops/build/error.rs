@@ -33,7 +33,7 @@ pub enum BuildError {
     #[error("cannot read the new kit back")]
     Reopen(#[from] check::OpenError),
     /// What was written is not what was meant; wrong blobs were taken out of the store.
-    #[error("the kit is not what it should be: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("the kit is not what it should be: {} in it", counted(.0.len(), "finding"))]
     Unsound(Vec<Finding>),
     /// Its parts do not fit each other; nothing was published.
     #[error("the kit would not work: {} in it that stop a node or the cluster", counted(.0.len(), "error"))]

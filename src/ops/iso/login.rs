@@ -88,13 +88,19 @@ pub(super) fn settings(
     secrets: &Secrets,
     equipment: &Equipment<'_>,
 ) -> Result<BTreeMap<String, SecretText>, IsoError> {
-    let setting = |(flag, from): (&String, &PasswordFrom)| {
-        let (value, place) = password(from, secrets, equipment)?;
-        let value = value.filter(|value| !value.expose_line().is_empty());
-        let value = value.ok_or_else(|| IsoError::NoSetting { flag: flag.clone(), place })?;
-        Ok((flag.clone(), value))
-    };
-    from.iter().map(setting).collect()
+    from.iter().map(|(flag, from)| Ok((flag.clone(), setting(flag, from, secrets, equipment)?))).collect()
+}
+
+/// Returns one of them.
+pub(super) fn setting(
+    flag: &str,
+    from: &PasswordFrom,
+    secrets: &Secrets,
+    equipment: &Equipment<'_>,
+) -> Result<SecretText, IsoError> {
+    let (value, place) = password(from, secrets, equipment)?;
+    let value = value.filter(|value| !value.expose_line().is_empty());
+    value.ok_or_else(|| IsoError::NoSetting { flag: flag.to_owned(), place })
 }
 
 /// Returns a password, if it is there, and where it was looked for.

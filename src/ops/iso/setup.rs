@@ -24,11 +24,26 @@ pub(in crate::ops) fn look_for_secrets(
     folder: &Secrets,
     equipment: &Equipment<'_>,
 ) -> Result<(), IsoError> {
-    login::load_or_create(spec, folder, equipment)?;
-    registry_auth(spec, folder, equipment)?;
-    login::settings(&spec.k3s.config_from, folder, equipment)?;
-    login::settings(&spec.k3s.agent_config_from, folder, equipment)?;
-    Ok(())
+    let mut missing = Vec::new();
+    let mut look = |result: Result<(), IsoError>| match result {
+        Err(
+            error @ (IsoError::NoPassword(_) | IsoError::NoSetting { .. } | IsoError::NoConsolePassword(_)),
+        ) => {
+            missing.push(error);
+            Ok(())
+        }
+        result => result,
+    };
+    look(login::load_or_create(spec, folder, equipment).map(drop))?;
+    look(registry_auth(spec, folder, equipment).map(drop))?;
+    for (flag, from) in spec.k3s.config_from.iter().chain(&spec.k3s.agent_config_from) {
+        look(login::setting(flag, from, folder, equipment).map(drop))?;
+    }
+    match (missing.pop(), missing.is_empty()) {
+        (None, _) => Ok(()),
+        (Some(only), true) => Err(only),
+        (Some(last), false) => Err(IsoError::Missing(missing.into_iter().chain([last]).collect())),
+    }
 }
 
 /// All secrets that seeds hold.

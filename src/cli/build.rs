@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::artifact::SUMS;
 use crate::cli::session::{Session, SharingArguments, Workplace};
-use crate::cli::{Answer, interrupt, ui};
+use crate::cli::{Answer, interrupt};
 use crate::fs::{follow_link, parent};
 use crate::ops::build::{self, Options, Outcome};
 use crate::ops::kit::{SEEDS, SHARED_PAYLOAD};
@@ -48,10 +48,7 @@ pub(super) fn run(arguments: BuildArguments, session: &Session) -> anyhow::Resul
     };
     let outcome = build::run(&options, &session.equipment(store))?;
     session.console.print_step_table();
-    if session.global.json {
-        return ui::print_json("build", &outcome);
-    }
-    ui::print(&text(&outcome))
+    session.show("build", &outcome, text)
 }
 
 /// Lists the kit, and says what to do with it.

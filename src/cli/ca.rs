@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use itertools::Itertools as _;
 use serde::Serialize;
 
 use crate::cli::session::Session;
 use crate::cli::table::{date, fields, line};
-use crate::cli::{Answer, environment, ui};
+use crate::cli::{Answer, environment};
 use crate::ops::ca::{self, Shown};
 use crate::pki::CertificateView;
 
@@ -82,11 +83,9 @@ fn print(session: &Session, shown: &Shown) -> anyhow::Result<Answer> {
     let Shown { authority, server, cluster } = shown;
     let (authority, server) = (describe(authority), describe(server));
     let cluster: Vec<CertificateResult> = cluster.iter().map(describe).collect();
-    if session.global.json {
-        return ui::print_json("ca", CaResult { authority, server, cluster });
-    }
-    let texts: Vec<String> = [&authority, &server].into_iter().chain(&cluster).map(text).collect();
-    ui::print(&texts.join("\n"))
+    session.show("ca", &CaResult { authority, server, cluster }, |CaResult { authority, server, cluster }| {
+        [authority, server].into_iter().chain(cluster).map(text).join("\n")
+    })
 }
 
 fn describe(view: &CertificateView) -> CertificateResult {

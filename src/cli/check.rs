@@ -60,16 +60,12 @@ pub(super) fn run(arguments: CheckArguments, session: &Session) -> anyhow::Resul
         }
         None => ops::check::spec(&session.global.file, &session.spec()?, session.lockfile()?.as_ref()),
     };
-    let Outcome { path, report } = &outcome;
-    let answer = if report.has_errors() { Answer::No } else { Answer::Yes };
     if sarif {
-        ui::print_document(&check::sarif(report, env!("CARGO_PKG_VERSION")))?;
-    } else if session.global.json {
-        ui::print_json("check", &outcome)?;
+        ui::print_document(&check::sarif(&outcome.report, env!("CARGO_PKG_VERSION")))?;
     } else {
-        ui::print(&text(path, report))?;
+        session.show("check", &outcome, |Outcome { path, report }| text(path, report))?;
     }
-    Ok(answer)
+    Ok(Answer::of(!outcome.report.has_errors()))
 }
 
 /// Lists findings, then what was not looked at, then how it went.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::table::line;
 use crate::cli::session::Session;
-use crate::cli::{Answer, environment, ui};
+use crate::cli::{Answer, environment};
 use crate::inspect::Options;
 use crate::ops::diff::{self, Change, Difference, Subject, Thing};
 use crate::progress::Bytes;
@@ -30,11 +30,11 @@ pub(super) struct DiffArguments {
 }
 
 #[derive(Serialize)]
-struct DiffResult<'a> {
+struct DiffResult {
     before: String,
     after: String,
     #[serde(flatten)]
-    difference: &'a Difference,
+    difference: Difference,
 }
 
 pub(super) fn run(arguments: DiffArguments, session: &Session) -> anyhow::Result<Answer> {
@@ -45,18 +45,15 @@ pub(super) fn run(arguments: DiffArguments, session: &Session) -> anyhow::Result
         let summary = counted(difference.subjects.values().map(Vec::len).sum(), "difference");
         anyhow::Ok((difference, summary))
     })?;
-    let answer = if difference.is_same { Answer::Yes } else { Answer::No };
+    let answer = Answer::of(difference.is_same);
     let [before, after] = [before, after].map(|path| path.display().to_string());
-    if session.global.json {
-        ui::print_json("diff", DiffResult { before, after, difference: &difference })?;
-        return Ok(answer);
-    }
-    let mut text: String =
-        difference.subjects.iter().map(|(subject, changes)| section(*subject, changes)).collect();
-    if difference.is_same {
-        text = line(&format!("{before} and {after} are the same"));
-    }
-    ui::print(&text)?;
+    let result = DiffResult { before, after, difference };
+    session.show("diff", &result, |DiffResult { before, after, difference }| match answer {
+        Answer::Yes => line(&format!("{before} and {after} are the same")),
+        Answer::No => {
+            difference.subjects.iter().map(|(subject, changes)| section(*subject, changes)).collect()
+        }
+    })?;
     Ok(answer)
 }
 
@@ -73,11 +70,9 @@ fn title(subject: Subject) -> &'static str {
 
 fn section(subject: Subject, changes: &[Change]) -> String {
     let title = title(subject);
-    let heading = match growth(changes) {
-        Some(growth) => format!("{title}: {} ({growth})", counted(changes.len(), "difference")),
-        None => format!("{title}: {}", counted(changes.len(), "difference")),
-    };
-    line(&heading) + &changes.iter().map(change).collect::<String>()
+    let growth = growth(changes).map(|growth| format!(" ({growth})")).unwrap_or_default();
+    let heading = line(&format!("{title}: {}{growth}", counted(changes.len(), "difference")));
+    heading + &changes.iter().map(change).collect::<String>()
 }
 
 /// Says how many bytes more or fewer there are, where the things have sizes.
@@ -87,10 +82,8 @@ fn growth(changes: &[Change]) -> Option<String> {
         sizes.fold(None, |sum: Option<u64>, size| Some(sum.unwrap_or_default().saturating_add(size)))
     };
     let (before, after) = (total(|change| &change.before), total(|change| &change.after));
-    let (before, after) = match (before, after) {
-        (None, None) => return None,
-        (before, after) => (before.unwrap_or_default(), after.unwrap_or_default()),
-    };
+    before.or(after)?;
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
     let sign = if after < before { '-' } else { '+' };
     Some(format!("{sign}{}", Bytes(after.abs_diff(before))))
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::cli::Answer;
+use crate::cli::session::Session;
 use crate::cli::table::line;
-use crate::cli::{Answer, ui};
 use crate::fetch::failures::{Failure, Failures};
 
 #[derive(Serialize)]
@@ -12,7 +13,11 @@ struct FailuresResult<'a> {
 }
 
 /// Prints what failed and answers no; other errors, and other answers, pass.
-pub(super) fn print(answer: anyhow::Result<Answer>, command: &str, is_json: bool) -> anyhow::Result<Answer> {
+pub(super) fn print(
+    answer: anyhow::Result<Answer>,
+    command: &str,
+    session: &Session,
+) -> anyhow::Result<Answer> {
     let error = match answer {
         Ok(answer) => return Ok(answer),
         Err(error) => error,
@@ -20,11 +25,7 @@ pub(super) fn print(answer: anyhow::Result<Answer>, command: &str, is_json: bool
     let Some(Failures(failures)) = error.chain().find_map(|cause| cause.downcast_ref()) else {
         return Err(error);
     };
-    if is_json {
-        ui::print_json(command, FailuresResult { failures })?;
-    } else {
-        ui::print(&text(failures))?;
-    };
+    session.show(command, &FailuresResult { failures }, |result| text(result.failures))?;
     Ok(Answer::No)
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::Answer;
 use crate::cli::session::Session;
-use crate::cli::{Answer, ui};
 use crate::ops::init;
 
 pub(super) const EXAMPLES: &str = "\
@@ -23,11 +23,9 @@ pub(super) struct InitArguments {
 
 pub(super) fn run(arguments: InitArguments, session: &Session) -> anyhow::Result<Answer> {
     let InitArguments { folder } = arguments;
-    let outcome = init::run(&folder)?;
-    if session.global.json {
-        return ui::print_json("init", outcome);
-    }
-    let mut text: String = outcome.files.iter().map(|path| format!("wrote {}\n", path.display())).collect();
-    text.push_str("next: edit addresses and MACs in seedkit.yaml, then run `seedkit build`\n");
-    ui::print(&text)
+    session.show("init", &init::run(&folder)?, |outcome| {
+        let files = outcome.files.iter().map(|path| format!("wrote {}\n", path.display()));
+        files.collect::<String>()
+            + "next: edit addresses and MACs in seedkit.yaml, then run `seedkit build`\n"
+    })
 }

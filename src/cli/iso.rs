@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::session::{Session, Workplace};
-use crate::cli::{Answer, interrupt, ui};
+use crate::cli::{Answer, interrupt};
 use crate::net::DnsLabel;
 use crate::ops::iso::{self, Options, WrittenDisc};
 use crate::progress::Bytes;
@@ -39,11 +39,8 @@ pub(super) fn run(arguments: IsoArguments, session: &Session) -> anyhow::Result<
     let options = Options { parts: prepared.parts(), nodes: &nodes, output: &output };
     let outcome = iso::run(&options, &session.equipment(store))?;
     session.console.print_step_table();
-    if session.global.json {
-        return ui::print_json("iso", outcome);
-    }
     let line = |seed: &WrittenDisc| format!("{}: {}\n", seed.path.display(), Bytes(seed.artifact.size));
-    ui::print(&outcome.seeds.iter().map(line).collect::<String>())
+    session.show("iso", &outcome, |outcome| outcome.seeds.iter().map(line).collect())
 }
 
 /// Returns the names of the nodes that were asked for, all of them if none was.

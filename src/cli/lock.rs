@@ -2,8 +2,8 @@
 
 use clap::Args;
 
+use crate::cli::Answer;
 use crate::cli::session::{NoLock, Session, Workplace};
-use crate::cli::{Answer, ui};
 use crate::ops::lock::{self, Fresh, Outcome};
 use crate::progress::Bytes;
 
@@ -40,11 +40,8 @@ pub(super) fn run(arguments: LockArguments, session: &Session) -> anyhow::Result
         Outcome { is_changed, pulls, ..Outcome::of(path, &lockfile) }
     };
     let outcome = Outcome { passed_over: workplace.sources.complaints(), ..outcome };
-    if session.global.json {
-        return ui::print_json("lock", outcome);
-    }
-    let Outcome { path, images, files, bytes, is_changed, .. } = outcome;
-    let what = if is_changed { "written" } else { "up to date" };
-    let bytes = Bytes(bytes);
-    ui::print(&format!("{}: {what}; {images} images, {files} files, {bytes}\n", path.display()))
+    session.show("lock", &outcome, |Outcome { path, images, files, bytes, is_changed, .. }| {
+        let what = if *is_changed { "written" } else { "up to date" };
+        format!("{}: {what}; {images} images, {files} files, {}\n", path.display(), Bytes(*bytes))
+    })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::session::{Session, SharingArguments, Workplace};
-use crate::cli::{Answer, interrupt, ui};
+use crate::cli::{Answer, interrupt};
 use crate::fs::{follow_link, parent};
 use crate::ops::mirror::{self, Options};
 
@@ -34,8 +34,5 @@ pub(super) fn run(arguments: MirrorArguments, session: &Session) -> anyhow::Resu
     interrupt::clean(parent(&output).to_owned());
     let options = Options { spec, locked: &locked, sources, output: &output, sharing: sharing.get() };
     let outcome = mirror::run(&options, &session.equipment(store))?;
-    if session.global.json {
-        return ui::print_json("mirror", outcome);
-    }
-    ui::print(&format!("{}: {}\n", output.display(), outcome.summary))
+    session.show("mirror", &outcome, |outcome| format!("{}: {}\n", output.display(), outcome.summary))
 }

@@ -42,6 +42,12 @@ enum Answer {
     No,
 }
 
+impl Answer {
+    fn of(is_yes: bool) -> Self {
+        if is_yes { Self::Yes } else { Self::No }
+    }
+}
+
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     core_file::forbid();
@@ -82,5 +88,5 @@ fn run(arguments: Arguments) -> anyhow::Result<Answer> {
         }
         Command::Man(arguments) => ("man", schema::man(arguments, arguments::command())),
     };
-    failures::print(answer, name, session.global.json)
+    failures::print(answer, name, &session)
 }

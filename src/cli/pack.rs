@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::cli::session::{Session, Workplace};
-use crate::cli::{Answer, environment, interrupt, ui};
+use crate::cli::{Answer, environment, interrupt};
 use crate::ops::pack::{self, Options, PackError, Packed};
 use crate::ops::packages::{self, PackedBundle};
 use crate::progress::Bytes;
@@ -74,14 +74,10 @@ fn packages(output: &Path, session: &Session) -> anyhow::Result<Answer> {
     interrupt::clean(output.to_owned());
     let options = packages::Options { spec, locked, sources, key: key.as_ref(), folder: output };
     let packed = pack::packages(&options, &session.equipment(store))?;
-    if session.global.json {
-        return ui::print_json("pack", packed);
-    }
-    let line = |bundle: &PackedBundle| {
-        let PackedBundle { path, artifact, packages, .. } = bundle;
+    let line = |PackedBundle { path, artifact, packages, .. }: &PackedBundle| {
         format!("{}: {packages} packages, {}\n", path.display(), Bytes(artifact.size))
     };
-    ui::print(&packed.bundles.iter().map(line).collect::<String>())
+    session.show("pack", &packed, |packed| packed.bundles.iter().map(line).collect())
 }
 
 fn images(output: &Path, session: &Session) -> anyhow::Result<Answer> {
@@ -91,12 +87,8 @@ fn images(output: &Path, session: &Session) -> anyhow::Result<Answer> {
     interrupt::clean(output.to_owned());
     let options = Options { locked: &locked, sources, compression: spec.compression.into(), output };
     let packed = pack::run(&options, &session.equipment(store))?;
-    if session.global.json {
-        return ui::print_json("pack", packed);
-    }
-    let line = |tarball: &Packed| {
-        let Packed { path, artifact, images, .. } = tarball;
+    let line = |Packed { path, artifact, images, .. }: &Packed| {
         format!("{}: {} images, {}\n", path.display(), images.len(), Bytes(artifact.size))
     };
-    ui::print(&packed.tarballs.iter().map(line).collect::<String>())
+    session.show("pack", &packed, |packed| packed.tarballs.iter().map(line).collect())
 }

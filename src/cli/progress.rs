@@ -1,6 +1,5 @@
 //! What the user sees while work runs: bars on a terminal, timestamped lines elsewhere; a table at the end.
 
-use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -42,11 +41,15 @@ struct Running {
     name: String,
     since: Instant,
     last_line: Instant,
-    bytes: u64,
-    planned_bytes: u64,
-    items: u64,
-    planned_items: u64,
+    done: Amount,
+    planned: Amount,
     bar: Option<ProgressBar>,
+}
+
+#[derive(Default)]
+struct Amount {
+    bytes: u64,
+    items: u64,
 }
 
 #[derive(Default)]
@@ -72,26 +75,19 @@ impl Console {
         Self { display, is_verbose, has_bars, state: Mutex::default() }
     }
 
-    /// Returns the steps that ended well, in order.
-    pub(super) fn finished_steps(&self) -> Vec<FinishedStep> {
-        self.lock().finished.clone()
-    }
-
     /// Prints the table of steps with their durations.
     pub(super) fn print_step_table(&self) {
-        let steps = self.finished_steps();
+        let steps = self.lock().finished.clone();
         if self.display == Display::None || steps.is_empty() {
             return;
         }
         let total: Duration = steps.iter().map(|step| step.duration).sum();
         let width = steps.iter().map(|step| step.name.chars().count()).max().unwrap_or(0).max("total".len());
-        let mut table = String::new();
-        for FinishedStep { name, duration, summary } in &steps {
-            writeln!(table, "  {name:<width$}  {:>8}  {summary}", seconds(*duration))
-                .expect("a String takes all");
-        }
-        writeln!(table, "  {:<width$}  {:>8}", "total", seconds(total)).expect("a String takes all");
-        write_error(&table);
+        let row = |name: &str, duration, summary: &str| {
+            line(format!("  {name:<width$}  {:>8}  {summary}", seconds(duration)).trim_end())
+        };
+        let rows = steps.iter().map(|step| row(&step.name, step.duration, &step.summary));
+        write_error(&(rows.collect::<String>() + &row("total", total, "")));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -119,10 +115,8 @@ impl Console {
             name,
             since: now,
             last_line: now,
-            bytes: 0,
-            planned_bytes: 0,
-            items: 0,
-            planned_items: 0,
+            done: Amount::default(),
+            planned: Amount::default(),
             bar,
         });
     }
@@ -143,11 +137,11 @@ impl Console {
         let Some(running) = &mut state.running else { return };
         change(running);
         if let Some(bar) = &running.bar {
-            if running.planned_items > 0 {
-                bar.set_message(format!("{} {}/{}", running.name, running.items, running.planned_items));
+            if running.planned.items > 0 {
+                bar.set_message(format!("{} {}/{}", running.name, running.done.items, running.planned.items));
             }
-            bar.set_length(running.planned_bytes.max(running.bytes));
-            bar.set_position(running.bytes);
+            bar.set_length(running.planned.bytes.max(running.done.bytes));
+            bar.set_position(running.done.bytes);
             return;
         }
         if running.last_line.elapsed() >= HEARTBEAT && self.display != Display::None {
@@ -165,12 +159,12 @@ impl Reporter for Console {
             Event::StepStarted(step) => self.start(&mut state, step),
             Event::StepFinished(summary) => self.finish(&mut state, summary),
             Event::Planned { bytes, items } => self.update(&mut state, |running| {
-                running.planned_bytes += bytes;
-                running.planned_items += items;
+                running.planned.bytes += bytes;
+                running.planned.items += items;
             }),
-            Event::Advanced(bytes) => self.update(&mut state, |running| running.bytes += bytes),
+            Event::Advanced(bytes) => self.update(&mut state, |running| running.done.bytes += bytes),
             Event::ItemFinished(name) => {
-                self.update(&mut state, |running| running.items += 1);
+                self.update(&mut state, |running| running.done.items += 1);
                 if self.is_verbose && self.display != Display::None {
                     self.line(&state, &format!("  {name}"));
                 }
@@ -180,9 +174,8 @@ impl Reporter for Console {
                 let of = attempts.map_or(String::new(), |attempts| format!(" of {attempts}"));
                 self.line(&state, &format!("{host}: {reason}, {pause} (attempt {attempt}{of})"));
             }
-            Event::Retrying { .. } => {}
             Event::Note(text) if self.display != Display::None => self.line(&state, &text),
-            Event::Note(..) => {}
+            Event::Retrying { .. } | Event::Note(..) => {}
             Event::Warning(text) => self.line(&state, &format!("warning: {text}")),
         }
     }
@@ -201,17 +194,18 @@ fn new_bar(name: &str) -> ProgressBar {
 /// What a line says of a step that goes on: how much is done, how fast, how long it will take.
 fn heartbeat(running: &Running) -> String {
     let elapsed = running.since.elapsed();
-    let rate = running.bytes as f64 / elapsed.as_secs_f64().max(0.001);
-    let mut text = format!("{}: ", running.name);
-    if running.planned_items > 0 {
-        write!(text, "{} of {} items, ", running.items, running.planned_items).expect("a String takes all");
-    }
-    let (done, planned) = (Bytes(running.bytes), Bytes(running.planned_bytes));
-    write!(text, "{done} of {planned}, {}/s", Bytes(rate as u64)).expect("a String takes all");
-    let left = running.planned_bytes.saturating_sub(running.bytes);
+    let rate = running.done.bytes as f64 / elapsed.as_secs_f64().max(0.001);
+    let items = match running.planned.items {
+        0 => String::new(),
+        planned => format!("{} of {planned} items, ", running.done.items),
+    };
+    let (done, planned, rate_text) =
+        (Bytes(running.done.bytes), Bytes(running.planned.bytes), Bytes(rate as u64));
+    let mut text = format!("{}: {items}{done} of {planned}, {rate_text}/s", running.name);
+    let left = running.planned.bytes.saturating_sub(running.done.bytes);
     if rate > 1.0 && left > 0 {
         let eta = Duration::from_secs_f64(left as f64 / rate);
-        write!(text, ", {} left", HumanDuration(eta)).expect("a String takes all");
+        text += &format!(", {} left", HumanDuration(eta));
     }
     text
 }

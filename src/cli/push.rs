@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{anyhow, bail};
 use clap::Args;
 use serde::Serialize;
 
+use crate::cli::Answer;
 use crate::cli::session::Session;
-use crate::cli::{Answer, ui};
 use crate::oci::Reference;
 use crate::ops::push::{self, Naming, Options, Pushed};
 use crate::progress::{Bytes, Reporter as _};
@@ -49,34 +50,19 @@ struct PushResult<'a> {
     pushed: Pushed,
 }
 
-/// Says that there is no network where one is needed.
-#[derive(Debug, thiserror::Error)]
-#[error("--offline forbids pushing")]
-struct Offline;
-
-/// Says that images cannot be pushed there.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot push to `{url}`: {reason}")]
-struct Unusable {
-    url: String,
-    reason: String,
-}
-
 pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result<Answer> {
     let PushArguments { kit, registry, ca_file, plain_http, keep_registry, chunk_size } = arguments;
     if session.global.offline {
-        return Err(Offline.into());
+        bail!("--offline forbids pushing");
     }
     let (scheme, plain_http) =
         if plain_http { ("http", PlainHttp::Allowed) } else { ("https", PlainHttp::Refused) };
     let url = if registry.contains("://") { registry.clone() } else { format!("{scheme}://{registry}") };
-    let unusable =
-        |error: InvalidEndpoint| Unusable { url: error.url().to_owned(), reason: error.reason().to_owned() };
+    let unusable = |error: InvalidEndpoint| anyhow!("cannot push to `{}`: {}", error.url(), error.reason());
     let endpoint = Endpoint::new("", &url, plain_http).map_err(unusable)?;
     let place = endpoint.url().split_once("://").map_or("", |(_, place)| place);
     if let Err(error) = format!("{place}/image").parse::<Reference>() {
-        let reason = format!("nobody could pull from it: {error}");
-        return Err(Unusable { url: endpoint.url().to_owned(), reason }.into());
+        bail!("cannot push to `{}`: nobody could pull from it: {error}", endpoint.url());
     }
     // Who cannot write to the store pushes all the same.
     let store = session.store().ok();
@@ -104,10 +90,8 @@ pub(super) fn run(arguments: PushArguments, session: &Session) -> anyhow::Result
             counted(narrowed, "image")
         ));
     }
-    if !session.global.json {
-        return ui::print(&format!("{}: {}\n", endpoint.url(), summary(&pushed)));
-    }
-    ui::print_json("push", PushResult { kit: &kit, registry: endpoint.url(), pushed })
+    let result = PushResult { kit: &kit, registry: endpoint.url(), pushed };
+    session.show("push", &result, |result| format!("{}: {}\n", result.registry, summary(&result.pushed)))
 }
 
 fn summary(pushed: &Pushed) -> String {

@@ -102,15 +102,10 @@ fn announce(kit: &Path, prepared: &Prepared, session: &Session) -> anyhow::Resul
         images: prepared.image_count(),
         bytes: prepared.total_size(),
     };
-    if session.global.json {
-        return ui::print_json("serve", result);
-    }
-    let ServeResult { kit, listen, registry, images, bytes } = result;
-    let images = counted(images, "image");
-    ui::print(&format!(
-        "{kit}: {images}, {} on https://{listen}, for nodes that ask {registry}\n",
-        Bytes(bytes)
-    ))
+    session.show("serve", &result, |ServeResult { kit, listen, registry, images, bytes }| {
+        let (images, bytes) = (counted(*images, "image"), Bytes(*bytes));
+        format!("{kit}: {images}, {bytes} on https://{listen}, for nodes that ask {registry}\n")
+    })
 }
 
 /// Returns what a unit starts: this program, with absolute paths.

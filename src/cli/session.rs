@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use fs_err as fs;
+use serde::Serialize;
 
 use crate::cli::global::Global;
 use crate::cli::progress::{Console, Display};
-use crate::cli::{environment, interrupt};
+use crate::cli::{Answer, environment, interrupt, ui};
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fetch::sources::{Network, Sources};
@@ -152,6 +153,16 @@ impl Session {
         let secrets = self.secrets(&workplace.spec)?;
         let locked = self.locked(&workplace).inspect_err(|_| secrets.forget_unused())?;
         Ok(Prepared { workplace, locked, secrets, now: environment::clock()? })
+    }
+
+    /// Prints the result of a command: as JSON where that is asked for, else as `text` says it to people.
+    pub(super) fn show<R: Serialize>(
+        &self,
+        command: &str,
+        result: &R,
+        text: impl FnOnce(&R) -> String,
+    ) -> anyhow::Result<Answer> {
+        if self.global.json { ui::print_json(command, result) } else { ui::print(&text(result)) }
     }
 
     /// Returns where the lock is, or will be.

@@ -6,10 +6,12 @@ use crate::text::plain;
 const WIDEST: usize = 200;
 
 /// Returns a table with its header; columns are as wide as their widest cell, within reason.
-pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> = std::iter::once(header.map(str::to_owned))
-        .chain(rows.iter().map(|row| row.each_ref().map(|cell| plain(cell))))
-        .collect();
+pub(crate) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let rows = rows.into_iter().map(|row| row.map(|cell| plain(&cell)));
+    let rows: Vec<[String; N]> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default().min(WIDEST)
     };
@@ -51,7 +53,7 @@ mod tests {
     fn columns_are_aligned_and_cells_cannot_steer_a_terminal() {
         let rows = [["a", "1", "x y"], ["long\u{1b}[2J", "22", ""]].map(|row| row.map(str::to_owned));
         assert_eq!(
-            table(["NAME", "N", "WHY"], &rows),
+            table(["NAME", "N", "WHY"], rows),
             "NAME           N   WHY\na              1   x y\nlong\\u{1b}[2J  22\n"
         );
         assert_eq!(line("a\nb\u{202e}c"), "a\\nb\\u{202e}c\n");

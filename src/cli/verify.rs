@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::Answer;
 use crate::cli::session::Session;
 use crate::cli::table::line;
-use crate::cli::{Answer, ui};
 use crate::ops::verify;
 use crate::text::counted;
+use crate::verify::Report;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -26,18 +27,14 @@ pub(super) struct VerifyArguments {
 pub(super) fn run(arguments: VerifyArguments, session: &Session) -> anyhow::Result<Answer> {
     let VerifyArguments { kit } = arguments;
     let report = verify::run(&kit, usize::from(session.global.jobs), &session.console)?;
-    let answer = if report.findings.is_empty() { Answer::Yes } else { Answer::No };
-    if session.global.json {
-        ui::print_json("verify", &report)?;
-        return Ok(answer);
-    }
-    let findings: String = report.findings.iter().map(|finding| line(&finding.to_string())).collect();
-    let verdict = match answer {
-        Answer::Yes => {
-            format!("{}: all {} files are what the kit says they are\n", kit.display(), report.files)
-        }
-        Answer::No => format!("{}: {}\n", kit.display(), counted(report.findings.len(), "finding")),
-    };
-    ui::print(&(findings + &verdict))?;
+    let answer = Answer::of(report.findings.is_empty());
+    session.show("verify", &report, |Report { findings, files, .. }| {
+        let verdict = match findings.len() {
+            0 => format!("all {files} files are what the kit says they are"),
+            count => counted(count, "finding"),
+        };
+        let lines: String = findings.iter().map(|finding| line(&finding.to_string())).collect();
+        lines + &format!("{}: {verdict}\n", kit.display())
+    })?;
     Ok(answer)
 }

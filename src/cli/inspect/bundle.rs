@@ -22,7 +22,6 @@ pub(super) fn text(bundle: &OpsBundle) -> String {
         installer: _,
     } = bundle;
     let date = epoch.map_or("unknown".to_owned(), |epoch| epoch.to_string());
-    let rows: Vec<[String; 6]> = packages.iter().map(row).collect();
     let head = [
         ("suite", suite.clone()),
         ("architecture", architecture.clone()),
@@ -30,7 +29,8 @@ pub(super) fn text(bundle: &OpsBundle) -> String {
         ("requested", requested.join(", ")),
     ];
     let head = line(name) + &fields("  ", 15, head);
-    let table = table(["PACKAGE", "VERSION", "ARCHITECTURE", "SIZE", "LICENCES", "WHY"], &rows);
+    let table =
+        table(["PACKAGE", "VERSION", "ARCHITECTURE", "SIZE", "LICENCES", "WHY"], packages.iter().map(row));
     format!("{head}\n{table}{}, {}\n\n", counted(*count, "package"), Bytes(*bytes))
 }
 

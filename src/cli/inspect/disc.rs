@@ -12,15 +12,11 @@ pub(super) fn text(disc: &DiscContents) -> String {
     let all = of_disc.into_iter().chain(seed.iter().flat_map(seed_fields));
     let head = format!("{}{}\n", line(&format!("{title}, {}", Bytes(*bytes))), fields("  ", 13, all));
     let is_beside = |file: &&DiscFile| seed.is_none() || !file.path.starts_with("payload/");
-    let rows: Vec<[String; 3]> = files
-        .iter()
-        .filter(is_beside)
-        .map(|file| {
-            let mode = file.mode.clone().unwrap_or_else(|| "-".to_owned());
-            [file.path.clone(), mode, Bytes(file.size).to_string()]
-        })
-        .collect();
-    let listed = table(["FILE", "MODE", "SIZE"], &rows);
+    let row = |file: &DiscFile| {
+        let mode = file.mode.clone().unwrap_or_else(|| "-".to_owned());
+        [file.path.clone(), mode, Bytes(file.size).to_string()]
+    };
+    let listed = table(["FILE", "MODE", "SIZE"], files.iter().filter(is_beside).map(row));
     let payload = seed.as_ref().map(payload).unwrap_or_default();
     format!("{head}{listed}{payload}{}\n\n", counted(*count, "file"))
 }
@@ -43,19 +39,11 @@ fn seed_fields(seed: &Seed) -> Vec<(&'static str, String)> {
 }
 
 fn payload(seed: &Seed) -> String {
-    let rows: Vec<[String; 3]> = seed
-        .payload
-        .iter()
-        .map(|file| [file.path.clone(), file.mode.clone(), Bytes(file.size).to_string()])
-        .collect();
-    if rows.is_empty() {
-        String::new()
-    } else {
-        format!(
-            "\n{}{} to place, {}\n",
-            table(["PAYLOAD", "MODE", "SIZE"], &rows),
-            counted(rows.len(), "file"),
-            Bytes(seed.payload_bytes)
-        )
+    if seed.payload.is_empty() {
+        return String::new();
     }
+    let rows =
+        seed.payload.iter().map(|file| [file.path.clone(), file.mode.clone(), Bytes(file.size).to_string()]);
+    let (files, bytes) = (counted(rows.len(), "file"), Bytes(seed.payload_bytes));
+    format!("\n{}{files} to place, {bytes}\n", table(["PAYLOAD", "MODE", "SIZE"], rows))
 }

@@ -18,7 +18,6 @@ pub(super) fn text(images: &Images) -> String {
         Form::Archive if compression == "none" => "an archive".to_owned(),
         Form::Archive => format!("an archive, compressed by {compression}"),
     };
-    let rows: Vec<[String; 5]> = images.iter().flat_map(rows).collect();
     let extra = match unreferenced {
         0 => String::new(),
         count => format!(", {} that no image needs", counted(*count, "blob")),
@@ -26,7 +25,7 @@ pub(super) fn text(images: &Images) -> String {
     format!(
         "{}\n{}{}, {}{extra}\n\n",
         line(&format!("{form}: {}", formats.join(" and "))),
-        table(["IMAGE", "PLATFORM", "DIGEST", "LAYERS", "SIZE"], &rows),
+        table(["IMAGE", "PLATFORM", "DIGEST", "LAYERS", "SIZE"], images.iter().flat_map(rows)),
         match images.iter().map(|image| image.names.len()).sum::<usize>() {
             names if names > *count => format!("{} under {names} names", counted(*count, "image")),
             _ => counted(*count, "image"),

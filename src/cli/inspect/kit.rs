@@ -2,7 +2,7 @@
 
 use itertools::Itertools as _;
 
-use crate::bill::Bill;
+use crate::bill::{Artifact, Bill, Node};
 use crate::cli::table::{fields, line, table};
 use crate::progress::Bytes;
 use crate::text::counted;
@@ -18,21 +18,14 @@ pub(super) fn text(bill: &Bill) -> String {
         ("images", images.len().to_string()),
     ];
     let head = line(name) + &fields("  ", 12, head);
-    let rows: Vec<[String; 4]> = nodes
-        .iter()
-        .map(|node| {
-            let (name, role, address) = (node.name.clone(), node.role.name(), node.address.to_string());
-            [name, role.to_owned(), address, node.seed.clone()]
-        })
-        .collect();
-    let nodes = table(["NODE", "ROLE", "ADDRESS", "SEED"], &rows);
-    let rows: Vec<[String; 3]> = artifacts
-        .iter()
-        .map(|(path, artifact)| {
-            [path.clone(), Bytes(artifact.size).to_string(), artifact.digest.short().to_owned()]
-        })
-        .collect();
+    let node = |node: &Node| {
+        [node.name.clone(), node.role.name().to_owned(), node.address.to_string(), node.seed.clone()]
+    };
+    let nodes = table(["NODE", "ROLE", "ADDRESS", "SEED"], nodes.iter().map(node));
+    let artifact = |(path, Artifact { size, digest, .. }): (&String, &Artifact)| {
+        [path.clone(), Bytes(*size).to_string(), digest.short().to_owned()]
+    };
     let bytes = artifacts.values().map(|artifact| artifact.size).fold(0, u64::saturating_add);
-    let listed = table(["ARTIFACT", "SIZE", "DIGEST"], &rows);
+    let listed = table(["ARTIFACT", "SIZE", "DIGEST"], artifacts.iter().map(artifact));
     format!("{head}\n{nodes}\n{listed}{}, {}\n\n", counted(artifacts.len(), "artifact"), Bytes(bytes))
 }

@@ -7,12 +7,13 @@ mod images;
 mod kit;
 mod lock;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::cli::session::Session;
-use crate::cli::{Answer, environment, ui};
+use crate::cli::table::line;
+use crate::cli::{Answer, environment};
 use crate::inspect::{Inspected, Inspection, Options};
 use crate::ops::inspect;
 use crate::text::counted;
@@ -37,13 +38,13 @@ pub(super) fn run(arguments: InspectArguments, session: &Session) -> anyhow::Res
     let InspectArguments { path } = arguments;
     let options = Options { now: environment::now(), reporter: &session.console };
     let outcome = inspect::run(&path, &options)?;
-    let Inspection { artifact, findings } = &outcome.inspection;
-    let answer = if findings.is_empty() { Answer::Yes } else { Answer::No };
-    if session.global.json {
-        ui::print_json("inspect", &outcome)?;
-        return Ok(answer);
-    }
-    let mut text = match artifact {
+    let answer = Answer::of(outcome.inspection.findings.is_empty());
+    session.show("inspect", &outcome, |outcome| text(&path, &outcome.inspection))?;
+    Ok(answer)
+}
+
+fn text(path: &Path, Inspection { artifact, findings }: &Inspection) -> String {
+    let text = match artifact {
         Inspected::OpsBundle(bundle) => bundle::text(bundle),
         Inspected::Images(images) => images::text(images),
         Inspected::Disc(disc) => disc::text(disc),
@@ -51,16 +52,12 @@ pub(super) fn run(arguments: InspectArguments, session: &Session) -> anyhow::Res
         Inspected::Lock(lock) => lock::text(lock),
         Inspected::Kit(kit) => kit::text(kit),
     };
-    for finding in findings {
-        text += &crate::cli::table::line(&finding.to_string());
-    }
     let verdict = match findings.len() {
         0 => verdict(artifact).to_owned(),
         count => counted(count, "finding"),
     };
-    text += &crate::cli::table::line(&format!("{}: {verdict}", path.display()));
-    ui::print(&text)?;
-    Ok(answer)
+    let findings: String = findings.iter().map(|finding| line(&finding.to_string())).collect();
+    text + &findings + &line(&format!("{}: {verdict}", path.display()))
 }
 
 /// Says what is known of an artifact without findings, and no more.

@@ -4,7 +4,6 @@
 //! the keys. A key that is not known is passed over, another version is refused.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use serde_with::{As, DisplayFromStr};
 
 use crate::digest::Digest;
 use crate::epoch::Epoch;
-use crate::fs::open_regular;
+use crate::fs::{LARGEST, read_bounded};
 use crate::lockfile::{FileRole, LockedAttachment, LockedFile, LockedImage};
 use crate::net::{Cidr, RegistryHost};
 use crate::oci::{Platform, Reference};
@@ -22,8 +21,6 @@ use crate::spec::{Allowance, Role};
 pub const FILE_NAME: &str = "kit.json";
 /// The version of the format.
 const VERSION: u64 = 1;
-/// The most bytes a bill may have: far above a kit of ten thousand images.
-const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// What a kit says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,10 +185,7 @@ struct VersionOnly {
 /// Reads the bill of the kit in `kit`.
 pub fn read(kit: &Path) -> Result<Bill, BillError> {
     let path = kit.join(FILE_NAME);
-    let mut bytes = Vec::new();
-    open_regular(&path)
-        .and_then(|file| file.take(LIMIT).read_to_end(&mut bytes))
-        .map_err(|source| BillError::Read(kit.to_owned(), source))?;
+    let bytes = read_bounded(&path, LARGEST).map_err(|source| BillError::Read(kit.to_owned(), source))?;
     let malformed = |source| BillError::Malformed(path.clone(), source);
     let VersionOnly { version } = serde_json::from_slice(&bytes).map_err(malformed)?;
     if version != VERSION {

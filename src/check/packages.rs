@@ -1,10 +1,8 @@
 //! Ops packages, and what would ask the network.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 
-use fs_err as fs;
 use itertools::Itertools as _;
 
 use super::kit::{Archive, Kit, Node, Stage, Statement, statements};
@@ -43,8 +41,6 @@ const FETCHING: [&str; 13] = [
 ];
 /// What keeps apt from asking.
 const QUIET: [&str; 2] = ["DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1"];
-/// The largest list of installed packages.
-const LARGEST_BASELINE: u64 = 64 << 20;
 
 /// Returns the bundles of a kit, with the path of each.
 fn bundles(kit: &Kit) -> Vec<(&str, &Archive, &OpsBundle)> {
@@ -129,11 +125,7 @@ fn unsatisfied(bundle: &OpsBundle) -> Vec<String> {
 
 /// What the spec says that the nodes' image has, by name; nothing where it gives no list.
 fn baseline(plan: &Plan<'_>) -> Option<Vec<(String, String)>> {
-    let read = |path: &Path| -> Option<String> {
-        let mut text = String::new();
-        fs::File::open(path).ok()?.take(LARGEST_BASELINE).read_to_string(&mut text).ok()?;
-        Some(text)
-    };
+    let read = |path: &Path| crate::fs::read_text(path, crate::fs::LARGEST).ok();
     let named = |name: &str, version: &Version<'_>| (name.to_owned(), version.to_string());
     match &plan.spec.packages.as_ref()?.baseline {
         PackageBaseline::Status(path) => {

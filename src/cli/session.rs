@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use fs_err as fs;
 use serde::Serialize;
 
 use crate::cli::global::Global;
@@ -16,7 +15,7 @@ use crate::cli::{Answer, environment, interrupt, ui};
 use crate::epoch::Epoch;
 use crate::fetch::Equipment;
 use crate::fetch::sources::{Network, Sources};
-use crate::fs::Sharing;
+use crate::fs::{LARGEST, Sharing, read_text};
 use crate::lockfile::{FILE_NAME, Locked, Lockfile};
 use crate::ops::{finding_event, inputs, lock, parts};
 use crate::progress::Reporter;
@@ -173,7 +172,7 @@ impl Session {
     /// Reads the lock; `None` if there is none.
     pub(super) fn lockfile(&self) -> anyhow::Result<Option<Lockfile>> {
         let path = self.lock_path();
-        let text = match fs::read_to_string(&path) {
+        let text = match read_text(&path, LARGEST) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             text => text?,
         };
@@ -248,7 +247,7 @@ impl Session {
 
 fn write_lock(path: &Path, lockfile: &Lockfile) -> anyhow::Result<()> {
     let text = lockfile.to_string();
-    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+    if read_text(path, LARGEST).is_ok_and(|old| old == text) {
         return Ok(());
     }
     Ok(crate::fs::write_atomic(&crate::fs::follow_link(path.to_owned()), text.as_bytes(), 0o644)?)

@@ -3,8 +3,6 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-
 use crate::digest::{Digest, Hasher};
 use crate::fetch::Equipment;
 use crate::fetch::failures::Failures;
@@ -189,7 +187,7 @@ pub fn read_resolved(
     equipment: &Equipment<'_>,
 ) -> Result<String, DocumentError> {
     let LockedFile { role, sha256, .. } = resolve(file, spec, sources, equipment)?;
-    read_text(&role, fs::File::open(equipment.store.path(&sha256))?)
+    read_text(&role, open_regular(&equipment.store.path(&sha256))?)
 }
 
 /// Reads a small document whole, wherever it is.
@@ -212,7 +210,7 @@ pub fn read_pinned(
         return read_text(role, open_regular(path)?);
     }
     store(role, place, Some(&pinned.sha256), sources, equipment)?;
-    read_text(role, fs::File::open(equipment.store.path(&pinned.sha256))?)
+    read_text(role, open_regular(&equipment.store.path(&pinned.sha256))?)
 }
 
 fn read_text(role: &FileRole, reader: impl Read) -> Result<String, DocumentError> {

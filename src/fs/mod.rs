@@ -4,6 +4,7 @@
 //! left to the kernel: a hard link or a reflink where it can, `copy_file_range` where it cannot.
 
 mod below;
+mod bounded;
 mod staging;
 mod temporary;
 
@@ -17,6 +18,7 @@ use tempfile::NamedTempFile;
 use crate::digest::PIECE;
 
 pub use below::open_below;
+pub use bounded::{LARGEST, read_bounded, read_text};
 pub use staging::{Staging, stop_publishing};
 pub use temporary::{TEMPORARY_PREFIX, named_temporary, remove_abandoned, remove_own};
 

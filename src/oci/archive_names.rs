@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::Path;
 
-use fs_err as fs;
 use serde::Deserialize;
 
 use super::Reference;
@@ -15,6 +14,7 @@ use super::layout::{CONTAINERD_NAME, INDEX_LIMIT, LayoutIndex, REF_NAME};
 use crate::archive::Bounded;
 use crate::archive::compress::Decoder;
 use crate::archive::untar::Untar;
+use crate::fs::open_regular;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -28,7 +28,7 @@ struct DockerImage {
 /// # Errors
 /// If it is not a tar archive, plain or compressed by gzip or zstd, or describes no images.
 pub fn read(path: &Path) -> io::Result<BTreeSet<String>> {
-    let file = fs::File::open(path)?;
+    let file = open_regular(path)?;
     let length = file.metadata()?.len();
     let mut archive = Untar::new(Bounded::plausible(Decoder::detect(file)?, length));
     let mut names = Vec::new();

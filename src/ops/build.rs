@@ -5,7 +5,6 @@ mod error;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use serde::Serialize;
 
 pub use error::BuildError;
@@ -16,7 +15,9 @@ use crate::check::{self, Kit};
 use crate::digest::Digest;
 use crate::fetch::Equipment;
 use crate::fetch::places::Complaint;
-use crate::fs::{EVERYTHING, GIT_IGNORE, Sharing, Staging, create_folder, hide_from_git, write_atomic};
+use crate::fs::{
+    EVERYTHING, GIT_IGNORE, LARGEST, Sharing, Staging, create_folder, hide_from_git, read_text, write_atomic,
+};
 use crate::lockfile::FILE_NAME;
 use crate::oci::Reference;
 use crate::ops::ca::Certificates;
@@ -112,7 +113,8 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
 
 /// Says that the kit which is replaced was made with other keys: its nodes and those of the new one do not fit together.
 fn warn_of_another_authority(output: &Path, certificates: &Certificates, reporter: &dyn Reporter) {
-    let Ok(old) = fs::read_to_string(output.join(kit::REGISTRY).join(names::AUTHORITY)) else { return };
+    let authority = output.join(kit::REGISTRY).join(names::AUTHORITY);
+    let Ok(old) = read_text(&authority, LARGEST) else { return };
     if old.trim() != certificates.authority.pem().trim() {
         reporter.warn(format!(
             "the kit that was at `{}` has another certificate authority: nodes that were booted from it do not trust \

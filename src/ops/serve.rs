@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::bill::{self, Bill, BillError};
 use crate::digest::Digest;
 use crate::epoch::Epoch;
+use crate::fs::{LARGEST, read_text};
 use crate::net::{Host, RegistryHost};
 use crate::oci::inventory::Inventory;
 use crate::oci::{Reference, SourceError};
@@ -185,7 +186,7 @@ fn identity(
         let key = key.display();
         reporter.warn(format!("`{key}` is open to other users of this machine: type `chmod 600 '{key}'`"));
     }
-    let view = fs::read_to_string(&certificate).ok().and_then(|pem| CertificateView::from_pem(&pem).ok());
+    let view = read_text(&certificate, LARGEST).ok().and_then(|pem| CertificateView::from_pem(&pem).ok());
     let Some(view) = view else { return Ok(identity) };
     let days = view.days_left(now.date_time().unix_timestamp());
     if !view.is_valid_at(now.date_time().unix_timestamp()) {

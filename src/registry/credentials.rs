@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use docker_credential::{CredentialRetrievalError as Failure, DockerCredential};
-use fs_err as fs;
 use serde::Deserialize;
 
+use crate::fs::{LARGEST, read_bounded};
 use crate::oci::DOCKER_HUB;
 use crate::secrets::SecretText;
 
@@ -107,7 +107,7 @@ impl Credentials {
     fn search(&self, find: impl Fn(&Configuration, &[u8]) -> Result<Option<Credential>, String>) -> Lookup {
         for file in &self.files {
             let shown = file.display();
-            let bytes = match fs::read(file) {
+            let bytes = match read_bounded(file, LARGEST) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(_) => return Lookup::Unusable(format!("`{shown}` cannot be read")),
@@ -177,6 +177,8 @@ fn helper_named(configuration: &Configuration, server: &str, why: String) -> Str
 
 #[cfg(test)]
 mod tests {
+    use fs_err as fs;
+
     use super::*;
 
     fn lookup(files: &[&str], authority: &str, repository: &str) -> Lookup {

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fs_err as fs;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::fs::{LARGEST, read_bounded};
 use crate::oci::{SourceError, SourceErrorKind};
 
 /// Where distributions keep the authorities they trust: Debian and its kin, Fedora and its kin, SUSE, Alpine.
@@ -44,7 +44,8 @@ pub(super) fn configuration(
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SourceError> {
-    let bytes = fs::read(path).map_err(|error| unusable(path, "cannot be read").caused_by(error))?;
+    let bytes =
+        read_bounded(path, LARGEST).map_err(|error| unusable(path, "cannot be read").caused_by(error))?;
     let certificates = CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| unusable(path, "is not PEM").caused_by(error))?;
@@ -60,6 +61,8 @@ fn unusable(path: &Path, why: &str) -> SourceError {
 
 #[cfg(test)]
 mod tests {
+    use fs_err as fs;
+
     use super::*;
 
     #[test]

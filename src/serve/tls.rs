@@ -1,6 +1,5 @@
 //! The server's side of TLS: certificate and key from files, TLS 1.2 and 1.3, HTTP/1.1.
 
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::fs::open_regular;
+use crate::fs::read_bounded;
 
 /// What a file of certificates or a key may hold at most.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -71,9 +70,7 @@ impl Identity {
 
 fn read(what: &'static str, path: &Path) -> Result<(Vec<u8>, u32), TlsError> {
     let fail = |source| TlsError::Read(what, source);
-    let file = open_regular(path).map_err(fail)?;
-    let mode = file.metadata().map_err(fail)?.permissions().mode();
-    let mut bytes = Vec::new();
-    file.take(LARGEST_FILE).read_to_end(&mut bytes).map_err(fail)?;
+    let bytes = read_bounded(path, LARGEST_FILE).map_err(fail)?;
+    let mode = fs_err::metadata(path).map_err(fail)?.permissions().mode();
     Ok((bytes, mode))
 }

@@ -15,8 +15,6 @@ mod validate;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-
 pub use model::{
     Allowance, Auth, Checksum, FileSource, ImageListFile, Images, K3s, K3sVersion, Node, NodeFile, Origin,
     PackageBaseline, PackageSource, Packages, PasswordFrom, Place, Registry, RepositoryAddress, Seed,
@@ -25,6 +23,7 @@ pub use model::{
 pub use raw::{BaselinePriority, ClusterCa, Compression, Payload, Role};
 
 use crate::archive::compress;
+use crate::fs::open_regular;
 pub use crate::text::{Finding, Listing, Location, Severity};
 use crate::yaml::{self, Value};
 
@@ -84,7 +83,7 @@ pub fn load(file: &Path) -> Result<(Spec, Vec<Finding>), SpecError> {
 /// Reads no more than what the parser would take, and one byte to show that there is more.
 fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    fs::File::open(file)?.take(yaml::MAXIMUM_SIZE as u64 + 1).read_to_end(&mut bytes)?;
+    open_regular(file)?.take(yaml::MAXIMUM_SIZE as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -1,5 +1,7 @@
 //! Whole specs: good ones and what they mean, bad ones and everything that is said about them.
 
+use fs_err as fs;
+
 use super::*;
 
 fn folder() -> PathBuf {

@@ -1,6 +1,6 @@
 //! A folder of the user's, whose files replace templates of the same name.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -8,6 +8,7 @@ use itertools::Itertools as _;
 use walkdir::WalkDir;
 
 use super::{BUILTIN, TemplateError, Templates};
+use crate::fs::read_text;
 
 /// A template larger than this is a mistake, such as a payload put into the wrong folder.
 const LARGEST_TEMPLATE: u64 = 256 * 1024;
@@ -74,10 +75,5 @@ fn read(root: &Path, path: &Path, folder: &Path) -> Result<String, OverrideError
     if fs::metadata(&target).map_err(unreadable)?.len() > LARGEST_TEMPLATE {
         return Err(OverrideError::TooLarge(path.to_owned()));
     }
-    let mut text = String::new();
-    // Bounded once more: a file may grow after it was looked at.
-    fs::File::open(&target)
-        .and_then(|file| file.take(LARGEST_TEMPLATE).read_to_string(&mut text))
-        .map_err(unreadable)?;
-    Ok(text)
+    read_text(&target, LARGEST_TEMPLATE).map_err(unreadable)
 }

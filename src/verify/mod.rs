@@ -4,7 +4,7 @@
 //! them, and finds exactly what `sha256sum -c` finds, plus files that nobody listed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -100,11 +100,7 @@ fn read_sums(folder: &Path) -> Result<BTreeMap<String, Digest>, VerifyError> {
 
 fn read_text(folder: &Path) -> Result<String, VerifyError> {
     let path = folder.join(SUMS);
-    let mut text = String::new();
-    fs::File::open(&path)
-        .and_then(|file| file.take(SUMS_LIMIT).read_to_string(&mut text))
-        .map_err(|source| unreadable(folder, path, source))?;
-    Ok(text)
+    crate::fs::read_text(&path, SUMS_LIMIT).map_err(|source| unreadable(folder, path, source))
 }
 
 /// Says whether the list is what is missing, or all of a kit.

@@ -236,6 +236,18 @@ fn files_have_one_subject_and_at_most_400_lines() {
     }
 }
 
+// A device, a pipe or a file of many GB may stand wherever a file is named.
+#[test]
+fn files_are_read_whole_by_the_functions_that_bound_them() {
+    for path in source_files(&root().join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let is_unbounded = ["fs::read(", "fs::read_to_string("].iter().any(|call| code.contains(call));
+        let is_test = path.ends_with("tests.rs");
+        assert!(!is_unbounded || is_test, "{} reads a file without a bound", path.display());
+    }
+}
+
 #[test]
 fn the_parser_of_uses_sees_groups_and_paths() {
     let text =

@@ -9,7 +9,6 @@ mod loose;
 mod resolve;
 mod signing;
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 pub use bundle::{Options, PackedBundle, PinnedError, fetch, pack};
@@ -22,7 +21,7 @@ use crate::deb::baseline::InvalidManifest;
 use crate::deb::index::InvalidIndex;
 use crate::deb::signature::InvalidKeyring;
 use crate::fetch::failures::Failures;
-use crate::fs::open_regular;
+use crate::fs::read_bounded;
 use crate::oci::Platform;
 use crate::opsbundle::BundleError;
 use crate::packages::Unsolvable;
@@ -90,12 +89,5 @@ pub enum PackagesError {
 
 /// Reads a file of the user's whole.
 fn read(path: &Path) -> Result<Vec<u8>, PackagesError> {
-    let fail = |source| PackagesError::Read(path.to_owned(), source);
-    let mut bytes = Vec::new();
-    let file = open_regular(path).map_err(fail)?;
-    file.take(TEXT_LIMIT + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > TEXT_LIMIT {
-        return Err(fail(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it has more than 256 MiB")));
-    }
-    Ok(bytes)
+    read_bounded(path, TEXT_LIMIT).map_err(|source| PackagesError::Read(path.to_owned(), source))
 }

@@ -9,12 +9,12 @@ mod work;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use serde::Serialize;
 
 use crate::bill::{self, Bill, BillError};
 use crate::digest::Digest;
 use crate::fetch::failures::Failures;
+use crate::fs::{LARGEST, read_text};
 use crate::oci::inventory::Inventory;
 use crate::oci::{Reference, SourceError};
 use crate::ops::kit::{IMAGES, REGISTRY};
@@ -162,7 +162,7 @@ fn own_authority(kit: &Path, bill: &Bill, endpoint: &Endpoint) -> Option<PathBuf
     let is_at_its_address =
         || bill.registry.host().to_string().parse().is_ok_and(|own: SubjectName| own == host);
     let is_in_its_certificate = || {
-        let certificate = fs::read_to_string(folder.join(names::SERVER)).ok();
+        let certificate = read_text(&folder.join(names::SERVER), LARGEST).ok();
         certificate.and_then(|pem| CertificateView::from_pem(&pem).ok()).is_some_and(|own| own.covers(&host))
     };
     let authority = folder.join(names::AUTHORITY);

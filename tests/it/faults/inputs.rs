@@ -16,8 +16,7 @@ fn specs_that_cannot_be_used_are_explained() {
             name: "no spec",
             spoil: |sandbox| remove(sandbox, SPEC),
             error: "error: cannot read the spec `lab/seedkit.yaml`\n  \
-                    because: failed to open file `lab/seedkit.yaml`: No such file or directory (os error \
-                    2)\n  \
+                    because: cannot open `lab/seedkit.yaml`: No such file or directory (os error 2)\n  \
                     hint: name the spec with --file, or make one with `seedkit init`",
             ..BUILD_FAILS
         },
@@ -27,7 +26,7 @@ fn specs_that_cannot_be_used_are_explained() {
             arguments: &["build"],
             code: 2,
             error: "error: cannot read the spec `seedkit.yaml`\n  \
-                    because: failed to open file `seedkit.yaml`: No such file or directory (os error 2)\n  \
+                    because: cannot open `seedkit.yaml`: No such file or directory (os error 2)\n  \
                     hint: name the spec with --file, or make one with `seedkit init`",
         },
         Fault {
@@ -36,7 +35,7 @@ fn specs_that_cannot_be_used_are_explained() {
             arguments: &["build", "-f", "lab"],
             code: 2,
             error: "error: cannot read the spec `lab`\n  \
-                    because: failed to read from file `lab`: Is a directory (os error 21)\n  \
+                    because: `lab` is not a regular file\n  \
                     hint: name the spec with --file, or make one with `seedkit init`",
         },
         Fault {

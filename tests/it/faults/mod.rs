@@ -2,6 +2,7 @@
 
 mod disclosure;
 mod disk;
+mod endless;
 mod inputs;
 mod interrupted;
 mod sources;

@@ -3,11 +3,11 @@
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 use tempfile::NamedTempFile;
 
+use super::mark::{is_marked, set_mark};
 use super::wanted::Staged;
 use super::{Descriptor, Mismatch, VerifyReader};
 use crate::digest::{Algorithm, Digest, HashingWriter, PIECE};
@@ -75,28 +75,50 @@ impl DiskStore {
 
     /// Returns the length of the blob that is there under the digest; its bytes are not read.
     pub fn size(&self, digest: &Digest) -> Option<u64> {
-        let found = fs::metadata(self.path(digest)).ok()?;
+        // Not followed: a link is somebody's, and a kit that is given a second name of it gets the link.
+        let found = fs::symlink_metadata(self.path(digest)).ok()?;
         found.is_file().then_some(found.len())
     }
 
     /// Returns whether the blob is there with the right content, which is read only if it may have changed since it was
     /// read last; a wrong one is taken out, or cannot be and is as good as missing.
     ///
-    /// Its time of change is the record: it is set to what `mark` says when the content has been verified, and whoever
-    /// writes to the file sets another one.
+    /// Its time of change is the record: it is set to what `mark` makes of the digest and the file when the content has
+    /// been verified, and whoever writes to the file sets another one.
     pub fn is_whole(&self, descriptor: &Descriptor) -> bool {
         let path = self.path(&descriptor.digest);
-        let Ok(found) = fs::metadata(&path) else { return false };
-        if found.len() == descriptor.size && found.modified().is_ok_and(|time| time == mark(&found)) {
+        if is_marked(&path, descriptor) {
             return true;
         }
         let is_whole = self.check(descriptor).unwrap_or(false);
         if is_whole {
             // In a store that is read-only, it is read the next time too.
             let _is_read_again =
-                fs::File::open(&path).and_then(|file| file.file().set_modified(mark(&found)));
+                fs::File::open(&path).and_then(|file| set_mark(file.file(), &descriptor.digest));
         }
         is_whole
+    }
+
+    /// Returns whether `file`, which is a second name or a copy of the blob, still has the content that was verified.
+    ///
+    /// It is read only if that may have changed since: a second name without its mark, or a copy of what has none now.
+    /// A blob that is wrong itself is taken out.
+    pub fn is_still(&self, descriptor: &Descriptor, file: &Path) -> Result<bool, StoreError> {
+        let fail = |source| StoreError::Read(descriptor.digest, source);
+        let blob = self.path(&descriptor.digest);
+        if is_marked(file, descriptor) {
+            return Ok(true);
+        }
+        let place = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+        if place(file) != place(&blob) && is_marked(&blob, descriptor) && is_as_long(file, descriptor) {
+            return Ok(true);
+        }
+        let opened = crate::fs::open_regular(file).map_err(fail)?;
+        let is_right = is_right(opened, descriptor)?;
+        if !is_right {
+            self.check(descriptor)?;
+        }
+        Ok(is_right)
     }
 
     /// Takes out the blob whose bytes an error was about, so that the next run fetches it again.
@@ -118,16 +140,12 @@ impl DiskStore {
             }
             Some(_) => {}
         }
-        let file = fs::File::open(self.path(digest)).map_err(fail)?;
-        let mut reader = VerifyReader::new(file, *digest, descriptor.size);
-        let mut buffer = vec![0; PIECE];
-        loop {
-            match reader.read(&mut buffer).map_err(|error| read_error(digest, error)) {
-                Ok(0) => return Ok(true),
-                Err(StoreError::Mismatch(_)) => return self.evict(digest).map(|()| false).map_err(fail),
-                result => result?,
-            };
+        let file = fs::File::open(self.path(digest)).map_err(fail)?.into_parts().0;
+        let is_right = is_right(file, descriptor)?;
+        if !is_right {
+            self.evict(digest).map_err(fail)?;
         }
+        Ok(is_right)
     }
 
     /// Reads a small blob whole and verifies it; `None` if it is not there.
@@ -217,7 +235,7 @@ impl DiskStore {
         let file = give_name(temporary, &target, mode).map_err(write_error)?;
         // Only now, when it is complete: what is kept of a content for later goes by its age. Where the time cannot be
         // set, the content is read again before it is used.
-        let _is_read_again = file.metadata().and_then(|found| file.set_modified(mark(&found)));
+        let _is_read_again = set_mark(&file, &digest);
         Ok(())
     }
 
@@ -228,14 +246,6 @@ impl DiskStore {
             Ok(()) | Err(_) => Ok(()),
         }
     }
-}
-
-/// Returns the time of change of a file whose content was verified: no time that a clock says, and another one for every
-/// file and length.
-fn mark(found: &std::fs::Metadata) -> SystemTime {
-    let mixed = (found.ino() ^ found.len().rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let nanoseconds = u32::try_from(mixed >> 34).expect("30 bits are left") % 1_000_000_000;
-    SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, nanoseconds)
 }
 
 /// Asks the kernel to begin writing a range, without waiting, so that the final sync finds little left to do.
@@ -301,6 +311,23 @@ fn stream(
             begun = written;
         }
     }
+}
+
+/// Reads a file, and returns whether it is what it should be.
+fn is_right(file: std::fs::File, descriptor: &Descriptor) -> Result<bool, StoreError> {
+    let mut reader = VerifyReader::new(file, descriptor.digest, descriptor.size);
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match reader.read(&mut buffer).map_err(|error| read_error(&descriptor.digest, error)) {
+            Ok(0) => return Ok(true),
+            Err(StoreError::Mismatch(_)) => return Ok(false),
+            result => result?,
+        };
+    }
+}
+
+fn is_as_long(file: &Path, descriptor: &Descriptor) -> bool {
+    fs::metadata(file).is_ok_and(|found| found.len() == descriptor.size)
 }
 
 fn read_error(digest: &Digest, error: io::Error) -> StoreError {

@@ -6,6 +6,7 @@
 
 mod complete;
 mod disk;
+mod mark;
 mod note;
 mod part;
 mod partial;

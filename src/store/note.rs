@@ -6,11 +6,10 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{FlockOperation, flock};
 
 use super::DiskStore;
-use super::partial::FOLDER;
+use super::partial::{FOLDER, open_own};
 use crate::digest::Digest;
 use crate::fs::create_folder;
 
@@ -34,9 +33,7 @@ impl DiskStore {
         let folder = self.root().join(FOLDER);
         create_folder(&folder, 0o755).ok()?;
         let path = folder.join(format!("note-{}", Digest::sha256(subject.as_bytes()).hex()));
-        let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create(true).mode(0o600);
-        let (file, path) = options.open(path).ok()?.into_parts();
+        let file = open_own(&path).ok()?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
         Some(Note { file, path })
     }

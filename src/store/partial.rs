@@ -13,7 +13,7 @@
 //! What is kept is not believed: it is hashed again from its first byte, and only a whole content that is right gets
 //! a name in the store. If it is wrong, what was kept is thrown away and everything is fetched anew, once.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ use tempfile::{NamedTempFile, TempPath};
 use super::DiskStore;
 use super::wanted::{Kept, Wanted};
 use crate::digest::Digest;
-use crate::fs::{create_folder, named_temporary};
+use crate::fs::{create_folder, named_temporary, open_below, parent, with_path};
 
 /// The folder of the store where they are.
 pub(super) const FOLDER: &str = "partial";
@@ -46,7 +46,9 @@ impl DiskStore {
             let is_whole = digest.is_ok_and(|digest| self.size(&digest).is_some());
             let is_old = u64::try_from(found.mtime()).is_ok_and(|written| written < oldest);
             let is_alone = name.ends_with(TAG) && !path.with_extension("").exists();
-            if found.is_file() && (is_whole || is_old || is_alone) {
+            if found.is_symlink() {
+                fs::remove_file(&path)?;
+            } else if found.is_file() && (is_whole || is_old || is_alone) {
                 remove_unless_locked(&path)?;
             }
         }
@@ -85,7 +87,7 @@ impl Partial {
                 return Ok(None);
             }
             create_folder(folder, 0o755)?;
-            let file = open(&path)?;
+            let file = open_own(&path)?;
             match flock(&file, FlockOperation::LockExclusive) {
                 Ok(()) => {}
                 Err(rustix::io::Errno::INTR) => continue,
@@ -125,7 +127,8 @@ impl Partial {
         let length = self.file().metadata()?.len();
         let entity_tag = self.tag.as_ref().and_then(|path| {
             let mut text = String::new();
-            fs::File::open(path).ok()?.take(LONGEST_TAG).read_to_string(&mut text).ok()?;
+            let file = open_below(parent(path), path.file_name()?.to_str()?).ok()??;
+            file.take(LONGEST_TAG).read_to_string(&mut text).ok()?;
             Some(text)
         });
         Ok(Kept { length, total: None, entity_tag: entity_tag.filter(|tag| !tag.is_empty() && length > 0) })
@@ -141,7 +144,11 @@ impl Partial {
     pub(super) fn set_tag(&self, tag: Option<&str>) -> io::Result<()> {
         let Some(path) = &self.tag else { return Ok(()) };
         match tag {
-            Some(tag) => fs::write(path, tag),
+            Some(tag) => {
+                let mut file = open_own(path)?;
+                file.set_len(0)?;
+                file.write_all(tag.as_bytes())
+            }
             None => match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 Ok(()) | Err(_) => Ok(()),
@@ -176,12 +183,26 @@ impl Partial {
     }
 }
 
-fn open(path: &Path) -> io::Result<std::fs::File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+/// Opens a file of this folder, which its owner alone may read, to read it and write to it; it is made if it is missing.
+///
+/// A link, a pipe, or a second name of a file elsewhere is taken out: nothing is written through it.
+pub(super) fn open_own(path: &Path) -> io::Result<std::fs::File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let mut options = std::fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
-    // The name of the folder says enough: the file's is a digest that the error names anyway.
-    options
-        .open(path)
-        .map_err(|error| crate::fs::with_path(error, "cannot create a file in", crate::fs::parent(path)))
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(flags.bits().cast_signed());
+    loop {
+        match options.open(path) {
+            Ok(file) => {
+                let found = file.metadata()?;
+                if found.is_file() && found.nlink() <= 1 {
+                    return Ok(file);
+                }
+            }
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {}
+            // The name of the folder says enough: the file's is a digest that the error names anyway.
+            Err(error) => return Err(with_path(error, "cannot create a file in", parent(path))),
+        }
+        fs::remove_file(path)?;
+    }
 }

@@ -188,3 +188,58 @@ fn what_nobody_continues_is_forgotten_and_what_is_in_use_is_not() {
     store.forget_partials(1).unwrap();
     assert_eq!(left(&store), [] as [&str; 0]);
 }
+
+// The tag was written through a link, and a note too: a file elsewhere got their content.
+#[test]
+fn links_and_second_names_among_the_parts_are_taken_out_and_never_written_through() {
+    use fs_err::os::unix::fs::symlink;
+    let outside = tempfile::tempdir().unwrap();
+    let precious = outside.path().join("precious");
+    fs::write(&precious, "0123 mine").unwrap();
+    let put: [fn(&std::path::Path, &std::path::Path) -> io::Result<()>; 2] =
+        [|from, to| symlink(from, to), |from, to| fs::hard_link(from, to)];
+    for put in put {
+        let (_folder, store) = store_with(b"");
+        let [part, tag] =
+            ["", ".tag"].map(|end| PathBuf::from(format!("{}{end}", partial_of(&store).display())));
+        let note = store.note("upload").unwrap();
+        note.write("there").unwrap();
+        drop(note);
+        let named_note = |name: &String| name.starts_with("note-").then(|| part.with_file_name(name));
+        let note = left(&store).iter().find_map(named_note).unwrap();
+        for path in [&part, &tag, &note] {
+            let _there_or_not = fs::remove_file(path);
+            put(&precious, path).unwrap();
+        }
+        let cut = (&CONTENT[..6]).chain(Cut { is_cut: true });
+        let opened = Opened { entity_tag: Some("\"a\"".to_owned()), ..Opened::at(0, cut) };
+        let mut opened = Some(opened);
+        store
+            .complete(
+                &descriptor(),
+                |kept| {
+                    assert_eq!(*kept, Kept { total: Some(16), ..Kept::default() });
+                    opened.take().ok_or(())
+                },
+                |_| {},
+            )
+            .unwrap_err();
+        store.note("upload").unwrap().write("elsewhere").unwrap();
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "0123 mine");
+        assert_eq!(
+            (fs::read(&part).unwrap(), fs::read(&tag).unwrap()),
+            (CONTENT[..6].to_vec(), b"\"a\"".to_vec())
+        );
+        store.complete(&descriptor(), rest(CONTENT), |_| {}).unwrap();
+        assert!(store.is_whole(&descriptor()));
+    }
+}
+
+#[test]
+fn links_among_the_parts_are_forgotten_with_them() {
+    let (_folder, store) = store_with(b"");
+    let _ = fs::remove_file(partial_of(&store));
+    fs_err::os::unix::fs::symlink("/dev/zero", partial_of(&store)).unwrap();
+    store.forget_partials(1).unwrap();
+    assert_eq!(left(&store), [] as [&str; 0]);
+}

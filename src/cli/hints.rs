@@ -284,9 +284,18 @@ impl Hint for LockfileError {
 
 impl Hint for MirrorError {
     fn hint(&self) -> Option<&'static str> {
-        matches!(self, Self::PlatformsDiffer(_)).then_some(
-            "the lock was changed by hand or by a merge: run `seedkit lock`, review the difference, and commit it",
-        )
+        match self {
+            Self::PlatformsDiffer(_) => Some(
+                "the lock was changed by hand or by a merge: run `seedkit lock`, review the difference, and commit it",
+            ),
+            Self::Changed { .. } => Some(
+                "run the same command again: the blob is fetched anew; find out who else writes to the store, or to a \
+                 kit that shares its files (--copy shares none)",
+            ),
+            Self::Output(_) | Self::Transfer(_) | Self::Pulls(_) | Self::Layout(..) | Self::Unsure(..) => {
+                None
+            }
+        }
     }
 }
 

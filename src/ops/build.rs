@@ -28,7 +28,7 @@ use crate::ops::mirror::Target;
 use crate::ops::output;
 use crate::ops::pack::Packed;
 use crate::ops::packages::PackedBundle;
-use crate::ops::parts::{self, Parts};
+use crate::ops::parts::{self, Parts, PartsError};
 use crate::ops::preflight;
 use crate::progress::{Bytes, Reporter, step};
 use crate::secrets::names;
@@ -94,6 +94,7 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let report = build.check(&kit)?;
     build.page(&kit, &report, &mut artifacts)?;
     let artifacts = kit::without_blobs(artifacts);
+    parts.mirrored.confirm(&staging.path().join(kit::IMAGES), equipment).map_err(PartsError::from)?;
     warn_of_another_authority(output, &parts.certificates, equipment.reporter);
     staging.publish().map_err(write_error)?;
     let delivered = hand_on(options, equipment)?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::digest::Digest;
 use crate::fetch::Equipment;
 use crate::fetch::failures::Failures;
 use crate::fetch::places::Complaint;
@@ -13,12 +14,13 @@ use crate::fetch::sources::Sources;
 use crate::fetch::transfer::{self, Image, TransferError, Transferred};
 use crate::fs::{Sharing, Staging};
 use crate::lockfile::{Locked, LockedAttachment, LockedImage, Lockfile};
-use crate::oci::layout::{LayoutIndex, LayoutWriter};
+use crate::oci::layout::{self, LayoutIndex, LayoutWriter};
 use crate::oci::{Graph, MANIFEST_LIMIT, Manifest, Reference};
 use crate::ops::output::{self, Irreplaceable};
+use crate::parallel;
 use crate::progress::{Bytes, Event, step};
 use crate::spec::Spec;
-use crate::store::Descriptor;
+use crate::store::{Descriptor, StoreError};
 use crate::text::counted;
 
 /// Why a layout was not written.
@@ -39,6 +41,17 @@ pub enum MirrorError {
     /// The layout cannot be written.
     #[error("cannot write the layout `{0}`")]
     Layout(PathBuf, #[source] std::io::Error),
+    /// Somebody else wrote to a blob after it was verified, so that the layout has it wrong.
+    #[error("another process changed blob {digest} in `{path}` while it was used")]
+    Changed {
+        /// The blob.
+        digest: Digest,
+        /// The file of the store.
+        path: PathBuf,
+    },
+    /// A blob cannot be looked at again.
+    #[error("cannot tell whether the layout `{0}` is right")]
+    Unsure(PathBuf, #[source] StoreError),
 }
 
 /// What is mirrored, and where it goes.
@@ -99,6 +112,7 @@ pub fn run(options: &Options<'_>, equipment: &Equipment<'_>) -> Result<Outcome, 
     let fail = |source| MirrorError::Layout(output.to_owned(), source);
     let staging = Staging::beside(output).map_err(fail)?;
     let mirrored = images(locked, sources, Some(Target { folder: staging.path(), sharing }), equipment)?;
+    mirrored.confirm(staging.path(), equipment)?;
     staging.publish().map_err(fail)?;
     let summary = mirrored.summary();
     let Mirrored { images, attached, pulls, fetched, bytes, present } = mirrored;
@@ -250,8 +264,7 @@ fn write_layout(
     let Target { folder, sharing } = target;
     let fail = |source| MirrorError::Layout(folder.to_owned(), source);
     let writer = LayoutWriter::create(folder).map_err(fail)?;
-    let graphs = mirrored.images.iter().map(|(_, graph)| graph);
-    for graph in graphs.chain(mirrored.attached.iter().map(|(_, graph)| graph)) {
+    for graph in mirrored.graphs() {
         for blob in graph.contents() {
             writer.add_blob(blob, &equipment.store.path(&blob.digest), sharing).map_err(fail)?;
         }
@@ -263,6 +276,30 @@ fn write_layout(
 }
 
 impl Mirrored {
+    /// Returns all graphs: of the images, and of what is attached to them.
+    fn graphs(&self) -> impl Iterator<Item = &Graph> {
+        let graphs = self.images.iter().map(|(_, graph)| graph);
+        graphs.chain(self.attached.iter().map(|(_, graph)| graph))
+    }
+
+    /// Makes sure, when all is written, that the blobs of the layout in `folder` are what was verified: others may have
+    /// written to the store meanwhile, and what has two names changes under both.
+    pub(super) fn confirm(&self, folder: &Path, equipment: &Equipment<'_>) -> Result<(), MirrorError> {
+        let blobs: BTreeMap<_, _> =
+            self.graphs().flat_map(Graph::contents).map(|blob| (blob.digest, blob)).collect();
+        let blobs: Vec<_> = blobs.into_values().collect();
+        let is_still = |blob: &&Descriptor| {
+            equipment.store.is_still(blob, &folder.join(layout::blob_path(&blob.digest)))
+        };
+        for (blob, is_still) in blobs.iter().zip(parallel::map(&blobs, equipment.jobs, is_still)) {
+            let path = equipment.store.path(&blob.digest);
+            if !is_still.map_err(|source| MirrorError::Unsure(folder.to_owned(), source))? {
+                return Err(MirrorError::Changed { digest: blob.digest, path });
+            }
+        }
+        Ok(())
+    }
+
     /// Says in one line what was done.
     pub fn summary(&self) -> String {
         let Self { images, attached, pulls: _, fetched, bytes, present } = self;

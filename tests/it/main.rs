@@ -6,6 +6,7 @@ mod archive;
 mod attached;
 mod build;
 mod ca;
+mod changed;
 mod check;
 mod cli;
 mod cluster;

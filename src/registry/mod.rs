@@ -20,6 +20,7 @@ mod credentials;
 mod endpoint;
 mod fault;
 mod file;
+mod kept;
 mod options;
 mod pace;
 mod part;

@@ -1,4 +1,4 @@
-//! The other direction: blobs and manifests into a registry (OCI distribution specification, "Push").
+//! The other direction: blobs into a registry (OCI distribution specification, "Push").
 //!
 //! A blob is asked for, then mounted from another repository if it is in one, then uploaded: in one request, or in
 //! chunks if it is large. A chunk that breaks off goes on where the registry says it ended.
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use reqwest::{Method, StatusCode, Url};
 
 use super::Registry;
-use super::client::{BLOBS, MANIFESTS, invalid, while_doing};
+use super::client::{BLOBS, invalid, while_doing};
 use super::fault::Fault;
 use super::redirect::may_lead_to;
 use super::request::Request;
@@ -61,19 +61,6 @@ struct Session {
 }
 
 impl Registry {
-    /// Returns the digest of the manifest that a tag or digest stands for; `None` if there is none.
-    pub fn manifest_digest(&self, repository: &str, name: &str) -> Result<Option<Digest>, SourceError> {
-        let repository = self.endpoint.repository(repository);
-        let answer = self.ask(Method::HEAD, &repository, MANIFESTS, name)?;
-        match answer.status() {
-            StatusCode::OK => {
-                Ok(answer.header("docker-content-digest").and_then(|digest| digest.parse().ok()))
-            }
-            StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(self.refused(&repository, answer)),
-        }
-    }
-
     /// Returns whether a repository has a blob.
     pub fn has_blob(&self, repository: &str, blob: &Descriptor) -> Result<bool, SourceError> {
         let repository = self.endpoint.repository(repository);
@@ -303,32 +290,6 @@ impl Registry {
                 Err(self.refused(repository, answer))
             }
             None => Ok(None),
-        }
-    }
-
-    /// Stores a manifest under a tag or its digest.
-    pub fn push_manifest(
-        &self,
-        repository: &str,
-        name: &str,
-        manifest: &Descriptor,
-        bytes: Vec<u8>,
-    ) -> Result<(), SourceError> {
-        let repository = self.endpoint.repository(repository);
-        let url = self.endpoint.api(&repository, MANIFESTS, name);
-        let media_type = manifest.media_type.clone();
-        let upload = Upload { content: Sent::Bytes(bytes), media_type, range: None };
-        let request = Request { upload: Some(upload), ..Request::new(Method::PUT, url) };
-        let answer = self.authorized(&repository, request)?;
-        if answer.status() != StatusCode::CREATED {
-            return Err(self.refused(&repository, answer));
-        }
-        match answer.header("docker-content-digest").and_then(|digest| digest.parse::<Digest>().ok()) {
-            Some(stored) if stored != manifest.digest => Err(invalid(format!(
-                "{} stores {stored} in the place of {}: it changes manifests",
-                answer.origin, manifest.digest
-            ))),
-            _ => Ok(()),
         }
     }
 }

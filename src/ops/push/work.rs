@@ -140,7 +140,8 @@ impl<'a> Work<'a> {
             match stored {
                 Ok(()) => return Ok(place.root),
                 Err(PushError::Registry(_, source))
-                    if [SourceErrorKind::Invalid, SourceErrorKind::NotFound].contains(&source.kind) =>
+                    if [SourceErrorKind::Invalid, SourceErrorKind::NotFound].contains(&source.kind)
+                        && source.cause.is_none() =>
                 {
                     self.wants_whole.store(true, Ordering::Relaxed);
                 }

@@ -1,6 +1,10 @@
 //! Every kind of image arrives as it is, and nothing is sent twice.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use fs_err as fs;
+use seedkit::digest::Digest;
 
 use super::{digest_by_skopeo, manifest, number, push};
 use crate::support::hostile::{Answer, Hostile, Request};
@@ -186,14 +190,21 @@ fn an_image_that_is_not_whole_in_the_kit_is_not_begun() {
 
 /// A registry that takes everything but what ends in `refused`, to which it says `answer`.
 fn refusing(refused: String, answer: Answer) -> Hostile {
+    let kept = Mutex::new(BTreeMap::<String, String>::new());
     Hostile::start(move |request: &Request| {
         let target = request.target.replace("%3A", ":");
         let name = target.rsplit(['/', '=']).next().unwrap_or_default();
         match request.method.as_str() {
-            "HEAD" | "GET" => Answer::new(404, ""),
+            "HEAD" | "GET" => match kept.lock().unwrap().get(&target) {
+                Some(digest) => Answer::new(200, "").header("Docker-Content-Digest", digest),
+                None => Answer::new(404, ""),
+            },
             "POST" => Answer::new(202, "").header("Location", "/upload"),
             _ if name == refused => answer.clone(),
-            _ => Answer::new(201, ""),
+            _ => {
+                kept.lock().unwrap().insert(target, Digest::sha256(&request.body).to_string());
+                Answer::new(201, "")
+            }
         }
     })
 }

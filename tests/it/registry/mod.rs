@@ -3,6 +3,7 @@
 mod auth;
 mod hostile;
 mod images;
+mod kept;
 mod logins;
 mod noted;
 mod parts;

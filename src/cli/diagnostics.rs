@@ -8,6 +8,7 @@ use crate::cli::{environment, hints};
 use crate::ops::build::BuildError;
 use crate::ops::iso::IsoError;
 use crate::ops::lock::{CheckError, LockError};
+use crate::registry::Echo;
 use crate::text::chain;
 
 /// The words that have a colour, with its code.
@@ -52,8 +53,8 @@ pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Prints an error with its causes, the things it lists, and hints.
-pub(super) fn print(error: &anyhow::Error, style: Style) {
+/// Prints an error with its causes, the things it lists, and hints; what servers repeat of a login is hidden.
+pub(super) fn print(error: &anyhow::Error, style: Style, echo: &Echo) {
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("a String takes all");
     for (level, message) in chain(error.as_ref()).into_iter().enumerate() {
@@ -68,7 +69,7 @@ pub(super) fn print(error: &anyhow::Error, style: Style) {
     for hint in hints::of(error) {
         line(format!("  hint: {hint}"));
     }
-    ui::write_error_painted(&text, |text| style.paint(text));
+    ui::write_error_painted(&echo.clean(&text), |text| style.paint(text));
 }
 
 /// Returns the single things that an error is about, where it is about several.

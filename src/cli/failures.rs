@@ -25,7 +25,13 @@ pub(super) fn print(
     let Some(Failures(failures)) = error.chain().find_map(|cause| cause.downcast_ref()) else {
         return Err(error);
     };
-    session.show(command, &FailuresResult { failures }, |result| text(result.failures))?;
+    let echo = session.console.echo();
+    let clean = |Failure { kind, name, reasons }: &Failure| {
+        let reasons = reasons.iter().map(|reason| echo.clean(reason)).collect();
+        Failure { kind, name: name.clone(), reasons }
+    };
+    let failures: Vec<Failure> = failures.iter().map(clean).collect();
+    session.show(command, &FailuresResult { failures: &failures }, |result| text(result.failures))?;
     Ok(Answer::No)
 }
 

@@ -52,41 +52,41 @@ impl Answer {
 pub fn main() -> ExitCode {
     core_file::forbid();
     let arguments = Arguments::of_process();
-    let style = diagnostics::Style::new(arguments.global.color);
-    let answer = interrupt::listen().and_then(|()| run(arguments));
+    let Arguments { global, command } = arguments;
+    let style = diagnostics::Style::new(global.color);
+    let session = Session::new(global);
+    let answer = interrupt::listen().and_then(|()| run(command, &session));
     interrupt::wait_if_stopping();
     match answer {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Err(error) => {
-            diagnostics::print(&error, style);
+            diagnostics::print(&error, style, session.console.echo());
             ExitCode::from(diagnostics::exit_code(&error))
         }
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<Answer> {
-    let Arguments { global, command } = arguments;
-    let session = Session::new(global);
+fn run(command: Command, session: &Session) -> anyhow::Result<Answer> {
     let (name, answer) = match command {
-        Command::Init(arguments) => ("init", init::run(arguments, &session)),
-        Command::Lock(arguments) => ("lock", lock::run(arguments, &session)),
-        Command::Mirror(arguments) => ("mirror", mirror::run(arguments, &session)),
-        Command::Ca(arguments) => ("ca", ca::run(arguments, &session)),
-        Command::Pack(arguments) => ("pack", pack::run(arguments, &session)),
-        Command::Iso(arguments) => ("iso", iso::run(arguments, &session)),
-        Command::Build(arguments) => ("build", build::run(arguments, &session)),
-        Command::Check(arguments) => ("check", check::run(arguments, &session)),
-        Command::Verify(arguments) => ("verify", verify::run(arguments, &session)),
-        Command::Inspect(arguments) => ("inspect", inspect::run(arguments, &session)),
-        Command::Diff(arguments) => ("diff", diff::run(arguments, &session)),
-        Command::Push(arguments) => ("push", push::run(arguments, &session)),
-        Command::Serve(arguments) => ("serve", serve::run(arguments, &session)),
+        Command::Init(arguments) => ("init", init::run(arguments, session)),
+        Command::Lock(arguments) => ("lock", lock::run(arguments, session)),
+        Command::Mirror(arguments) => ("mirror", mirror::run(arguments, session)),
+        Command::Ca(arguments) => ("ca", ca::run(arguments, session)),
+        Command::Pack(arguments) => ("pack", pack::run(arguments, session)),
+        Command::Iso(arguments) => ("iso", iso::run(arguments, session)),
+        Command::Build(arguments) => ("build", build::run(arguments, session)),
+        Command::Check(arguments) => ("check", check::run(arguments, session)),
+        Command::Verify(arguments) => ("verify", verify::run(arguments, session)),
+        Command::Inspect(arguments) => ("inspect", inspect::run(arguments, session)),
+        Command::Diff(arguments) => ("diff", diff::run(arguments, session)),
+        Command::Push(arguments) => ("push", push::run(arguments, session)),
+        Command::Serve(arguments) => ("serve", serve::run(arguments, session)),
         Command::Schema(arguments) => ("schema", schema::run(arguments)),
         Command::Completions(arguments) => {
             ("completions", schema::completions(arguments, arguments::command()))
         }
         Command::Man(arguments) => ("man", schema::man(arguments, arguments::command())),
     };
-    failures::print(answer, name, &session)
+    failures::print(answer, name, session)
 }

@@ -9,6 +9,7 @@ use crate::cli::environment;
 use crate::cli::table::line;
 use crate::cli::ui::{is_error_seen, write_error};
 use crate::progress::{Bytes, Event, Reporter};
+use crate::registry::Echo;
 use crate::text::plain;
 
 /// How progress is shown.
@@ -65,6 +66,7 @@ pub(super) struct Console {
     display: Display,
     is_verbose: bool,
     has_bars: bool,
+    echo: Echo,
     state: Mutex<State>,
 }
 
@@ -72,7 +74,12 @@ impl Console {
     /// Returns a reporter that shows what `display` asks for; `is_verbose` adds a line for every item.
     pub(super) fn new(display: Display, is_verbose: bool) -> Self {
         let has_bars = display == Display::Auto && is_error_seen();
-        Self { display, is_verbose, has_bars, state: Mutex::default() }
+        Self { display, is_verbose, has_bars, echo: Echo::default(), state: Mutex::default() }
+    }
+
+    /// Returns what hides the logins that servers were sent.
+    pub(super) fn echo(&self) -> &Echo {
+        &self.echo
     }
 
     /// Prints the table of steps with their durations.
@@ -96,9 +103,10 @@ impl Console {
 
     /// Prints one line: above the bar if there is one, with the time if there is none.
     fn line(&self, state: &State, text: &str) {
+        let text = self.echo.clean(text);
         match state.running.as_ref().and_then(|running| running.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| write_error(&line(text))),
-            None if self.has_bars => write_error(&line(text)),
+            Some(bar) => bar.suspend(|| write_error(&line(&text))),
+            None if self.has_bars => write_error(&line(&text)),
             None => write_error(&line(&format!("{} {text}", environment::now_text()))),
         }
     }

@@ -233,6 +233,7 @@ impl Session {
             ca_bundle: environment::variable("SSL_CERT_FILE").map(PathBuf::from),
             credential_files: environment::credential_files(),
             proxies: environment::proxies(),
+            echo: self.console.echo().clone(),
             retry: RetryPolicy {
                 attempts: u32::from(self.global.retries) + 1,
                 deadline: Duration::from_secs(self.global.retry_for),

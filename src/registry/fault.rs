@@ -5,6 +5,7 @@ use std::io;
 
 use rustls::{CertificateError, Error as TlsError};
 
+use super::echo::Echo;
 use super::pace::Pace;
 
 /// Why a connection did not work, as far as a user can do something about it.
@@ -69,6 +70,28 @@ impl Fault {
             let deepest = causes(error).last().unwrap_or(error);
             Self::Other(quoted(&deepest.to_string(), 200))
         })
+    }
+
+    /// Returns the same without the logins that a server or proxy repeats.
+    pub(super) fn cleaned(self, echo: &Echo) -> Self {
+        match self {
+            Self::Tls(text) => Self::Tls(echo.clean(&text)),
+            Self::Proxy(text) => Self::Proxy(echo.clean(&text)),
+            Self::Other(text) => Self::Other(echo.clean(&text)),
+            Self::UnknownHost
+            | Self::NameServer
+            | Self::Unreachable
+            | Self::Refused
+            | Self::TimedOut
+            | Self::TooSlow(_)
+            | Self::Closed
+            | Self::UnknownAuthority
+            | Self::WrongName
+            | Self::Expired
+            | Self::AuthorityAsServer
+            | Self::NotTls
+            | Self::NotPlain => self,
+        }
     }
 
     /// Returns whether it may pass by itself, so that asking again is of use.

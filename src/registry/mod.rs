@@ -2,7 +2,8 @@
 //!
 //! A [`Client`] holds what all servers share: trusted authorities, proxies, credentials, connections. A
 //! [`Registry`] is one server as an [`ImageSource`](crate::oci::ImageSource), and takes pushes. Credentials go to the server they
-//! were given for and to the token server it names, never along a redirect; no error, no `Debug` shows one.
+//! were given for and to the token server it names, never along a redirect; no error, no `Debug` shows one, not even where
+//! a server repeats it ([`Echo`]).
 //! Every request goes through one function, `Transport::send`, and so has one policy of when it is sent again; a large body
 //! that breaks off goes on where it did. Only parts of uploads are not sent again there: what of them arrived is asked first.
 //!
@@ -17,6 +18,7 @@ mod client;
 mod clock;
 mod continued;
 mod credentials;
+mod echo;
 mod endpoint;
 mod fault;
 mod file;
@@ -40,6 +42,7 @@ mod watch;
 
 pub use client::{Client, Registry};
 pub use clock::{Clock, MonotonicClock};
+pub use echo::Echo;
 pub use endpoint::{Endpoint, InvalidEndpoint, PlainHttp};
 pub use fault::Fault;
 pub use options::{ClientOptions, Proxies};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::echo::Echo;
 use super::pace::Pace;
 use super::retry::RetryPolicy;
 use crate::secrets::SecretText;
@@ -27,6 +28,8 @@ pub struct ClientOptions {
     pub least_pace: Pace,
     /// When something is asked for again.
     pub retry: RetryPolicy,
+    /// What servers were sent and must not be shown, for whoever prints what they say.
+    pub echo: Echo,
 }
 
 impl Default for ClientOptions {
@@ -41,6 +44,7 @@ impl Default for ClientOptions {
             read_timeout: Duration::from_secs(60),
             least_pace: Pace::default(),
             retry: RetryPolicy::default(),
+            echo: Echo::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use reqwest::blocking;
 use reqwest::{NoProxy, Proxy};
 
-use super::Proxies;
+use super::{Echo, Proxies};
 use crate::oci::{SourceError, SourceErrorKind};
 use crate::secrets::SecretText;
 
@@ -11,6 +11,7 @@ use crate::secrets::SecretText;
 pub(super) fn proxied(
     builder: blocking::ClientBuilder,
     proxies: &Proxies,
+    echo: &Echo,
 ) -> Result<blocking::ClientBuilder, SourceError> {
     let Proxies { https, http, all, none } = proxies;
     let none = none.as_deref().and_then(NoProxy::from_string);
@@ -27,6 +28,7 @@ pub(super) fn proxied(
             continue;
         };
         let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        echo.remember_proxy(&with_scheme);
         let proxy = make(&with_scheme).map_err(|_| {
             // Neither the URL nor reqwest's error about it: both may hold the proxy's password.
             let message = format!("the proxy for {which} URLs is not given as a URL");

@@ -151,8 +151,11 @@ impl Registry {
         sent: &dyn Fn(u64),
     ) -> Result<(), SourceError> {
         let BlobUpload { blob, file, mount_from: _, mut chunk, note } = upload;
-        // Where nothing can be noted, the next run begins anew.
-        let write = |text: &str| drop(note.as_ref().map(|note| note.write(text)));
+        // Where nothing can be noted, or a login came back in the address, the next run begins anew.
+        let is_noted = |text: &&str| self.transport.echo().clean(text) == **text;
+        let write = |text: &str| {
+            drop(note.as_ref().zip(Some(text).filter(is_noted)).map(|(note, text)| note.write(text)))
+        };
         let file = Arc::new(file);
         let mut attempts = self.transport.patience().attempts();
         let (mut reported, mut is_broken) = (0, false);

@@ -5,6 +5,7 @@ use std::io::Read;
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use super::echo::Echo;
 use super::fault::{Fault, quoted};
 use super::transport::Answer;
 use crate::oci::{SourceError, SourceErrorKind};
@@ -27,12 +28,13 @@ pub(super) fn refused(answer: Answer, note: Option<&str>) -> SourceError {
     let reason = status.canonical_reason().unwrap_or_default();
     let mut message = format!("{} answers {} {reason}", answer.origin, status.as_u16()).trim_end().to_owned();
     message += answer.attempts();
-    let retry_after = answer.header("retry-after").map(|after| quoted(after, 40));
+    let echo = answer.echo.clone();
+    let retry_after = answer.header("retry-after").map(|after| quoted(&echo.clean(after), 40));
     let (is_from_elsewhere, mut explanation) = (answer.is_from_elsewhere, String::new());
     // What cannot be read explains nothing; the status stands.
     let _partly = answer.into_content().take(LONGEST_EXPLANATION).read_to_string(&mut explanation);
-    let title = || Some(format!("a web page, titled {}", title(&explanation)?));
-    if let Some(said) = explain(&explanation).or_else(title) {
+    let title = || Some(format!("a web page, titled {}", title(&explanation, &echo)?));
+    if let Some(said) = explain(&explanation, &echo).or_else(title) {
         message = format!("{message}: {said}");
     }
     if let Some(after) = retry_after {
@@ -50,16 +52,18 @@ pub(super) fn refused(answer: Answer, note: Option<&str>) -> SourceError {
 
 /// Describes a web page that came instead of something else, as filters and login pages do.
 pub(super) fn web_page(answer: Answer) -> String {
-    let mut begin = Vec::new();
+    let (mut begin, echo) = (Vec::new(), answer.echo.clone());
     let _partly = answer.into_content().take(LONGEST_EXPLANATION).read_to_end(&mut begin);
-    match title(&String::from_utf8_lossy(&begin)) {
+    match title(&String::from_utf8_lossy(&begin), &echo) {
         Some(title) => format!("a web page, titled {title},"),
         None => "a web page".to_owned(),
     }
 }
 
 /// Returns the title of a web page, quoted.
-fn title(page: &str) -> Option<String> {
+fn title(page: &str, echo: &Echo) -> Option<String> {
+    // Before anything is taken out or cut off: a half of a secret is not known for one.
+    let page = echo.clean(page);
     let lower = page.to_ascii_lowercase();
     let begin = lower.find("<title")?;
     let begin = begin + lower[begin..].find('>')? + 1;
@@ -81,11 +85,11 @@ fn kind(status: StatusCode, is_from_elsewhere: bool) -> SourceErrorKind {
 }
 
 /// Returns what a server says of its refusal: from JSON its code and message, else nothing.
-fn explain(body: &str) -> Option<String> {
+fn explain(body: &str, echo: &Echo) -> Option<String> {
     let document: Value = serde_json::from_str(body).ok()?;
     let listed = document.get("errors").and_then(Value::as_array).into_iter().flatten();
     let said: Vec<String> = listed.chain([&document]).filter_map(said).collect();
-    (!said.is_empty()).then(|| quoted(&said.join("; "), MOST_CHARACTERS))
+    (!said.is_empty()).then(|| quoted(&echo.clean(&said.join("; ")), MOST_CHARACTERS))
 }
 
 /// The forms in use: the registry's `code` and `message`, token servers' `details`, OAuth2's `error` and
@@ -110,7 +114,7 @@ mod tests {
             ("<title>never ends", None),
             ("{}", None),
         ] {
-            assert_eq!(title(page).as_deref(), expected, "{page}");
+            assert_eq!(title(page, &Echo::default()).as_deref(), expected, "{page}");
         }
     }
 
@@ -128,9 +132,9 @@ mod tests {
             (r#"["no"]"#, None),
             ("<html>", None),
         ] {
-            assert_eq!(explain(body).as_deref(), expected, "{body}");
+            assert_eq!(explain(body, &Echo::default()).as_deref(), expected, "{body}");
         }
         let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(9000));
-        assert_eq!(explain(&long).unwrap().chars().count(), MOST_CHARACTERS + 1);
+        assert_eq!(explain(&long, &Echo::default()).unwrap().chars().count(), MOST_CHARACTERS + 1);
     }
 }

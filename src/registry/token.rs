@@ -194,7 +194,8 @@ impl Authorizer {
             Ok((asked_at, Body::new(answer, LARGEST_ANSWER).read_whole()?))
         })?;
         let token = Token::parse(&bytes).ok_or_else(|| {
-            let message = format!("{} answers with something that is not a token", request.shown());
+            let shown = self.transport.echo().clean(&request.shown());
+            let message = format!("{shown} answers with something that is not a token");
             SourceError::new(SourceErrorKind::Invalid, message)
         })?;
         Ok(Grant { header: token.header, until: Some(asked_at.saturating_add(token.lifetime)), number })
@@ -212,6 +213,7 @@ impl Authorizer {
         let plain_http =
             if self.endpoint.base().scheme() == "http" { PlainHttp::Allowed } else { PlainHttp::Refused };
         let mut url = parse_url(realm, plain_http).map_err(|(realm, reason)| {
+            let realm = self.transport.echo().clean(&realm);
             let message = format!("`{}` names the token server `{realm}`: {reason}", self.endpoint.url());
             SourceError::new(SourceErrorKind::Invalid, message)
         })?;
@@ -223,7 +225,7 @@ impl Authorizer {
             let message = format!(
                 "`{}` names a token server on another host, `{}`: over plain http no credentials are sent there",
                 self.endpoint.url(),
-                shown(&url)
+                self.transport.echo().clean(&shown(&url))
             );
             return Err(SourceError::new(SourceErrorKind::Invalid, message));
         }

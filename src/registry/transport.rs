@@ -9,6 +9,7 @@ use reqwest::blocking::{self, Response};
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 
+use super::echo::Echo;
 use super::endpoint::shown;
 use super::fault::{Fault, quoted};
 use super::pace::Pace;
@@ -34,6 +35,8 @@ pub(super) struct Answer {
     response: Response,
     /// What was asked, and where a redirect led, for people.
     pub(super) origin: String,
+    /// What hides the logins that were sent in what it says.
+    pub(super) echo: Echo,
     /// Whether the answer comes from another server than the one asked.
     pub(super) is_from_elsewhere: bool,
     /// The host it comes from.
@@ -141,6 +144,7 @@ pub(super) struct Transport {
     read_timeout: Duration,
     least_pace: Pace,
     patience: Arc<Patience>,
+    echo: Echo,
 }
 
 /// Why no answer came.
@@ -173,6 +177,7 @@ impl Transport {
             read_timeout,
             least_pace,
             retry: _,
+            echo,
         } = options;
         let builder = blocking::Client::builder()
             .user_agent(user_agent)
@@ -189,12 +194,18 @@ impl Transport {
             .tcp_user_timeout(*read_timeout)
             .pool_idle_timeout(Duration::from_secs(60))
             .no_proxy();
-        let builder = proxied(builder, proxies)?;
+        let builder = proxied(builder, proxies, echo)?;
         let client = builder.build().map_err(|error| {
             SourceError::new(SourceErrorKind::Connection, "cannot prepare connections")
                 .caused_by(error.without_url())
         })?;
-        Ok(Self { client, read_timeout: *read_timeout, least_pace: *least_pace, patience })
+        let (read_timeout, least_pace, echo) = (*read_timeout, *least_pace, echo.clone());
+        Ok(Self { client, read_timeout, least_pace, patience, echo })
+    }
+
+    /// Returns what hides the logins that were sent.
+    pub(super) fn echo(&self) -> &Echo {
+        &self.echo
     }
 
     /// Returns what is known of all hosts.
@@ -209,6 +220,7 @@ impl Transport {
     /// # Errors
     /// If no answer comes at all. An answer of any status is an answer, also that of the last attempt.
     pub(super) fn send(&self, request: &Request) -> Result<Answer, SourceError> {
+        self.echo.remember(request);
         let mut attempts = self.patience.attempts().with_others(request.has_others);
         loop {
             let answered = self.follow(request, &attempts);
@@ -236,7 +248,7 @@ impl Transport {
                     return Ok(Answer { attempts: attempts.shown(), place, ..answer });
                 }
                 (Err(Unanswered { error, .. }), None) => {
-                    let message = error.message + &attempts.shown();
+                    let message = self.echo.clean(&error.message) + &attempts.shown();
                     return Err(SourceError { message, ..error });
                 }
             }
@@ -267,14 +279,13 @@ impl Transport {
                 }
                 // Nobody asked for it: a proxy that packs what passes gives other bytes than those of a digest.
                 if let Some(encoding) = response.headers().get(CONTENT_ENCODING) {
-                    origin = format!(
-                        "{origin} (Content-Encoding: {})",
-                        quoted(&String::from_utf8_lossy(encoding.as_bytes()), 40)
-                    );
+                    let encoding = self.echo.clean(&String::from_utf8_lossy(encoding.as_bytes()));
+                    origin = format!("{origin} (Content-Encoding: {})", quoted(&encoding, 40));
                 }
                 return Ok(Answer {
                     response,
-                    origin,
+                    origin: self.echo.clean(&origin),
+                    echo: self.echo.clone(),
                     is_from_elsewhere: is_elsewhere,
                     host,
                     attempts: String::new(),
@@ -306,7 +317,7 @@ impl Transport {
             if url.origin() != request.url.origin() {
                 message = format!("{message} from {}", url.host_str().unwrap_or_default());
             }
-            let fault = Fault::of(&error);
+            let fault = Fault::of(&error).cleaned(&self.echo);
             let failure = fault.is_passing().then(|| Failure::Unanswered(fault.clone()));
             let error = SourceError::new(SourceErrorKind::Connection, message).caused_by(fault);
             Unanswered { host: host_of(url), failure, error }

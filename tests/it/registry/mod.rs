@@ -1,6 +1,7 @@
 //! The client of registries, against Debian's registry and against servers that misbehave on command.
 
 mod auth;
+mod echo;
 mod hostile;
 mod images;
 mod kept;

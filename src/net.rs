@@ -1,10 +1,14 @@
 //! Addresses and names as networks know them.
 
+mod login;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+
+pub use login::{LOGIN, LOGIN_HINT, has_login, without_login};
 
 /// Says why a text is not what it should be.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -15,9 +19,9 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// Says that `text`, cut where it is long, is not what was `expected`.
+    /// Says that `text`, cut where it is long and without a login, is not what was `expected`.
     pub fn new(text: &str, expected: &'static str) -> Self {
-        Self { text: text.chars().take(100).collect(), expected }
+        Self { text: without_login(text).chars().take(100).collect(), expected }
     }
 }
 

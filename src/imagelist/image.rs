@@ -1,6 +1,7 @@
 //! From the columns of a line to an image and its destination.
 
 use super::line::{Entry, Piece};
+use crate::net::{LOGIN, LOGIN_HINT, has_login};
 use crate::oci::{DOCKER_HUB, Reference};
 use crate::text::{Finding, Location, Path, is_name, quoted};
 
@@ -64,6 +65,10 @@ pub(super) fn own_name(reference: &Reference) -> String {
 
 fn read_reference(text: &str, location: Location, findings: &mut Vec<Finding>) -> Option<Reference> {
     let bare = text.strip_prefix("docker://").unwrap_or(text);
+    if has_login(bare) {
+        findings.push(refusal(location, LOGIN).with_hint(LOGIN_HINT));
+        return None;
+    }
     match bare.parse::<Reference>() {
         Ok(reference) if is_windows(&reference) => {
             let message = format!("`{reference}` is a Windows image, and k3s nodes run Linux");
@@ -146,6 +151,9 @@ fn read_destination(
         findings.push(refusal(location, message).with_hint(hint));
         None
     };
+    if has_login(text) {
+        return refuse(LOGIN.to_owned(), LOGIN_HINT);
+    }
     let bare = text.strip_prefix("docker.io/").unwrap_or(text);
     let host = bare
         .split_once('/')

@@ -9,6 +9,7 @@ use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use self::grammar::{Parts, check_length};
 use crate::digest::Digest;
+use crate::net::{has_login, without_login};
 
 /// The name of Docker Hub in references, whatever its registry's host is.
 pub const DOCKER_HUB: &str = "docker.io";
@@ -96,7 +97,10 @@ impl FromStr for Reference {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
-        let invalid = |reason: String| InvalidReference { text: text.chars().take(300).collect(), reason };
+        let invalid = |reason: String| {
+            let reason = if has_login(text) { "there is a login before its host".to_owned() } else { reason };
+            InvalidReference { text: without_login(text).chars().take(300).collect(), reason }
+        };
         let Parts { domain, path, tag, digest } = Parts::of(text).map_err(invalid)?;
         let digest = digest
             .map(|digest| digest.parse::<Digest>().map_err(|error| invalid(error.to_string())))

@@ -69,10 +69,13 @@ impl Endpoint {
             url: url.to_owned(),
             reason: reason.to_owned(),
         };
-        let base = parse_url(base, plain_http).map_err(|(shown, reason)| invalid(&shown, reason))?;
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err(invalid(&shown(&base), "credentials belong into a Docker configuration"));
+        // No place of a registry has one anywhere: it is where a password ends, whatever is in it.
+        if let Some((_, host)) = base.rsplit_once('@') {
+            let shown: String = host.chars().take(200).flat_map(char::escape_debug).collect();
+            let reason = "credentials belong into a Docker configuration: log in with `docker login HOST`";
+            return Err(invalid(&format!("…@{shown}"), reason));
         }
+        let base = parse_url(base, plain_http).map_err(|(shown, reason)| invalid(&shown, reason))?;
         if base.query().is_some() || base.fragment().is_some() {
             return Err(invalid(&shown(&base), "it has a query or a fragment"));
         }
@@ -164,8 +167,9 @@ pub(super) fn shown(url: &Url) -> String {
 
 /// Returns what may be shown of a text that should have been a URL and is none.
 fn before_secrets(text: &str) -> String {
-    let text = text.split(['?', '#']).next().unwrap_or_default();
+    // A password may have a `?` or `#`: what is before the host goes first.
     let shown = text.rsplit_once('@').map_or(text, |(_, host)| host);
+    let shown = shown.split(['?', '#']).next().unwrap_or_default();
     shown.chars().take(200).flat_map(char::escape_debug).collect()
 }
 
@@ -200,9 +204,12 @@ mod tests {
             ("http://registry.lan:5000", "plain http is not allowed"),
             ("https://user:hidden@registry.lan", "credentials belong"),
             ("https://registry.lan/?token=hidden", "query"),
-            ("oci:hidden@folder", "only https"),
-            ("user:hidden@registry.lan", "only https"),
-            ("//user:hidden@registry.lan", "not a URL"),
+            ("oci:hidden@folder", "credentials belong"),
+            ("user:hidden@registry.lan", "credentials belong"),
+            ("//user:hidden@registry.lan", "credentials belong"),
+            ("https://user:hidden#x@registry.lan", "credentials belong"),
+            ("https://user:12/hidden@registry.lan", "credentials belong"),
+            ("https://registry.lan/user:hidden@x", "credentials belong"),
         ] {
             let error = Endpoint::new("docker.io", base, PlainHttp::Refused).unwrap_err().to_string();
             assert!(error.contains(reason) && error.contains("`docker.io`"), "{error}");

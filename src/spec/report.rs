@@ -8,7 +8,7 @@ use std::path::{Path as Folder, PathBuf};
 use std::str::FromStr;
 
 use super::conform;
-use crate::net::Cidr;
+use crate::net::{Cidr, LOGIN, LOGIN_HINT, has_login};
 use crate::secrets::names;
 use crate::text::{Finding, Path, Severity};
 use crate::yaml::Node;
@@ -106,19 +106,26 @@ impl At<'_> {
         None
     }
 
+    /// Returns the text if there is no login in it; one is an error that does not repeat it.
+    pub(super) fn without_login<'b>(&self, text: &'b str) -> Option<&'b str> {
+        if has_login(text) { self.refuse_with_hint(LOGIN, LOGIN_HINT) } else { Some(text) }
+    }
+
     /// Reads the text; what is wrong with it becomes an error.
     pub(super) fn parse<T: FromStr<Err: Display>>(&self, text: &str) -> Option<T> {
+        let text = self.without_login(text)?;
         text.parse().map_err(|error: T::Err| self.error(error.to_string())).ok()
     }
 
     /// Reads the text; what is wrong with it is an error with this hint.
     pub(super) fn parse_with_hint<T: FromStr<Err: Display>>(&self, text: &str, hint: &str) -> Option<T> {
+        let text = self.without_login(text)?;
         text.parse().map_err(|error: T::Err| self.error_with_hint(error.to_string(), hint)).ok()
     }
 
     /// Reads an address without a prefix.
     pub(super) fn address(&self, text: &str) -> Option<IpAddr> {
-        match text.parse() {
+        match self.without_login(text)?.parse() {
             Ok(address) => Some(address),
             Err(_) if text.parse::<Cidr>().is_ok() => {
                 let hint = format!("write {}", text.split('/').next().unwrap_or(text));
@@ -133,6 +140,8 @@ impl At<'_> {
         if text.is_empty() || text.contains('\0') {
             return self.refuse("this is not a path");
         }
+        // A file may be called `a:b@c`; what has a scheme is an address.
+        let text = if text.contains("://") { self.without_login(text)? } else { text };
         Some(self.folder().join(text))
     }
 

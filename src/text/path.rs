@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::net::without_login;
+
 /// One step from a value to a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
@@ -54,7 +56,7 @@ impl fmt::Display for Path {
         for (position, step) in self.0.iter().enumerate() {
             match step {
                 Step::Index(index) => write!(formatter, "[{index}]")?,
-                Step::Key(name) if !is_word(name) => write!(formatter, "[{name:?}]")?,
+                Step::Key(name) if !is_word(name) => write!(formatter, "[{:?}]", without_login(name))?,
                 Step::Key(name) if position == 0 => formatter.write_str(name)?,
                 Step::Key(name) => write!(formatter, ".{name}")?,
             }

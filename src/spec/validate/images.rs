@@ -128,6 +128,7 @@ fn origin(text: &str, at: &At<'_>) -> Option<Origin> {
         Some(("oci-archive", rest)) => at.file(rest).map(Origin::LayoutArchive),
         Some(("docker-archive", rest)) => at.file(rest).map(Origin::DockerArchive),
         Some(_) | None => {
+            let text = at.without_login(text)?;
             let hint = "write https://host, oci:FOLDER, oci-archive:FILE or docker-archive:FILE";
             at.refuse_with_hint(format!("`{text}` does not say what kind of place it is"), hint)
         }

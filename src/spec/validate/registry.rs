@@ -78,7 +78,7 @@ fn mirrored(text: &str, at: &At<'_>) -> Option<MirroredRegistry> {
 
 /// Reads the name of a registry; what people put around it is named in the hint.
 pub(super) fn host(text: &str, at: &At<'_>) -> Option<RegistryHost> {
-    match text.parse::<RegistryHost>() {
+    match at.without_login(text)?.parse::<RegistryHost>() {
         Ok(host) => Some(canonical(host)),
         Err(error) => {
             let bare = text.split_once("://").map_or(text, |(_, rest)| rest);

@@ -3,6 +3,7 @@
 use url::Url;
 
 use crate::digest::Digest;
+use crate::net::{LOGIN, LOGIN_HINT};
 use crate::spec::model::{Checksum, FileSource, Place};
 use crate::spec::raw::{RawChecksums, RawFileSource};
 use crate::spec::report::At;
@@ -79,11 +80,7 @@ fn sha256_digest(hex: &str, at: &At<'_>) -> Option<Digest> {
 
 /// Reads an address without ever repeating it: it may hold a password.
 pub(super) fn web_address(text: &str, at: &At<'_>) -> Option<Url> {
-    open_address(
-        text,
-        "log in with `docker login` or a credential helper; seedkit reads its configuration",
-        at,
-    )
+    open_address(text, LOGIN_HINT, at)
 }
 
 /// Reads an address without ever repeating it; `hint` says what to do instead of writing a password into it.
@@ -93,9 +90,7 @@ pub(super) fn open_address(text: &str, hint: &str, at: &At<'_>) -> Option<Url> {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
             at.refuse("this is neither https:// nor http://")
         }
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            at.refuse_with_hint("there is a user name or a password in this address", hint)
-        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => at.refuse_with_hint(LOGIN, hint),
         Ok(url) if url.fragment().is_some() => at.refuse("there is a `#` in this address"),
         Ok(url) => Some(url),
     }

@@ -5,6 +5,7 @@ mod disk;
 mod endless;
 mod inputs;
 mod interrupted;
+mod logins;
 mod sources;
 
 use std::path::Path;

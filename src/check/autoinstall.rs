@@ -1,6 +1,6 @@
 //! What Ubuntu's server installer makes of a seed.
 
-use super::kit::{Command, Kit, Node, Stage};
+use super::kit::{Command, Kit, Node, Stage, shown_after};
 use super::verdict::Found;
 use crate::yaml::{self, Value};
 
@@ -59,9 +59,10 @@ pub(super) fn has_a_shell(_: &Kit, node: &Node, found: &mut Found<'_>) {
         let words: Vec<&str> = command.value.items().iter().map(|word| word.written.as_str()).collect();
         // `sh -c` among the words is a shell after all.
         let has_shell = words.contains(&"-c");
-        let odd = words.iter().find(|word| word.contains(['*', '|', '>', '<', '&', ';', '$']));
-        if let (Some(word), false) = (odd, has_shell) {
-            found.fault(&command.place, format!("no shell reads `{word}`"));
+        let odd = words.iter().position(|word| word.contains(['*', '|', '>', '<', '&', ';', '$']));
+        if let (Some(at), false) = (odd, has_shell) {
+            let before = at.checked_sub(1).map_or("", |before| words[before]);
+            found.fault(&command.place, format!("no shell reads `{}`", shown_after(before, words[at])));
         }
     }
 }

@@ -35,6 +35,7 @@ pub use rows::{Origin, Part, Row, Scope, Severity, row, rows};
 pub use sarif::sarif;
 
 use checks::Check;
+use kit::Contents;
 use report::Subject;
 
 /// Checks a finished kit against every row, and a part of one against those that it alone can tell.
@@ -44,9 +45,15 @@ pub fn kit(kit: &Kit) -> Report {
         Some(Part::Disc) => Subject::Disc,
         Some(Part::Images) => Subject::Images,
     };
+    let secrets = Contents::of(kit);
     let verdict = |row: &Row| {
         let can_tell = kit.alone.is_none_or(|part| row.alone.contains(&part));
-        Check::of(&row.id).filter(|_| can_tell)?.look_at_kit(kit)
+        let mut verdict = Check::of(&row.id).filter(|_| can_tell)?.look_at_kit(kit)?;
+        for fault in &mut verdict.faults {
+            fault.place = secrets.out_of(&fault.place);
+            fault.what = secrets.out_of(&fault.what);
+        }
+        Some(verdict)
     };
     let allow = kit.bill.as_ref().map_or(&[][..], |bill| &bill.allow);
     report::assemble(subject, verdict, allow)

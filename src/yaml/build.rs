@@ -14,6 +14,9 @@ pub const MAXIMUM_SIZE: usize = 1024 * 1024;
 /// The deepest nesting that is read.
 pub const MAXIMUM_DEPTH: usize = 64;
 
+/// The tags of the core schema (YAML 1.2.2, chapter 10), and those of YAML 1.1 that are still met.
+const TAGS: [&str; 10] = ["null", "bool", "int", "float", "str", "seq", "map", "binary", "timestamp", "set"];
+
 /// Reads one YAML document; UTF-8, with or without a byte order mark, any line ends.
 ///
 /// # Errors
@@ -207,7 +210,9 @@ fn refuse_references(event: &Event<'_>, location: Location) -> Result<(), Findin
         return Err(fatal(location, "anchors (`&name`) are not supported").with_hint("remove the anchor"));
     }
     let Some(tag) = tag else { return Ok(()) };
-    let name = if tag.is_yaml_core_schema() { format!("!!{}", tag.suffix) } else { tag.to_string() };
+    // What is not a known tag may be a password that begins with `!`, and is not shown.
+    let is_known = tag.is_yaml_core_schema() && TAGS.contains(&tag.suffix.as_str());
+    let name = if is_known { format!("!!{}", tag.suffix) } else { "!name".to_owned() };
     Err(fatal(location, format!("tags (`{name}`) are not supported"))
         .with_hint("remove the tag; quote a value that is text"))
 }

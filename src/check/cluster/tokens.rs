@@ -111,7 +111,10 @@ pub(in crate::check) fn fit_servers(kit: &Kit, verdict: &mut Verdict) {
 /// Says why what a node joins is not one of the servers.
 fn leads_elsewhere(kit: &Kit, node: &Node, url: &yaml::Node) -> Option<String> {
     let Some((host, port)) = joined(node) else {
-        return Some(format!("`{}` is not an https:// address", url.text().unwrap_or_default()));
+        // What is no address at all may be a token in the wrong place.
+        let written = url.text().filter(|text| text.contains("://"));
+        let named = written.map_or_else(|| "it".to_owned(), |text| format!("`{text}`"));
+        return Some(format!("{named} is not an https:// address"));
     };
     let told = kit.servers().find_map(|node| node.setting_text(API_PORT_KEY));
     let wanted = told.unwrap_or_else(|| API_PORT.to_string());

@@ -20,6 +20,7 @@ use fs_err as fs;
 pub(super) use disc::{Archive, DiscView};
 pub(super) use node::{AUTHORITIES, Command, K3S_CONFIG, MANIFESTS, Node, PlacedFile, Script, Source, Stage};
 pub use secret::KnownSecret;
+pub(super) use secret::{Contents, shown_after};
 pub(super) use shell::{Joint, Statement, statements};
 pub(super) use text::Text;
 pub(super) use unit::Unit;

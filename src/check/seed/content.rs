@@ -9,6 +9,8 @@ use crate::yaml::{self, Value, parse};
 const NEEDED: [&str; 7] =
     ["token", "agent-token", "server", "node-name", "node-ip", "hostname", "local-hostname"];
 
+/// The longest thing of a template that is shown, in characters.
+const LONGEST: usize = 40;
 /// Files of which the values are looked at, and not how they are spelled.
 const DOCUMENTS: [&str; 3] = [".yaml", ".yml", ".json"];
 
@@ -104,7 +106,10 @@ fn leftover(text: &str, is_script: bool) -> Option<String> {
     for (position, mark) in text.match_indices("{{").chain(text.match_indices("{%")) {
         let inside = text[position + mark.len()..].trim_start_matches(['-', ' ']);
         if inside.starts_with(|first: char| first.is_ascii_alphabetic()) {
-            return Some(text[position..].chars().take(40).collect());
+            let shown: String = text[position..].chars().take(LONGEST).collect();
+            let end = shown.find(if mark == "{{" { "}}" } else { "%}" });
+            // What goes on behind it is not the template's, and may be a secret.
+            return Some(end.map_or(mark, |end| &shown[..end + 2]).to_owned());
         }
     }
     marked(text, "@@", "@@").next().map(|name| format!("@@{name}@@"))

@@ -1,6 +1,6 @@
 //! user-data: keys that cloud-init knows, commands that are commands, and room for what is copied.
 
-use crate::check::kit::{Kit, Node, Stage, Statement, statements};
+use crate::check::kit::{Kit, Node, Stage, Statement, shown_after, statements};
 use crate::check::tables::cloud_init;
 use crate::check::verdict::Found;
 use crate::yaml::{self, Value};
@@ -68,8 +68,11 @@ fn not_text(command: &yaml::Node) -> Option<String> {
     if !matches!(command.value, Value::Sequence(_)) {
         return Some(format!("it is {}, not text", command.value.kind()));
     }
-    let odd = command.items().iter().find(|word| !matches!(word.value, Value::String(_)))?;
-    Some(format!("`{}` in it is {}, not text", odd.written, odd.value.kind()))
+    let words = command.items();
+    let at = words.iter().position(|word| !matches!(word.value, Value::String(_)))?;
+    let before = at.checked_sub(1).map_or("", |before| words[before].written.as_str());
+    let shown = shown_after(before, &words[at].written);
+    Some(format!("`{shown}` in it is {}, not text", words[at].value.kind()))
 }
 
 fn bashism(script: &str) -> Option<String> {

@@ -10,6 +10,7 @@ mod ordering;
 mod output;
 mod packages;
 mod registry;
+mod secrets;
 mod seed;
 
 use crate::support::broken::BrokenKit;

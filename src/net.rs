@@ -1,29 +1,16 @@
 //! Addresses and names as networks know them.
 
+mod address;
+mod invalid;
 mod login;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::IpNet;
-
+pub use address::{Cidr, NoNeighbour, Scope, address, scope};
+pub use invalid::Invalid;
 pub use login::{LOGIN, LOGIN_HINT, has_login, without_login};
-
-/// Says why a text is not what it should be.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{text}` is not {expected}")]
-pub struct Invalid {
-    text: String,
-    expected: &'static str,
-}
-
-impl Invalid {
-    /// Says that `text`, cut where it is long and without a login, is not what was `expected`.
-    pub fn new(text: &str, expected: &'static str) -> Self {
-        Self { text: without_login(text).chars().take(100).collect(), expected }
-    }
-}
 
 /// A host name of one label: at most 63 lower-case letters, digits and `-`, which is not at its ends (RFC 1123).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
@@ -65,8 +52,8 @@ impl FromStr for Host {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Ip(address));
+        if text.parse::<IpAddr>().is_ok() {
+            return address(text).map(Self::Ip);
         }
         let name = text.to_ascii_lowercase();
         // A name of digits and dots only is an address with a mistake in it.
@@ -174,65 +161,6 @@ impl FromStr for MacAddress {
     }
 }
 
-/// A range of addresses, `address/prefix`; may hold host bits, as an interface's address does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
-pub struct Cidr(IpNet);
-
-impl Cidr {
-    /// Returns the address before the slash.
-    pub fn address(&self) -> IpAddr {
-        self.0.addr()
-    }
-
-    /// Returns the number of bits that all addresses of the network share.
-    pub fn prefix(&self) -> u8 {
-        self.0.prefix_len()
-    }
-
-    /// Returns the network: the same range, without host bits.
-    pub fn network(&self) -> Self {
-        Self(self.0.trunc())
-    }
-
-    /// Returns whether the address before the slash names the network itself.
-    pub fn is_network_address(&self) -> bool {
-        self.has_names_for_all() && self.address() == self.0.network()
-    }
-
-    /// Returns whether the address before the slash means every machine of the network (IPv4 only).
-    pub fn is_broadcast_address(&self) -> bool {
-        self.address().is_ipv4() && self.has_names_for_all() && self.address() == self.0.broadcast()
-    }
-
-    /// A network of one or two addresses has none to spare (RFC 3021, RFC 6164).
-    fn has_names_for_all(&self) -> bool {
-        self.0.max_prefix_len() - self.prefix() > 1
-    }
-
-    /// Returns whether `address` lies in the range.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&address)
-    }
-
-    /// Returns whether some address lies in both ranges.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.0.contains(&other.0.trunc()) || other.0.contains(&self.0.trunc())
-    }
-}
-
-impl FromStr for Cidr {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let invalid = || Invalid::new(text, "an address with a prefix, such as 192.168.6.10/24");
-        let (address, prefix) = text.split_once('/').ok_or_else(invalid)?;
-        let address: IpAddr = address.parse().map_err(|_| invalid())?;
-        let is_number = prefix.bytes().all(|byte| byte.is_ascii_digit());
-        let prefix = prefix.parse().ok().filter(|_| is_number).ok_or_else(invalid)?;
-        IpNet::new(address, prefix).map(Self).map_err(|_| invalid())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,38 +220,6 @@ mod tests {
             "52:54:00:ab:cd:+1",
         ] {
             assert!(text.parse::<MacAddress>().is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn ranges_know_their_bounds_and_each_other() {
-        let cidr = |text: &str| text.parse::<Cidr>().unwrap();
-        assert_eq!(cidr("192.168.6.10/24").network().to_string(), "192.168.6.0/24");
-        assert_eq!(cidr("fd00::1234/64").network().to_string(), "fd00::/64");
-        assert_eq!(cidr("10.1.2.3/0").network().to_string(), "0.0.0.0/0");
-        assert!(
-            cidr("192.168.6.0/24").is_network_address() && cidr("192.168.6.255/24").is_broadcast_address()
-        );
-        assert!(
-            !cidr("192.168.6.0/31").is_network_address() && !cidr("192.168.6.1/31").is_broadcast_address()
-        );
-        assert!(cidr("192.168.6.0/23").contains("192.168.7.1".parse().unwrap()));
-        assert!(!cidr("192.168.6.0/24").contains("fd00::1".parse().unwrap()));
-        assert!(
-            cidr("10.42.7.0/24").overlaps(&cidr("10.42.0.0/16"))
-                && !cidr("10.42.0.0/16").overlaps(&cidr("10.43.0.0/16"))
-        );
-        for text in [
-            "",
-            "10.0.0.1",
-            "10.0.0.1/",
-            "10.0.0.1/33",
-            "10.0.0.1/+8",
-            "10.0.0.256/8",
-            "fd00::/129",
-            "010.0.0.1/8",
-        ] {
-            assert!(text.parse::<Cidr>().is_err(), "{text:?}");
         }
     }
 }

@@ -2,11 +2,23 @@
 //!
 //! The facts are data, `flags.toml`, with source and date; spec, seed and check read the same.
 
+mod ports;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+pub use self::ports::{diversion, listener};
+
+/// The settings that hold networks inside the cluster, and k3s' defaults.
+pub const INNER_NETWORKS: [(&str, &str); 2] =
+    [("cluster-cidr", "10.42.0.0/16"), ("service-cidr", "10.43.0.0/16")];
+
+/// What a server deploys unless `disable` names it.
+pub const COMPONENTS: [&str; 6] =
+    ["coredns", "local-storage", "metrics-server", "runtimes", "servicelb", "traefik"];
 
 /// The key that says where the state of all servers is, if none of them keeps it itself.
 pub const DATASTORE: &str = "datastore-endpoint";
@@ -137,6 +149,11 @@ pub fn refuse_own(key: &str) -> Result<(), OwnKey> {
     TABLE.own.get(flag_of(key)).map_or(Ok(()), |reason| Err(OwnKey { reason }))
 }
 
+/// Returns the values of a flag: one, or those of a list.
+pub fn scalars(value: &Value) -> &[Value] {
+    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
+}
+
 /// What users set in a node's `config.yaml`, in their order and types: never what seedkit sets itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings(Map<String, Value>);
@@ -170,6 +187,12 @@ impl Settings {
         let Some(value) = self.get(API_PORT_KEY) else { return Ok(API_PORT) };
         let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
         number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0).ok_or(value)
+    }
+
+    /// Returns the texts of `key`: k3s takes a list and a text with commas alike.
+    pub fn texts(&self, key: &str) -> Vec<&str> {
+        let values = self.get(key).map_or(&[][..], scalars);
+        values.iter().filter_map(Value::as_str).flat_map(|text| text.split(',')).map(str::trim).collect()
     }
 }
 

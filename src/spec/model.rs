@@ -18,7 +18,7 @@ use super::raw::{ClusterCa, Compression, Payload, Role};
 use crate::digest::Digest;
 use crate::k3s::Settings;
 use crate::net::{Cidr, DnsLabel, Host, Invalid, MirroredRegistry, RegistryHost};
-use crate::node::{Destination, Flavour, InstallDisk, NetworkCard, TimeZone};
+use crate::node::{Destination, Flavour, InstallDisk, NetworkCard, TimeZone, UserName};
 use crate::oci::{Platform, Reference};
 use crate::ssh::AuthorizedKey;
 
@@ -291,7 +291,7 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ssh {
     /// The user that is made on each node.
-    pub user: String,
+    pub user: UserName,
     /// The keys that open its account; with none, a pair is made in the secrets folder.
     pub authorized_keys: Vec<AuthorizedKey>,
     /// What the user logs in with on the console, and nowhere else; with none, only a key opens a node.

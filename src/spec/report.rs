@@ -8,7 +8,7 @@ use std::path::{Path as Folder, PathBuf};
 use std::str::FromStr;
 
 use super::conform;
-use crate::net::{Cidr, LOGIN, LOGIN_HINT, has_login};
+use crate::net::{self, Cidr, LOGIN, LOGIN_HINT, has_login};
 use crate::secrets::names;
 use crate::text::{Finding, Path, Severity};
 use crate::yaml::Node;
@@ -125,13 +125,13 @@ impl At<'_> {
 
     /// Reads an address without a prefix.
     pub(super) fn address(&self, text: &str) -> Option<IpAddr> {
-        match self.without_login(text)?.parse() {
+        match net::address(self.without_login(text)?) {
             Ok(address) => Some(address),
             Err(_) if text.parse::<Cidr>().is_ok() => {
                 let hint = format!("write {}", text.split('/').next().unwrap_or(text));
                 self.refuse_with_hint(format!("`{text}` has a prefix, which does not belong here"), hint)
             }
-            Err(_) => self.refuse(format!("`{text}` is not an IP address")),
+            Err(error) => self.refuse(error.to_string()),
         }
     }
 

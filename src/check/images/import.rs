@@ -121,7 +121,7 @@ pub(in crate::check) fn components(kit: &Kit, verdict: &mut Verdict) {
 
 /// SK0312
 pub(in crate::check) fn components_of_spec(plan: &Plan<'_>, found: &mut Found<'_>) {
-    let all = texts(plan.spec.k3s.config.get("disable"));
+    let all = plan.spec.k3s.config.texts("disable");
     if !all.is_empty() {
         found.fault("k3s.config.disable", format!("not deployed: {}", all.join(", ")));
     }

@@ -6,7 +6,7 @@ use super::{Endpoint, endpoints};
 use crate::check::kit::{Kit, Node};
 use crate::check::plan::Plan;
 use crate::check::verdict::Found;
-use crate::net::Cidr;
+use crate::net::{self, Cidr, Scope};
 use crate::yaml;
 
 /// SK0406
@@ -51,7 +51,7 @@ fn unreachable(host: &str, network: Option<&Cidr>, has_route: bool) -> Option<St
         return Some(format!("`{host}` is the node itself"));
     }
     let address: IpAddr = host.parse().ok()?;
-    if address.is_loopback() || address.is_unspecified() {
+    if net::scope(address) == Scope::Oneself || address.is_unspecified() {
         return Some(format!("`{host}` is the node itself"));
     }
     let is_near = network.is_none_or(|network| network.contains(address));

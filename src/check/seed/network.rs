@@ -6,13 +6,10 @@ use std::net::IpAddr;
 use crate::check::kit::{K3S_CONFIG, Kit, Node};
 use crate::check::plan::Plan;
 use crate::check::verdict::{Found, Verdict};
-use crate::k3s::API_PORT;
-use crate::net::{Cidr, DnsLabel};
+use crate::k3s::{API_PORT, INNER_NETWORKS};
+use crate::net::{self, Cidr, DnsLabel, NoNeighbour};
 use crate::spec;
 use crate::yaml::{self, Value};
-
-/// The networks that k3s gives to pods and services, unless it is told otherwise.
-const INNER: [(&str, &str); 2] = [("cluster-cidr", "10.42.0.0/16"), ("service-cidr", "10.43.0.0/16")];
 
 /// How netplan was told of a default route before 0.103; it still reads them.
 const OLD_GATEWAYS: [&str; 2] = ["gateway4", "gateway6"];
@@ -95,10 +92,8 @@ fn judge(card: &yaml::Node, faults: &mut Vec<String>) {
         faults.push("`addresses` is not a list".to_owned());
     }
     for via in default_routes(card) {
-        match via.parse::<IpAddr>() {
-            Ok(gateway)
-                if networks.is_empty() || networks.iter().any(|network| network.contains(gateway)) => {}
-            Ok(gateway) => faults.push(format!("the gateway {gateway} is in none of its networks")),
+        match net::address(&via) {
+            Ok(gateway) => faults.extend(misplaced(gateway, &networks)),
             Err(_) => faults.push(format!("`{via}` is not an address of a gateway")),
         }
     }
@@ -115,6 +110,19 @@ fn judge(card: &yaml::Node, faults: &mut Vec<String>) {
     {
         faults.push("`nameservers.addresses` is not a list".to_owned());
     }
+}
+
+/// Says why a gateway is not a neighbour in any of a card's networks.
+fn misplaced(gateway: IpAddr, networks: &[Cidr]) -> Option<String> {
+    let mut why = format!("the gateway {gateway} is in none of its networks");
+    for network in networks {
+        match network.neighbour(gateway) {
+            Ok(_) => return None,
+            Err(NoNeighbour::Elsewhere(..)) => {}
+            Err(other) => why = format!("the gateway {other}"),
+        }
+    }
+    (!networks.is_empty()).then_some(why)
 }
 
 /// SK0109
@@ -136,7 +144,7 @@ pub(in crate::check) fn nodes_are_apart(kit: &Kit, verdict: &mut Verdict) {
         if let Some(name) = name.filter(|name| name.parse::<DnsLabel>().is_err()) {
             found.fault("name", format!("`{name}` is not a name of small letters, digits and `-`"));
         }
-        for (key, default) in INNER {
+        for (key, default) in INNER_NETWORKS {
             let inner = inner(node.setting_text(key).as_deref().unwrap_or(default));
             for cidr in addresses.iter().filter(|cidr| inner.iter().any(|inner| inner.overlaps(cidr))) {
                 found.fault("address", format!("{cidr} is within the network of `{key}`"));
@@ -210,9 +218,10 @@ pub(in crate::check) fn nodes_of_spec_are_apart(plan: &Plan<'_>, found: &mut Fou
                 found.fault(&place, format!("its {kind} `{value}` is another node's"));
             }
         }
-        for (key, default) in INNER {
-            let written = plan.spec.k3s.config.get(key).and_then(serde_json::Value::as_str);
-            if inner(written.unwrap_or(default)).iter().any(|inner| inner.overlaps(address)) {
+        for (key, default) in INNER_NETWORKS {
+            let written = plan.spec.k3s.config.texts(key).join(",");
+            let written = if written.is_empty() { default } else { &written };
+            if inner(written).iter().any(|inner| inner.overlaps(address)) {
                 found.fault(&place, format!("{address} is within the network of `{key}`"));
             }
         }

@@ -19,7 +19,7 @@ pub(super) fn load_or_create(
     equipment: &Equipment<'_>,
 ) -> Result<seed::Ssh, IsoError> {
     Ok(seed::Ssh {
-        user: spec.ssh.user.clone(),
+        user: spec.ssh.user.to_string(),
         authorized_keys: authorized_keys(spec, secrets)?,
         console_password: console_password(spec, secrets, equipment)?,
     })

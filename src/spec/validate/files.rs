@@ -15,7 +15,7 @@ pub(super) fn node_files(raw: Vec<RawNodeFile>, nodes: &[Draft<'_>], at: &At<'_>
     for (at, raw) in at.items(raw) {
         let file = node_file(raw, nodes, &at);
         if let Some(file) = &file {
-            refuse_same_destination(file, &files, &at.key("destination"));
+            compare_destinations(file, &files, &at.key("destination"));
         }
         files.push(file);
     }
@@ -67,11 +67,21 @@ fn destination(text: &str, at: &At<'_>) -> Option<Destination> {
     let message = error.to_string();
     let hint = match error {
         Unplaceable::NotNormal(_) => "start with `/`, and leave out `.`, `..`, double and final `/`",
+        Unplaceable::Volatile { folder: "/proc" | "/sys", .. } => {
+            "settings of the kernel go to /etc/sysctl.d/NAME.conf, others to /etc/tmpfiles.d/NAME.conf"
+        }
         Unplaceable::Volatile { .. } => "place it elsewhere",
         Unplaceable::Unlistable(_) | Unplaceable::TooLong(_) => "choose another name",
+        Unplaceable::Folder(folder) => {
+            return at.refuse_with_hint(message, format!("write the file's name as well: {folder}/NAME"));
+        }
+        Unplaceable::Owned { owned, .. } if owned.contains("/server/manifests/") => {
+            "k3s writes it whenever it starts; set disable in k3s.config, and give yours another name"
+        }
         Unplaceable::Owned { owned, .. } if owned.ends_with("config.yaml.d") || owned.ends_with(".env") => {
             "set k3s.config or k3s.agentConfig; variables go to /etc/systemd/system/k3s.service.d/NAME.conf"
         }
+        Unplaceable::Owned { owned: "/etc/resolv.conf", .. } => "set nameservers of the nodes",
         Unplaceable::Owned { .. } => return at.refuse(message),
     };
     at.refuse_with_hint(message, hint)
@@ -86,11 +96,21 @@ fn mode(text: &str, at: &At<'_>) -> Option<u32> {
     u32::from_str_radix(text, 8).ok()
 }
 
-/// A lock knows a file by its destination, so that two files never share one, not even on different nodes.
-fn refuse_same_destination(file: &NodeFile, others: &[Option<NodeFile>], at: &At<'_>) {
-    let is_same = |other: &NodeFile| other.destination == file.destination;
-    if let Some(first) = others.iter().position(|other| other.as_ref().is_some_and(is_same)) {
-        let message = format!("`{}` is already the destination of files[{first}]", file.destination);
-        at.error_with_hint(message, "give one of the two another destination");
+/// A lock knows a file by its destination, so that two files never share one, not even on different nodes. On one node
+/// neither lies in the other.
+fn compare_destinations(file: &NodeFile, others: &[Option<NodeFile>], at: &At<'_>) {
+    let NodeFile { destination, nodes, .. } = file;
+    for (index, other) in others.iter().enumerate() {
+        let Some(other) = other else { continue };
+        let is_above = destination.is_on_the_way_to(&other.destination);
+        let is_below = other.destination.is_on_the_way_to(destination);
+        let message = match (is_above, is_below) {
+            (true, true) => format!("`{destination}` is already the destination of files[{index}]"),
+            (false, false) => continue,
+            (true, false) | (false, true) if !nodes.iter().any(|node| other.nodes.contains(node)) => continue,
+            (true, false) => format!("`{destination}` is a folder: files[{index}] goes there"),
+            (false, true) => format!("`{}` is a file: files[{index}] goes there", other.destination),
+        };
+        return at.error_with_hint(message, "give one of the two another destination");
     }
 }

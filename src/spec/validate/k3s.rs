@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::registry::password;
 use super::sources::file_source;
-use crate::k3s::{self, Known, Settings};
+use crate::k3s::{self, COMPONENTS, Known, Settings, scalars};
 use crate::net::DnsLabel;
 use crate::oci::{Platform, Reference};
 use crate::spec::model::{FileSource, K3s, K3sVersion, PasswordFrom};
@@ -141,6 +141,7 @@ fn settings(written: Option<Map<String, Value>>, role: Role, at: &At<'_>) -> Set
         check_flag_value(&value, &at);
         match flag {
             "kubelet-arg" => check_kubelet_arguments(&value, &at),
+            "disable" => check_components(&settings.texts(&key), &at),
             "pause-image" => check_pause_image(&value, &at),
             k3s::API_PORT_KEY if settings.api_port().is_err() => {
                 at.error_with_hint("this is not a port", "write one number from 1 to 65535");
@@ -178,11 +179,6 @@ fn settings_from(
     settings
 }
 
-/// Returns the values of a flag: one, or those of a list.
-fn scalars(value: &Value) -> &[Value] {
-    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
-}
-
 fn check_flag(flag: &str, role: Role, at: &At<'_>) {
     if flag.starts_with('-') {
         let hint = format!("write {}", flag.trim_start_matches('-'));
@@ -208,6 +204,15 @@ fn check_flag_value(value: &Value, at: &At<'_>) {
     if !scalars(value).iter().all(is_scalar) {
         let hint = "write `key=value` texts in a list where a flag takes pairs";
         at.error_with_hint("a flag has one value, or a list of them", hint);
+    }
+}
+
+/// k3s passes over a name that it does not know, and deploys what was to be left out.
+fn check_components(names: &[&str], at: &At<'_>) {
+    for name in names.iter().filter(|name| !COMPONENTS.contains(name)) {
+        let hint = suggest::meant(name, COMPONENTS)
+            .unwrap_or_else(|| format!("k3s deploys {}", COMPONENTS.join(", ")));
+        at.warning(format!("`{name}` is not a component of k3s, which passes over it"), hint);
     }
 }
 

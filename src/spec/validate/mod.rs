@@ -3,6 +3,7 @@
 //! Every function takes what was written and where, reports all that is wrong with it, and returns what it
 //! means if that is known. Nothing stops at the first error.
 
+mod addresses;
 mod files;
 mod images;
 mod k3s;
@@ -19,8 +20,8 @@ use super::model::{Allowance, Seed, Spec, Ssh};
 use super::raw::{ApiVersion, RawAllowance, RawPack, RawSeed, RawSpec, RawSsh};
 use super::report::At;
 use super::suggest;
-use crate::net::Host;
-use crate::node::TimeZone;
+use crate::net::{self, Host, Scope};
+use crate::node::{InvalidUserName, TimeZone, UserName};
 use crate::oci::Platform;
 
 /// Returns what the spec means; `None` only if there are errors in the report.
@@ -57,7 +58,7 @@ pub(super) fn spec(raw: RawSpec, at: &At<'_>) -> Option<Spec> {
     let RawPack { compression } = pack.unwrap_or_default();
     let templates = templates.and_then(|text| at.key("templates").file(&text));
     let seed = self::seed(seed.unwrap_or_default(), &mut nodes, &at.key("seed"));
-    let networks = network::Networks { nodes: &nodes, config: k3s.config.as_map(), hosts: &seed.hosts };
+    let networks = network::Networks { nodes: &nodes, config: &k3s.config, hosts: &seed.hosts };
     networks.check(registry.address.as_ref(), at);
     let deliver = deliver.and_then(|text| at.key("deliver").file(&text));
     let allow = self::allow(allow.unwrap_or_default(), &at.key("allow"));
@@ -113,20 +114,31 @@ fn platform(text: &str, at: &At<'_>) -> Option<Platform> {
 
 fn ssh(raw: RawSsh, at: &At<'_>) -> Ssh {
     let RawSsh { user, authorized_keys, console_password_from } = raw;
-    let user = user.unwrap_or_else(|| "k3s".to_owned());
-    let is_user = user.len() <= 32
-        && user.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-        && user
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte));
-    if !is_user {
-        let hint = "use lower-case letters, digits, `-` and `_`, at most 32, a letter first";
-        at.key("user").error_with_hint(format!("`{user}` is not a user name"), hint);
-    }
+    let user = user.and_then(|text| self::user(&text, &at.key("user"))).unwrap_or_default();
     let console_password =
         console_password_from.and_then(|from| registry::password(from, &at.key("consolePasswordFrom")));
     let authorized_keys = at.key("authorizedKeys").list(authorized_keys, At::parse);
     Ssh { user, authorized_keys, console_password }
+}
+
+fn user(text: &str, at: &At<'_>) -> Option<UserName> {
+    match text.parse::<UserName>() {
+        Ok(user) => {
+            if user.is_root() {
+                let hint = "a user of its own has sudo too, and the log says who did what";
+                at.warning("root can do everything, and a key opens it over SSH", hint);
+            }
+            Some(user)
+        }
+        Err(error @ InvalidUserName::Misspelt(_)) => at.refuse_with_hint(
+            error.to_string(),
+            "use lower-case letters, digits, `-` and `_`, at most 32, a letter first",
+        ),
+        Err(error @ InvalidUserName::Taken(_)) => at.refuse_with_hint(
+            error.to_string(),
+            "it keeps its shell, which lets nobody in; write a name of your own, such as ops",
+        ),
+    }
 }
 
 fn seed(raw: RawSeed, nodes: &mut [nodes::Draft<'_>], at: &At<'_>) -> Seed {
@@ -138,9 +150,22 @@ fn seed(raw: RawSeed, nodes: &mut [nodes::Draft<'_>], at: &At<'_>) -> Seed {
             .unwrap_or_else(|| "write a name such as Asia/Seoul or Etc/UTC".to_owned());
         at.key("timezone").parse_with_hint(&text, &hint)
     });
-    let ntp = at.key("ntp").list(ntp, At::parse);
+    let ntp = at.key("ntp").list(ntp, time_server);
     let hosts = self::hosts(hosts.unwrap_or_default(), nodes, &at.key("hosts"));
     Seed { flavour, payload, timezone, ntp, hosts }
+}
+
+fn time_server(at: &At<'_>, text: &str) -> Option<Host> {
+    let host = at.parse(text)?;
+    let is_machine = match &host {
+        Host::Ip(address) => matches!(net::scope(*address), Scope::Machine | Scope::Link),
+        Host::Name(name) => name != "localhost",
+    };
+    if !is_machine {
+        let hint = "write the name or address of a time server; without ntp the nodes ask their system's own";
+        return at.refuse_with_hint(format!("`{host}` is not a machine that nodes can ask"), hint);
+    }
+    Some(host)
 }
 
 /// Reads the names that go to `/etc/hosts` beside those of the nodes.
@@ -163,7 +188,14 @@ fn hosts(
         if nodes.iter().any(|node| node.is_named(&name)) || name == "localhost" || hosts.contains_key(&name) {
             at.error_with_hint("this name is in /etc/hosts already", "remove it");
         }
-        hosts.extend(at.address(&address).map(|address| (name, address)));
+        let Some(address) = at.address(&address) else { continue };
+        if net::scope(address) == Scope::Nobody {
+            at.error_with_hint(
+                format!("`{address}` is not the address of a machine"),
+                "write one, or 127.0.0.1",
+            );
+        }
+        hosts.insert(name, address);
     }
     hosts
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use serde_json::{Map, Value};
-
 use super::nodes::Draft;
-use crate::net::{Cidr, Host, RegistryHost};
+use crate::k3s::{self, INNER_NETWORKS, Settings};
+use crate::net::{self, Cidr, Host, RegistryHost, Scope};
+use crate::spec::raw::Role;
 use crate::spec::report::At;
 
 /// A network inside the cluster.
@@ -17,14 +17,11 @@ struct Inner<'a> {
     at: Option<At<'a>>,
 }
 
-/// The settings that hold networks inside the cluster, and k3s' defaults.
-const INNER: [(&str, &str); 2] = [("cluster-cidr", "10.42.0.0/16"), ("service-cidr", "10.43.0.0/16")];
-
 /// What the networks of a spec are judged by.
 pub(super) struct Networks<'a> {
     pub(super) nodes: &'a [Draft<'a>],
     /// The servers' settings of k3s.
-    pub(super) config: &'a Map<String, Value>,
+    pub(super) config: &'a Settings,
     /// Names that the nodes know beside their own.
     pub(super) hosts: &'a BTreeMap<String, IpAddr>,
 }
@@ -36,7 +33,10 @@ impl Networks<'_> {
         check_node_networks(self.nodes, &inner);
         if let Some(registry) = registry {
             self.check_name(registry);
-            check_registry(registry, self.nodes, &inner, &at.key("registry").key("address"));
+            if let Some(address) = self.address_of(registry.host()) {
+                let at = at.key("registry").key("address");
+                self.check_registry(registry, address, &inner, &at);
+            }
         }
     }
 
@@ -50,10 +50,64 @@ impl Networks<'_> {
             node.at.warning(message, format!("write seed.hosts: {{{name}: ADDRESS}}"));
         }
     }
+
+    /// Returns the address of a host, as far as the spec knows it.
+    fn address_of(&self, host: &Host) -> Option<IpAddr> {
+        match host {
+            Host::Ip(address) => Some(*address),
+            Host::Name(name) if name == "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
+            Host::Name(name) => {
+                let node = self.nodes.iter().find(|node| node.is_named(name));
+                self.hosts.get(name).copied().or_else(|| Some(node?.address?.address()))
+            }
+        }
+    }
+
+    fn check_registry(&self, registry: &RegistryHost, address: IpAddr, inner: &[Inner<'_>], at: &At<'_>) {
+        if net::scope(address) != Scope::Machine {
+            let message = format!("`{}` is not an address that nodes can reach", registry.host());
+            at.error_with_hint(message, "write the address by which the nodes reach the registry");
+            return;
+        }
+        if let Some(Inner { key, cidr, .. }) = inner.iter().find(|inner| inner.cidr.contains(address)) {
+            let message =
+                format!("`{address}` lies in {key} {cidr}: the nodes look for it inside the cluster");
+            at.error_with_hint(message, format!("set k3s.config.{key} to a network that is free"));
+        }
+        for node in self.nodes {
+            let Some(own) = node.address else { continue };
+            if own.address() == address {
+                let message = format!("`{address}` is the registry's address too");
+                let hint = "that is right only if this node runs the registry";
+                node.at.key("address").warning(message, hint);
+                self.check_port(registry.port(), node, at);
+            } else if !own.contains(address) && node.gateway.is_none() {
+                let message = format!(
+                    "the registry {address} is not in the node's network, and there is no gateway to it"
+                );
+                node.at.key("address").warning(message, "add gateway");
+            } else if own.is_named_by(address) || own.is_broadcast(address) {
+                let message = format!("`{address}` is not a machine in {}", own.network());
+                at.error_with_hint(message, "write the address by which the nodes reach the registry");
+                return;
+            }
+        }
+    }
+
+    /// A registry that a node runs listens on a port that k3s leaves free there.
+    fn check_port(&self, port: u16, node: &Draft<'_>, at: &At<'_>) {
+        let path = node.at.path();
+        let hint = "choose another port for the registry, such as 5000";
+        if let Some(who) = k3s::listener(port, node.role == Some(Role::Server), self.config) {
+            at.error_with_hint(format!("port {port} of {path} is that of {who}"), hint);
+        } else if let Some(who) = k3s::diversion(port, self.config) {
+            at.warning(format!("port {port} of {path} may lead to {who}"), hint);
+        }
+    }
 }
 
-fn inner_networks_of<'a>(config: &Map<String, Value>, at: &At<'a>) -> Vec<Inner<'a>> {
-    let networks = INNER.iter().flat_map(|(key, default)| inner_networks(key, default, config, at));
+fn inner_networks_of<'a>(config: &Settings, at: &At<'a>) -> Vec<Inner<'a>> {
+    let networks = INNER_NETWORKS.iter().flat_map(|(key, default)| inner_networks(key, default, config, at));
     let inner: Vec<Inner<'_>> = networks.collect();
     for (index, one) in inner.iter().enumerate() {
         for other in &inner[..index] {
@@ -66,23 +120,13 @@ fn inner_networks_of<'a>(config: &Map<String, Value>, at: &At<'a>) -> Vec<Inner<
     inner
 }
 
-fn inner_networks<'a>(
-    key: &'static str,
-    default: &str,
-    config: &Map<String, Value>,
-    at: &At<'a>,
-) -> Vec<Inner<'a>> {
-    let Some(value) = config.get(key) else {
+fn inner_networks<'a>(key: &'static str, default: &str, config: &Settings, at: &At<'a>) -> Vec<Inner<'a>> {
+    if config.get(key).is_none() {
         let cidr = default.parse().expect("k3s' defaults are networks");
         return vec![Inner { key, cidr, at: None }];
-    };
+    }
     let at = at.key("config").key(key);
-    let texts: Vec<&str> = match value {
-        Value::String(text) => text.split(',').map(str::trim).collect(),
-        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
-    };
-    let networks = texts.into_iter().filter_map(|text| at.parse(text));
+    let networks = config.texts(key).into_iter().filter_map(|text| at.parse(text));
     networks.map(|cidr| Inner { key, cidr, at: Some(at.clone()) }).collect()
 }
 
@@ -108,34 +152,5 @@ fn check_node_networks(nodes: &[Draft<'_>], inner: &[Inner<'_>]) {
             }
         }
         networks.insert(network);
-    }
-}
-
-fn check_registry(registry: &RegistryHost, nodes: &[Draft<'_>], inner: &[Inner<'_>], at: &At<'_>) {
-    let address = match registry.host() {
-        Host::Name(name) if name == "localhost" => IpAddr::from([127, 0, 0, 1]),
-        Host::Name(_) => return,
-        Host::Ip(address) => *address,
-    };
-    if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
-        let message = format!("`{}` is not an address that nodes can reach", registry.host());
-        at.error_with_hint(message, "write the address by which the nodes reach the registry");
-        return;
-    }
-    if let Some(Inner { key, cidr, .. }) = inner.iter().find(|inner| inner.cidr.contains(address)) {
-        let message = format!("`{address}` lies in {key} {cidr}: the nodes look for it inside the cluster");
-        at.error_with_hint(message, format!("set k3s.config.{key} to a network that is free"));
-    }
-    for node in nodes {
-        let Some(own) = node.address else { continue };
-        let at = node.at.key("address");
-        if own.address() == address {
-            let message = format!("`{address}` is the registry's address too");
-            at.warning(message, "that is right only if this node runs the registry");
-        } else if !own.contains(address) && node.gateway.is_none() {
-            let message =
-                format!("the registry {address} is not in the node's network, and there is no gateway to it");
-            at.warning(message, "add gateway");
-        }
     }
 }

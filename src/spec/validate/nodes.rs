@@ -6,10 +6,10 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::k3s;
+use super::{addresses, k3s};
 use crate::k3s::DATASTORE;
-use crate::net::{Cidr, DnsLabel};
-use crate::node::{DiskTraits, Flavour, InstallDisk, NetworkCard, NoSuchDisk};
+use crate::net::{self, Cidr, DnsLabel, Scope};
+use crate::node::{DiskTraits, Flavour, InstallDisk, InterfaceName, NetworkCard, NoSuchDisk};
 use crate::oci::Platform;
 use crate::spec::conform::names_a_secret;
 use crate::spec::model::Node;
@@ -26,7 +26,8 @@ pub(super) struct Draft<'a> {
     pub(super) platform: Option<Platform>,
     pub(super) address: Option<Cidr>,
     pub(super) gateway: Option<IpAddr>,
-    nameservers: Vec<IpAddr>,
+    /// `None` for those that could not be read.
+    nameservers: Vec<Option<IpAddr>>,
     card: Option<NetworkCard>,
     disk: Option<InstallDisk>,
     values: Map<String, Value>,
@@ -34,7 +35,7 @@ pub(super) struct Draft<'a> {
 
 impl Draft<'_> {
     pub(super) fn has_nameservers(&self) -> bool {
-        !self.nameservers.is_empty()
+        self.nameservers.iter().any(Option::is_some)
     }
 
     pub(super) fn is_named(&self, name: &str) -> bool {
@@ -50,7 +51,7 @@ impl Draft<'_> {
             platform: platform?,
             address: address?,
             gateway: gateway?,
-            nameservers,
+            nameservers: nameservers.into_iter().collect::<Option<_>>()?,
             card: card?,
             disk,
             values,
@@ -76,12 +77,13 @@ fn node<'a>(raw: RawNode, platforms: &[Platform], at: At<'a>) -> Draft<'a> {
         None => platforms.first().cloned(),
         Some(text) => known_platform(&text, platforms, &at.key("platform")),
     };
-    let address = address.and_then(|text| interface_address(&text, &at.key("address")));
+    let address = address.and_then(|text| addresses::of_interface(&text, &at.key("address")));
     let gateway = gateway.and_then(|text| at.key("gateway").address(&text));
     if let (Some(address), Some(gateway)) = (address, gateway) {
-        check_gateway(address, gateway, &at.key("gateway"));
+        addresses::check_gateway(address, gateway, &at.key("gateway"));
     }
-    let nameservers = at.key("nameservers").list(nameservers, At::address);
+    let nameservers =
+        at.key("nameservers").list(nameservers, |at, text| Some(addresses::name_server(text, address, at)));
     let card = network_card(mac, interface, &at);
     let disk = self::disk(disk, &at.key("disk"));
     let values = values.unwrap_or_default();
@@ -142,41 +144,16 @@ fn known_platform(text: &str, platforms: &[Platform], at: &At<'_>) -> Option<Pla
     Some(platform)
 }
 
-fn interface_address(text: &str, at: &At<'_>) -> Option<Cidr> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        let prefix = if address.is_ipv4() { 24 } else { 64 };
-        let hint = format!("write {address}/{prefix} if its network is a /{prefix}");
-        return at.refuse_with_hint(format!("`{address}` has no prefix"), hint);
-    }
-    let cidr: Cidr = at.parse(text)?;
-    let address = cidr.address();
-    let complaint = if cidr.is_network_address() {
-        "is the address of the network itself"
-    } else if cidr.is_broadcast_address() {
-        "is the broadcast address of its network"
-    } else if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
-        "is not an address that a machine can have in a network"
-    } else if cidr.prefix() == 0 {
-        "makes a network of all addresses there are"
-    } else {
-        return Some(cidr);
-    };
-    at.refuse(format!("`{cidr}` {complaint}"))
-}
-
-fn check_gateway(address: Cidr, gateway: IpAddr, at: &At<'_>) {
-    if gateway == address.address() {
-        at.error(format!("`{gateway}` is the node's own address"));
-    } else if !address.contains(gateway) {
-        let message = format!("`{gateway}` is not in the node's network {}", address.network());
-        at.error_with_hint(message, "check the prefix of address");
-    }
-}
-
 fn network_card(mac: Option<String>, interface: Option<String>, at: &At<'_>) -> Option<NetworkCard> {
     let address = mac.and_then(|text| at.key("mac").parse(&text));
-    let hint = "use at most 15 letters, digits, `_`, `.` and `-`, a letter first";
-    let name = interface.and_then(|text| at.key("interface").parse_with_hint(&text, hint));
+    let name = interface.and_then(|text| {
+        let hint = if InterfaceName::is_taken(&text) {
+            "write the name of the card, such as eth0 or ens192"
+        } else {
+            "use at most 15 letters, digits, `_`, `.` and `-`, a letter first"
+        };
+        at.key("interface").parse_with_hint(&text, hint)
+    });
     let card = NetworkCard::new(address, name);
     if card.is_none() && !at.key("mac").is_wrong() && !at.key("interface").is_wrong() {
         let message = "this node's network card is not named: it cannot be found";
@@ -199,6 +176,7 @@ pub(super) fn together(nodes: &[Draft<'_>], k3s: &k3s::Draft, at: &At<'_>) {
     refuse_duplicates("name", nodes, |node| node.name.as_ref());
     refuse_duplicates("address", nodes, |node| Some(node.address?.address()));
     refuse_duplicates("mac", nodes, |node| node.card.as_ref()?.mac());
+    check_gateways(nodes);
     check_roles(nodes, k3s, at);
     check_binaries(nodes, k3s, &at.key("binary"));
     check_completeness(nodes, k3s);
@@ -215,6 +193,18 @@ fn refuse_duplicates<'a, T: Ord + Display>(
         match seen.get(&value) {
             Some(first) => node.at.key(what).error(format!("`{value}` is already the {what} of {first}")),
             None => drop(seen.insert(value, node.at.path())),
+        }
+    }
+}
+
+/// The way out leads through another node only if that one is a router, too.
+fn check_gateways(nodes: &[Draft<'_>]) {
+    for node in nodes {
+        let is_gateway = |other: &&Draft<'_>| other.address.map(|own| own.address()) == node.gateway;
+        let Some(other) = nodes.iter().filter(|_| node.gateway.is_some()).find(is_gateway) else { continue };
+        if other.address != node.address {
+            let message = format!("the gateway is the address of {}", other.at.path());
+            node.at.key("gateway").warning(message, "that is right only if that node is a router as well");
         }
     }
 }
@@ -303,6 +293,16 @@ fn check_completeness(nodes: &[Draft<'_>], k3s: &k3s::Draft) {
         if !node.has_nameservers() && !node.at.key("nameservers").is_refused() && !has_resolver(node) {
             let message = "this node has no name server, and k3s falls back to 8.8.8.8";
             node.at.warning(message, "add nameservers, or set resolv-conf in k3s.config");
+        }
+        for (at, address) in node.at.key("nameservers").items(&node.nameservers) {
+            let Some(address) = address.filter(|address| net::scope(*address) != Scope::Machine) else {
+                continue;
+            };
+            if !has_resolver(node) {
+                let message =
+                    format!("pods cannot ask `{address}`, and k3s falls back to 8.8.8.8 because of it");
+                at.warning(message, "write the address of another machine, or set resolv-conf in k3s.config");
+            }
         }
     }
 }

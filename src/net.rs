@@ -102,7 +102,8 @@ impl FromStr for RegistryHost {
             },
         };
         let port = port.map(|port| port_number(port).ok_or_else(invalid)).transpose()?;
-        Ok(Self { host: host.parse().map_err(|_: Invalid| invalid())?, port })
+        let is_address = host.parse::<IpAddr>().is_ok();
+        Ok(Self { host: host.parse().map_err(|error| if is_address { error } else { invalid() })?, port })
     }
 }
 

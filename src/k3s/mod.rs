@@ -3,6 +3,7 @@
 //! The facts are data, `flags.toml`, with source and date; spec, seed and check read the same.
 
 mod ports;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use self::ports::{diversion, listener};
+pub use self::values::misfit;
 
 /// The settings that hold networks inside the cluster, and k3s' defaults.
 pub const INNER_NETWORKS: [(&str, &str); 2] =
@@ -43,6 +45,7 @@ struct Table {
     server: Keys,
     since: BTreeMap<String, u32>,
     secret: SecretFlags,
+    values: BTreeMap<values::Kind, BTreeSet<String>>,
     own: BTreeMap<String, String>,
 }
 

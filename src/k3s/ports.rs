@@ -1,4 +1,4 @@
-//! The TCP ports that k3s takes on a node, whoever else would listen there.
+//! The TCP ports that k3s and sshd take on a node, whoever else would listen there.
 //!
 //! What listens was read off a server (k3s#9723, k3s#8508) and in the documentation's table of ports; that the service
 //! load balancer takes a port from a server that listens there already, in k3s#383 and k3s#2403.
@@ -6,7 +6,8 @@
 use super::Settings;
 
 /// Those of every node, each with who listens.
-const EVERYWHERE: [(u16, &str); 6] = [
+const EVERYWHERE: [(u16, &str); 7] = [
+    (22, "sshd"),
     (6444, "k3s' balancer"),
     (10010, "containerd"),
     (10248, "the kubelet"),
@@ -33,7 +34,7 @@ const NODE_PORTS: (&str, &str) = ("service-node-port-range", "30000-32767");
 /// The port that the embedded registry listens on.
 const EMBEDDED: u16 = 5001;
 
-/// Returns who listens on a port of a server or an agent, if k3s does; `config` is that of the servers.
+/// Returns who listens on a port of a server or an agent, if one of them does; `config` is that of the servers.
 pub fn listener(port: u16, is_server: bool, config: &Settings) -> Option<&'static str> {
     let has_embedded = config.get("embedded-registry").is_some_and(|value| *value == true);
     let embedded = has_embedded.then_some((EMBEDDED, "k3s' embedded registry"));

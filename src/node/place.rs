@@ -159,6 +159,9 @@ const OWNED: [&str; 57] = [
     "/var/lib/seedkit",
 ];
 
+/// Who may log in as whose home it is in.
+const KEYS: &str = "/.ssh/authorized_keys";
+
 /// Names that are seedkit's wherever a node's programs and units are.
 const OWNED_PREFIXES: [&str; 2] = ["/etc/systemd/system/seedkit-", "/usr/local/sbin/seedkit-"];
 
@@ -209,6 +212,10 @@ impl FromStr for Destination {
         if let Some(owned) = owned_by_system(text) {
             return Err(Unplaceable::Owned { path: text.to_owned(), owned });
         }
+        // cloud-init writes them, for the user and root.
+        if text.ends_with(KEYS) {
+            return Err(Unplaceable::Owned { path: text.to_owned(), owned: KEYS });
+        }
         if is_folder(&destination.without_links()) {
             return Err(Unplaceable::Folder(text.to_owned()));
         }
@@ -253,6 +260,7 @@ mod tests {
             ("/etc/systemd/system/k3s.service.env", "not free"),
             ("/etc/systemd/system/k3s-agent.service.env", "not free"),
             ("/usr/local/sbin/seedkit-stage", "not free"),
+            ("/home/ops/.ssh/authorized_keys", "not free"),
             ("/var/run/x", "does not survive a boot"),
             ("/etc/resolv.conf", "not free"),
             ("/var/lib/rancher/k3s/server/manifests/coredns.yaml", "not free"),

@@ -5,7 +5,7 @@ use super::sources::file_source;
 use crate::net::DnsLabel;
 use crate::node::{Destination, Unplaceable};
 use crate::spec::model::NodeFile;
-use crate::spec::raw::RawNodeFile;
+use crate::spec::raw::{RawNodeFile, Role};
 use crate::spec::report::At;
 use crate::spec::suggest;
 
@@ -16,6 +16,7 @@ pub(super) fn node_files(raw: Vec<RawNodeFile>, nodes: &[Draft<'_>], at: &At<'_>
         let file = node_file(raw, nodes, &at);
         if let Some(file) = &file {
             compare_destinations(file, &files, &at.key("destination"));
+            check_manifest(file, nodes, &at.key("destination"));
         }
         files.push(file);
     }
@@ -81,6 +82,9 @@ fn destination(text: &str, at: &At<'_>) -> Option<Destination> {
         Unplaceable::Owned { owned, .. } if owned.ends_with("config.yaml.d") || owned.ends_with(".env") => {
             "set k3s.config or k3s.agentConfig; variables go to /etc/systemd/system/k3s.service.d/NAME.conf"
         }
+        Unplaceable::Owned { owned, .. } if owned.ends_with("authorized_keys") => {
+            "list them under ssh.authorizedKeys"
+        }
         Unplaceable::Owned { owned: "/etc/resolv.conf", .. } => "set nameservers of the nodes",
         Unplaceable::Owned { .. } => return at.refuse(message),
     };
@@ -94,6 +98,17 @@ fn mode(text: &str, at: &At<'_>) -> Option<u32> {
         return at.refuse_with_hint(format!("`{text}` is not a mode"), hint);
     }
     u32::from_str_radix(text, 8).ok()
+}
+
+/// Agents deploy nothing.
+fn check_manifest(file: &NodeFile, nodes: &[Draft<'_>], at: &At<'_>) {
+    let is_agent = |name: &DnsLabel| {
+        nodes.iter().any(|node| node.role == Some(Role::Agent) && node.name.as_ref() == Some(name))
+    };
+    let is_manifest = file.destination.as_str().starts_with("/var/lib/rancher/k3s/server/manifests/");
+    if is_manifest && !file.nodes.is_empty() && file.nodes.iter().all(is_agent) {
+        at.warning("only servers deploy manifests, and none gets this file", "name a server among its nodes");
+    }
 }
 
 /// A lock knows a file by its destination, so that two files never share one, not even on different nodes. On one node

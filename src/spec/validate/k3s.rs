@@ -138,9 +138,14 @@ fn settings(written: Option<Map<String, Value>>, role: Role, at: &At<'_>) -> Set
             );
             at.error_with_hint("this is a secret, and whoever reads the spec reads it", hint);
         }
-        check_flag_value(&value, &at);
+        check_flag_value(flag, &value, &at);
         match flag {
             "kubelet-arg" => check_kubelet_arguments(&value, &at),
+            "docker" | "container-runtime-endpoint" => {
+                let message =
+                    "the images of the kit go to k3s' own containerd, and no other runtime has them";
+                at.warning(message, "remove it, or import them on each node");
+            }
             "disable" => check_components(&settings.texts(&key), &at),
             "pause-image" => check_pause_image(&value, &at),
             k3s::API_PORT_KEY if settings.api_port().is_err() => {
@@ -199,11 +204,26 @@ fn check_flag(flag: &str, role: Role, at: &At<'_>) {
     }
 }
 
-fn check_flag_value(value: &Value, at: &At<'_>) {
+/// Returns the values of a flag, each with its place.
+fn placed<'a>(value: &'a Value, at: &At<'a>) -> Vec<(At<'a>, &'a Value)> {
+    match value {
+        Value::Array(values) => at.items(values).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            vec![(at.clone(), value)]
+        }
+    }
+}
+
+fn check_flag_value(flag: &str, value: &Value, at: &At<'_>) {
     let is_scalar = |value: &Value| value.is_string() || value.is_boolean() || value.is_number();
     if !scalars(value).iter().all(is_scalar) {
         let hint = "write `key=value` texts in a list where a flag takes pairs";
         at.error_with_hint("a flag has one value, or a list of them", hint);
+    }
+    for (at, value) in placed(value, at) {
+        if let Some(misfit) = k3s::misfit(flag, value) {
+            at.error(misfit);
+        }
     }
 }
 
@@ -225,12 +245,11 @@ fn check_pause_image(value: &Value, at: &At<'_>) {
 
 /// The kubelet of Kubernetes 1.35 does not start with this flag, and containerd never heeded it.
 fn check_kubelet_arguments(value: &Value, at: &At<'_>) {
-    for (index, argument) in scalars(value).iter().enumerate() {
+    for (at, argument) in placed(value, at) {
         if argument
             .as_str()
             .is_some_and(|text| text.trim_start_matches('-').starts_with("pod-infra-container-image"))
         {
-            let at = if value.is_array() { at.index(index) } else { at.clone() };
             let message =
                 "pod-infra-container-image has no effect, and stops the kubelet from Kubernetes 1.35 on";
             at.error_with_hint(message, "remove it; k3s' own setting is pause-image");

@@ -31,11 +31,50 @@ impl Networks<'_> {
     pub(super) fn check(&self, registry: Option<&RegistryHost>, at: &At<'_>) {
         let inner = inner_networks_of(self.config, &at.key("k3s"));
         check_node_networks(self.nodes, &inner);
+        self.check_addresses(&inner, &at.key("k3s").key("config"));
         if let Some(registry) = registry {
             self.check_name(registry);
             if let Some(address) = self.address_of(registry.host()) {
                 let at = at.key("registry").key("address");
                 self.check_registry(registry, address, &inner, &at);
+            }
+        }
+    }
+
+    /// Checks addresses against the networks inside the cluster; `at` is that of the servers' settings.
+    fn check_addresses(&self, inner: &[Inner<'_>], at: &At<'_>) {
+        for node in self.nodes {
+            for (at, address) in node.name_servers() {
+                // Where the node's own network is inside, that is what is said.
+                let is_near =
+                    node.address.is_some_and(|own| inner.iter().any(|inner| inner.cidr.overlaps(&own)));
+                let around = inner.iter().find(|inner| inner.cidr.contains(address) && !is_near);
+                if let Some(Inner { key, cidr, .. }) = around {
+                    let message =
+                        format!("`{address}` lies in {key} {cidr}, which no node asks before k3s runs");
+                    at.error_with_hint(message, "write a name server outside of the cluster");
+                }
+            }
+            let Some(address) = node.address.map(|own| own.address()) else { continue };
+            for (key, _) in INNER_NETWORKS {
+                let mut own = inner.iter().filter(|inner| inner.key == key).peekable();
+                let Some(Inner { cidr, .. }) = own.peek() else { continue };
+                if own.all(|inner| inner.cidr.address().is_ipv4() != address.is_ipv4()) {
+                    let message =
+                        format!("the node's address `{address}` is not of the IP version of {key} {cidr}");
+                    let hint =
+                        format!("set k3s.config.{key} to a network of the version that the nodes have");
+                    node.at.key("address").error_with_hint(message, hint);
+                }
+            }
+        }
+        let is_service =
+            |address| inner.iter().any(|inner| inner.key == "service-cidr" && inner.cidr.contains(address));
+        for address in self.config.texts("cluster-dns").iter().filter_map(|text| text.parse().ok()) {
+            if !is_service(address) {
+                let message =
+                    format!("`{address}` is not in service-cidr, and so not the address of a service");
+                at.key("cluster-dns").error_with_hint(message, "write one of that network, or remove it");
             }
         }
     }
@@ -126,7 +165,8 @@ fn inner_networks<'a>(key: &'static str, default: &str, config: &Settings, at: &
         return vec![Inner { key, cidr, at: None }];
     }
     let at = at.key("config").key(key);
-    let networks = config.texts(key).into_iter().filter_map(|text| at.parse(text));
+    // What is no network is said where the flag is read.
+    let networks = config.texts(key).into_iter().filter_map(|text| text.parse().ok());
     networks.map(|cidr| Inner { key, cidr, at: Some(at.clone()) }).collect()
 }
 

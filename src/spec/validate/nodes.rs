@@ -38,8 +38,19 @@ impl Draft<'_> {
         self.nameservers.iter().any(Option::is_some)
     }
 
+    /// Returns the name servers that could be read, each with its place.
+    pub(super) fn name_servers(&self) -> impl Iterator<Item = (At<'_>, IpAddr)> {
+        let all = self.nameservers.iter().enumerate();
+        all.filter_map(|(index, address)| Some((self.at.key("nameservers").index(index), (*address)?)))
+    }
+
     pub(super) fn is_named(&self, name: &str) -> bool {
         self.name.as_ref().is_some_and(|own| own.as_str() == name)
+    }
+
+    /// Returns the name of its interface, if that is known.
+    fn interface(&self) -> Option<&str> {
+        self.card.as_ref()?.interface()
     }
 
     /// Returns the node if nothing of it is missing.
@@ -177,6 +188,7 @@ pub(super) fn together(nodes: &[Draft<'_>], k3s: &k3s::Draft, at: &At<'_>) {
     refuse_duplicates("address", nodes, |node| Some(node.address?.address()));
     refuse_duplicates("mac", nodes, |node| node.card.as_ref()?.mac());
     check_gateways(nodes);
+    check_interfaces(nodes, k3s, at);
     check_roles(nodes, k3s, at);
     check_binaries(nodes, k3s, &at.key("binary"));
     check_completeness(nodes, k3s);
@@ -205,6 +217,23 @@ fn check_gateways(nodes: &[Draft<'_>]) {
         if other.address != node.address {
             let message = format!("the gateway is the address of {}", other.at.path());
             node.at.key("gateway").warning(message, "that is right only if that node is a router as well");
+        }
+    }
+}
+
+/// flannel does not start on a node that has no such interface.
+fn check_interfaces(nodes: &[Draft<'_>], k3s: &k3s::Draft, at: &At<'_>) {
+    for (role, key, config) in
+        [(Role::Server, "config", &k3s.config), (Role::Agent, "agentConfig", &k3s.agent_config)]
+    {
+        let Some(name) = config.get("flannel-iface").and_then(Value::as_str) else { continue };
+        let is_other =
+            |node: &&Draft<'_>| node.role == Some(role) && node.interface().is_some_and(|own| own != name);
+        if let Some(node) = nodes.iter().find(is_other) {
+            let message =
+                format!("the interface of {} is `{}`", node.at.path(), node.interface().unwrap_or_default());
+            let hint = "remove it, or have all nodes of this role name their interface so";
+            at.key(key).key("flannel-iface").warning(message, hint);
         }
     }
 }
@@ -294,11 +323,8 @@ fn check_completeness(nodes: &[Draft<'_>], k3s: &k3s::Draft) {
             let message = "this node has no name server, and k3s falls back to 8.8.8.8";
             node.at.warning(message, "add nameservers, or set resolv-conf in k3s.config");
         }
-        for (at, address) in node.at.key("nameservers").items(&node.nameservers) {
-            let Some(address) = address.filter(|address| net::scope(*address) != Scope::Machine) else {
-                continue;
-            };
-            if !has_resolver(node) {
+        for (at, address) in node.name_servers() {
+            if net::scope(address) != Scope::Machine && !has_resolver(node) {
                 let message =
                     format!("pods cannot ask `{address}`, and k3s falls back to 8.8.8.8 because of it");
                 at.warning(message, "write the address of another machine, or set resolv-conf in k3s.config");

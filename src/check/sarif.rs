@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::report::{Finding, Report};
-use super::rows::{Row, Severity, rows};
+use super::rows::{Row, rows};
 
 /// Where the shape of the format is described.
 const SCHEMA: &str =
@@ -39,10 +39,6 @@ pub fn sarif(report: &Report, version: &str) -> Value {
     json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": [run] })
 }
 
-fn level(severity: Severity) -> &'static str {
-    severity.name()
-}
-
 fn rule(row: &Row) -> Value {
     json!({
         "id": row.id,
@@ -50,7 +46,7 @@ fn rule(row: &Row) -> Value {
         "shortDescription": { "text": row.title },
         "fullDescription": { "text": row.story },
         "help": { "text": row.fix },
-        "defaultConfiguration": { "level": level(row.severity) },
+        "defaultConfiguration": { "level": row.severity.name() },
     })
 }
 
@@ -65,7 +61,7 @@ fn result(finding: &Finding) -> Value {
     let mut result = json!({
         "ruleId": id,
         "ruleIndex": index,
-        "level": level(*severity),
+        "level": severity.name(),
         "message": { "text": format!("{what}. On the node: {why}. What to do: {fix}.") },
         "locations": [location],
     });

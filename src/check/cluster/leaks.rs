@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem;
 
-use crate::check::kit::{Kit, KnownSecret, Node};
+use crate::check::kit::{KnownSecret, Node};
 use crate::check::verdict::Found;
 use crate::secrets::SecretText;
 
@@ -13,18 +13,9 @@ const SHORTEST: usize = 8;
 
 /// Looks for each secret in each file that others may read; for what is not a node's, in every file.
 ///
-/// `configured` is what the nodes' configuration shows to be secret: what it is, and its text.
-pub(super) fn find(kit: &Kit, node: &Node, configured: &[(&str, String)], found: &mut Found<'_>) {
-    let configured = configured.iter().map(|(name, text)| KnownSecret {
-        name: (*name).to_owned(),
-        text: text.clone().into(),
-        is_for_no_node: false,
-    });
-    let named = kit
-        .secrets
-        .iter()
-        .map(|secret| KnownSecret { name: format!("the secret `{}`", secret.name), ..secret.clone() });
-    for secret in named.chain(configured) {
+/// Each of the secrets has a name by which a sentence may call it.
+pub(super) fn find(node: &Node, secrets: &[KnownSecret], found: &mut Found<'_>) {
+    for secret in secrets {
         let needles = needles(&secret.text);
         let is_in = |bytes: &[u8]| needles.iter().any(|needle| memmem::find(bytes, needle).is_some());
         for file in node.files.values() {

@@ -1,7 +1,7 @@
 //! Where secrets are, and what a clock that is behind would break.
 
 use super::leaks;
-use crate::check::kit::{AUTHORITIES, K3S_CONFIG, Kit, Node, Text, statements};
+use crate::check::kit::{AUTHORITIES, K3S_CONFIG, Kit, KnownSecret, Node, REGISTRIES, Text, statements};
 use crate::check::ordering::enabled;
 use crate::check::verdict::{Found, Verdict};
 use crate::k3s;
@@ -9,7 +9,7 @@ use crate::spec::Role;
 use crate::yaml;
 
 /// Files that only root may read.
-const PRIVATE: [&str; 3] = [K3S_CONFIG, "/etc/rancher/k3s/registries.yaml", "/etc/rancher/node/password"];
+const PRIVATE: [&str; 3] = [K3S_CONFIG, REGISTRIES, "/etc/rancher/node/password"];
 /// What waits for a clock that nobody sets.
 const WAITING: [&str; 3] = ["systemd-time-wait-sync.service", "chrony-wait.service", "time-sync.target"];
 const DAY: i64 = 24 * 60 * 60;
@@ -24,10 +24,19 @@ pub(in crate::check) fn are_in_their_place(kit: &Kit, verdict: &mut Verdict) {
     let mut server = passwords("token");
     server.retain(|token| token.len() >= 8 && !agent.is_empty() && !agent.contains(token));
     let tokens = [server.clone(), agent].concat();
+    let called = |name: &str, text: String| KnownSecret {
+        name: name.to_owned(),
+        text: text.into(),
+        is_for_no_node: false,
+    };
     let settings = kit.nodes.iter().flat_map(secret_settings);
-    let settings = settings.map(|value| ("a secret setting of k3s", value));
-    let named = tokens.iter().map(|token| ("a token of the cluster", token.clone()));
-    let configured: Vec<(&str, String)> = named.chain(settings).collect();
+    let settings = settings.map(|value| called("a secret setting of k3s", value));
+    let known = kit
+        .secrets
+        .iter()
+        .map(|secret| KnownSecret { name: format!("the secret `{}`", secret.name), ..secret.clone() });
+    let tokens_of_all = tokens.iter().map(|token| called("a token of the cluster", token.clone()));
+    let secrets: Vec<KnownSecret> = known.chain(tokens_of_all).chain(settings).collect();
     for node in &kit.nodes {
         let mut found = verdict.of(&node.seed);
         if node.role == Role::Agent {
@@ -39,7 +48,7 @@ pub(in crate::check) fn are_in_their_place(kit: &Kit, verdict: &mut Verdict) {
                 found.fault(path, format!("its mode is {mode}: others than root may read it"));
             }
         }
-        leaks::find(kit, node, &configured, &mut found);
+        leaks::find(node, &secrets, &mut found);
         shown(node, &tokens, &mut found);
     }
 }

@@ -8,7 +8,7 @@ pub(super) mod whole;
 
 use std::collections::BTreeSet;
 
-use super::kit::{Archive, Kit, Node, PlacedFile};
+use super::kit::{Kit, Node, PlacedFile};
 use crate::inspect::Image;
 
 /// Where k3s looks for images to import.
@@ -26,21 +26,11 @@ fn tarballs(node: &Node) -> impl Iterator<Item = (&String, &PlacedFile)> {
     node.files.iter().filter(move |(path, _)| is_one(path))
 }
 
-/// Returns what is in a file of a node: that of the kit's own artifact, if it is the same bytes.
-fn content<'a>(kit: &'a Kit, file: &'a PlacedFile) -> Option<&'a Archive> {
-    let own = file.archive.as_deref();
-    own.or_else(|| {
-        let mut artifacts = kit.bill.as_ref()?.artifacts.iter();
-        let (path, _) = artifacts.find(|(_, artifact)| Some(artifact.digest) == file.digest)?;
-        kit.archives.get(path)
-    })
-}
-
 /// Returns the images that a node imports; `None` if a tarball cannot be looked into.
 fn images_of<'a>(kit: &'a Kit, node: &'a Node) -> Option<Vec<&'a Image>> {
     let mut images = Vec::new();
     for (_, file) in tarballs(node) {
-        images.extend(content(kit, file)?.images()?.images.iter());
+        images.extend(kit.archive(file)?.images()?.images.iter());
     }
     Some(images)
 }

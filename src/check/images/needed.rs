@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use itertools::Itertools as _;
 
 use super::{images_of, names_of, tarballs};
-use crate::check::kit::{Kit, MANIFESTS, Node, Text};
+use crate::check::kit::{EXECUTABLE, Kit, MANIFESTS, Node, Text};
 use crate::check::verdict::Found;
 use crate::cluster::executable::Pause;
 use crate::imagelist::builtin_k3s;
@@ -23,7 +23,6 @@ const COMPONENTS: [(&str, &[&str]); 5] = [
 const PAUSE: &str = "/mirrored-pause:";
 /// Where the node is told what it must have.
 const LIST: &str = "/var/lib/seedkit/images.txt";
-const EXECUTABLE: &str = "/usr/local/bin/k3s";
 
 /// SK0301
 pub(in crate::check) fn pause_image(kit: &Kit, node: &Node, found: &mut Found<'_>) {

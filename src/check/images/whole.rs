@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use itertools::Itertools as _;
 
 use super::needed::{full_name, is_for};
-use super::{content, images_of, tarballs};
+use super::{images_of, tarballs};
 use crate::artifact::Finding;
 use crate::artifact::{self, ArtifactList};
 use crate::bill;
-use crate::check::kit::{Archive, Kit, Node};
+use crate::check::kit::{Archive, EXECUTABLE, Kit, Node};
 use crate::check::verdict::{Found, Verdict};
 use crate::cluster::executable::Kind;
 use crate::inspect::{Form, Image};
 
-const EXECUTABLE: &str = "/usr/local/bin/k3s";
 /// What only k3s unpacks.
 const OPAQUE: [&str; 4] = [".tar.lz4", ".tar.bz2", ".tbz", ".tar.xz"];
 /// The sums by which the node itself will judge its payload.
@@ -117,7 +116,7 @@ pub(in crate::check) fn names(kit: &Kit, verdict: &mut Verdict) {
 /// SK0310
 pub(in crate::check) fn names_on_nodes(kit: &Kit, node: &Node, found: &mut Found<'_>) {
     for (_, file) in tarballs(node).filter(|(_, file)| file.archive.is_some()) {
-        if let Some(archive) = content(kit, file) {
+        if let Some(archive) = kit.archive(file) {
             names_within(&file.place, archive, found);
         }
     }

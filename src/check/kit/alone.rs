@@ -76,13 +76,7 @@ impl Kit {
                 &Shelf::new(Default::default()),
             )
         });
-        let disc = match read {
-            Ok(disc) => Some(disc),
-            Err(reason) => {
-                self.unreadable.push((name.clone(), reason));
-                None
-            }
-        };
+        let disc = read.map_err(|reason| self.unreadable.push((name.clone(), reason))).ok();
         let node = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let seed = Seed { name: node, path: name, billed: None, disc };
         self.nodes.extend(Node::of(&seed, None));

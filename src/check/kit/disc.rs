@@ -21,7 +21,7 @@ use crate::text::chain;
 /// The most bytes of small files that are kept of one disc.
 const MOST_KEPT: usize = 64 << 20;
 /// Where the k3s executable lies, by the end of its path.
-pub(super) const EXECUTABLE: &str = "/usr/local/bin/k3s";
+pub(in crate::check) const EXECUTABLE: &str = "/usr/local/bin/k3s";
 /// The folders of a payload whose files are looked into.
 pub(super) const ARCHIVES: [&str; 2] =
     ["/var/lib/rancher/k3s/agent/images/", "/var/lib/seedkit/ops-packages/"];

@@ -17,8 +17,10 @@ use std::sync::Mutex;
 
 use fs_err as fs;
 
-pub(super) use disc::{Archive, DiscView};
-pub(super) use node::{AUTHORITIES, Command, K3S_CONFIG, MANIFESTS, Node, PlacedFile, Script, Source, Stage};
+pub(super) use disc::{Archive, DiscView, EXECUTABLE};
+pub(super) use node::{
+    AUTHORITIES, Command, K3S_CONFIG, MANIFESTS, Node, PlacedFile, REGISTRIES, Script, Source, Stage,
+};
 pub use secret::KnownSecret;
 pub(super) use secret::{Contents, shown_after};
 pub(super) use shell::{Joint, Statement, statements};
@@ -205,6 +207,16 @@ impl Kit {
     /// Returns what the bill says of a finished file.
     pub(super) fn artifact(&self, path: &str) -> Option<&bill::Artifact> {
         self.bill.as_ref()?.artifacts.get(path)
+    }
+
+    /// Returns what is in an archive on a node: that of the kit's own artifact, if it is the same bytes.
+    pub(super) fn archive<'a>(&'a self, file: &'a PlacedFile) -> Option<&'a Archive> {
+        let own = file.archive.as_deref();
+        own.or_else(|| {
+            let mut artifacts = self.bill.as_ref()?.artifacts.iter();
+            let (path, _) = artifacts.find(|(_, artifact)| Some(artifact.digest) == file.digest)?;
+            self.archives.get(path)
+        })
     }
 
     /// Returns the nodes that run the control plane.

@@ -22,6 +22,8 @@ use crate::yaml::{self, Value};
 const UNITS: &str = "/etc/systemd/system/";
 /// Where k3s reads what it is told.
 pub(in crate::check) const K3S_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+/// Where k3s reads what it is told of registries.
+pub(in crate::check) const REGISTRIES: &str = "/etc/rancher/k3s/registries.yaml";
 /// Where servers look for what they apply to the cluster.
 pub(in crate::check) const MANIFESTS: &str = "/var/lib/rancher/k3s/server/manifests/";
 /// Where the cluster's own authorities lie on a server.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Kit;
+use super::{Kit, REGISTRIES};
 use crate::k3s;
 use crate::secrets::SecretText;
 use crate::yaml;
@@ -11,24 +11,8 @@ use crate::yaml;
 const HIDDEN: &str = "[secret]";
 /// Shorter texts would be found where they are not meant.
 const SHORTEST: usize = 4;
-/// Keys of k3s, cloud-init, its installer, netplan and registries.yaml whose value is a secret.
-const KEYS: [&str; 11] = [
-    "token",
-    "agent-token",
-    "cluster-secret",
-    "password",
-    "passwd",
-    "hashed_passwd",
-    "plain_text_passwd",
-    "auth",
-    "identity_token",
-    "identitytoken",
-    "psk",
-];
-/// How the names of variables and options end whose value is a secret.
-const NAMES: [&str; 4] = ["token", "password", "passwd", "secret"];
-/// Where k3s reads how it logs in to a registry.
-const REGISTRIES: &str = "/etc/rancher/k3s/registries.yaml";
+/// How the names of keys, variables and options end whose value is a secret.
+const NAMES: [&str; 7] = ["token", "password", "passwd", "secret", "auth", "psk", "_private"];
 
 /// A secret that a kit was made with, and must not show.
 #[derive(Debug, Clone)]
@@ -90,9 +74,11 @@ fn gather(secret: &str, texts: &mut BTreeSet<String>) {
 fn look_through(node: &yaml::Node, texts: &mut BTreeSet<String>) {
     for (key, value) in node.entries() {
         let name = k3s::flag_of(&key.name);
-        let is_secret =
-            |text: &String| KEYS.contains(&name) || name.ends_with("_private") || k3s::is_secret(name, text);
-        value.texts().iter().filter(|text| is_secret(text)).for_each(|text| gather(text, texts));
+        // What is true or false says nothing that could be kept secret.
+        let said = value.texts().into_iter().filter(|text| !["true", "false"].contains(&text.as_str()));
+        for text in said.filter(|text| is_named(name) || k3s::is_secret(name, text)) {
+            gather(&text, texts);
+        }
         look_through(value, texts);
     }
     node.items().iter().for_each(|item| look_through(item, texts));
@@ -107,9 +93,13 @@ pub(in crate::check) fn shown_after(before: &str, word: &str) -> String {
     }
 }
 
+/// Returns whether what has this name is a secret.
+fn is_named(name: &str) -> bool {
+    NAMES.iter().any(|end| name.to_ascii_lowercase().ends_with(end))
+}
+
 /// Returns which bytes of a word seem to be a secret.
 fn seems_secret(before: &str, word: &str) -> Option<(usize, usize)> {
-    let is_named = |name: &str| NAMES.iter().any(|end| name.to_ascii_lowercase().ends_with(end));
     let quotes = ['`', '\'', '"'];
     let start = word.len() - word.trim_start_matches(quotes).len();
     let is_value = |at: usize| word.len() > at && !word[at..].starts_with(['$', '-', '[']);

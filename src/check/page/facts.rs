@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use super::certificates::Instant;
 use crate::bill::{self, Bill};
-use crate::check::kit::Kit;
-use crate::inspect::OpsBundle;
+use crate::check::kit::{Archive, Kit};
 use crate::oci::Platform;
 use crate::progress::Bytes;
 use crate::spec::Role;
@@ -53,7 +52,7 @@ pub(super) fn facts(kit: &Kit, bill: &Bill) -> Vec<Fact> {
         fact("Date of the lock", Instant::of(bill.epoch.date_time().unix_timestamp()).text, String::new()),
         fact("Made by", bill.made_by.clone(), String::new()),
     ];
-    for bundle in bundles(kit) {
+    for bundle in kit.archives.values().filter_map(Archive::bundle) {
         let packages = format!("{} for {}", counted(bundle.count, "package"), bundle.architecture);
         facts.push(fact("Ops packages", packages, bundle.suite.clone()));
     }
@@ -62,10 +61,6 @@ pub(super) fn facts(kit: &Kit, bill: &Bill) -> Vec<Fact> {
 
 fn joined<'a>(platforms: impl IntoIterator<Item = &'a Platform>) -> String {
     platforms.into_iter().join(", ")
-}
-
-fn bundles(kit: &Kit) -> impl Iterator<Item = &OpsBundle> {
-    kit.archives.values().filter_map(|archive| archive.bundle())
 }
 
 /// Returns the images, as the bill has them.

@@ -188,24 +188,16 @@ fn program(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
 }
 
 fn images(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
-    let count = archive(kit, file).and_then(|archive| archive.images()).map(|images| images.count);
+    let count = kit.archive(file).and_then(|archive| archive.images()).map(|images| images.count);
     let what = count.map_or_else(|| "Images".to_owned(), |count| counted(count, "image"));
     Item::of(what, path, file.size)
 }
 
 fn packages(kit: &Kit, path: &str, file: &PlacedFile) -> Item {
-    let bundle = archive(kit, file).and_then(|archive| archive.bundle());
+    let bundle = kit.archive(file).and_then(|archive| archive.bundle());
     let what =
         bundle.map_or_else(|| "Ops packages".to_owned(), |bundle| counted(bundle.count, "ops package"));
     Item::of(what, path, file.size)
-}
-
-/// Returns what is in an archive on a node: the kit's own of the same content, or what was read of the disc.
-fn archive<'a>(kit: &'a Kit, file: &'a PlacedFile) -> Option<&'a kit::Archive> {
-    let digest = |path: &String| kit.artifact(path).map(|artifact| &artifact.digest);
-    let is_same = |path: &String| digest(path).is_some_and(|digest| Some(digest) == file.digest.as_ref());
-    let of_kit = kit.archives.iter().find(|(path, _)| is_same(path)).map(|(_, archive)| archive);
-    of_kit.or(file.archive.as_deref())
 }
 
 fn certificate(path: &str, file: &PlacedFile) -> Item {

@@ -4,11 +4,8 @@ pub(super) mod certificate;
 pub(super) mod configuration;
 pub(super) mod reach;
 
-use super::kit::Node;
+use super::kit::{Node, REGISTRIES as FILE};
 use crate::yaml;
-
-/// Where k3s reads what it is told.
-const FILE: &str = "/etc/rancher/k3s/registries.yaml";
 
 /// Where an endpoint leads.
 #[derive(Debug, Clone, PartialEq, Eq)]

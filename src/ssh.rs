@@ -19,6 +19,9 @@ use crate::secrets::SecretText;
 /// `sshd` reads lines of at most 8 KiB in older versions; an RSA key of 16384 bits has 2.8 KiB.
 const LONGEST_LINE: usize = 8 * 1024;
 
+/// The bytes of the shortest RSA modulus that `sshd` takes from OpenSSH 9.1 on (`RequiredRSASize`).
+const SHORTEST_RSA: usize = 1024 / 8;
+
 /// The key types that `sshd` takes in Debian 12, Ubuntu 22.04 and later, and the number of fields of each.
 const KEY_TYPES: [(&str, usize); 7] = [
     ("ssh-ed25519", 2),
@@ -162,6 +165,9 @@ impl FromStr for AuthorizedKey {
         }
         if blob.len() != fields || blob.iter().any(|field| field.is_empty()) {
             return Err(damaged("it has too many or too few fields"));
+        }
+        if name == "ssh-rsa" && blob[2].iter().skip_while(|byte| **byte == 0).count() < SHORTEST_RSA {
+            return Err(damaged("it has fewer than 1024 bits, and sshd refuses it"));
         }
         Ok(Self(line.to_owned()))
     }

@@ -47,7 +47,7 @@ pub enum Kind {
     Elf(Machine),
     /// A script, which can only stand in for k3s.
     Script,
-    /// Nothing that Linux starts; its beginning, in printable characters.
+    /// Nothing that Linux starts; its beginning in printable characters, unless it is a text of whatever kind.
     Other(String),
 }
 
@@ -202,7 +202,10 @@ fn kind_of(start: &[u8]) -> Kind {
         });
     }
     let shown = &start[..start.len().min(SHOWN)];
-    Kind::Other(shown.escape_ascii().to_string())
+    // A text that is not the page of a proxy may be anybody's secret.
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    let is_private = !shown.is_empty() && shown.iter().all(is_text) && shown[0] != b'<';
+    Kind::Other(if is_private { "…".to_owned() } else { shown.escape_ascii().to_string() })
 }
 
 #[cfg(test)]
@@ -315,6 +318,7 @@ mod tests {
         assert_eq!(kind(b"#!/bin/sh\n"), Kind::Script);
         assert_eq!(kind(b""), Kind::Other(String::new()));
         assert_eq!(kind(b"\x7fELF"), Kind::Other("\\x7fELF".to_owned()));
+        assert_eq!(kind(b"hunter2\n"), Kind::Other("…".to_owned()));
         assert_eq!(kind(b"<!DOCTYPE html>\n<html>"), Kind::Other("<!DOCTYPE html>\\n".to_owned()));
     }
 }

@@ -73,6 +73,9 @@ pub enum IsoError {
     /// The registry's password is not where the spec says.
     #[error("the registry's password is not in {0}")]
     NoPassword(String),
+    /// A text that is one line is not.
+    #[error("what {0} holds is not one line of text without control characters")]
+    NotOneLine(String),
     /// A secret setting of k3s is not where the spec says.
     #[error("the value of k3s' `{flag}` is not in {place}")]
     NoSetting {

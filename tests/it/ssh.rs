@@ -62,3 +62,27 @@ fn every_type_of_key_that_openssh_makes_is_accepted() {
         assert!(private.parse::<AuthorizedKey>().is_err(), "{key_type}");
     }
 }
+
+#[test]
+fn a_key_that_openssh_refuses_for_its_length_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = "import base64, struct, sys\nfield = lambda b: struct.pack('>I', len(b)) + b\n\
+                   n = b'\\0' + b'\\xc3' * int(sys.argv[1])\n\
+                   print('ssh-rsa', base64.b64encode(field(b'ssh-rsa') + field(b'\\1\\0\\1') + field(n)).decode())";
+    for (bytes, is_taken) in [("64", false), ("127", false), ("128", true)] {
+        let line = oracle::text("/usr/bin/python3", ["-c", program, bytes]);
+        let path = folder.path().join(bytes);
+        create_new(&path, line.as_bytes(), 0o644).unwrap();
+        let mut keygen = oracle::command("ssh-keygen");
+        let judged = keygen.args(["-l", "-f"]).arg(&path).output().unwrap();
+        assert_eq!(judged.status.success(), is_taken, "{judged:?}");
+        let read = line.parse::<AuthorizedKey>();
+        assert_eq!(read.is_ok(), is_taken, "{read:?}");
+        if let Err(error) = read {
+            assert!(
+                error.to_string().ends_with("it has fewer than 1024 bits, and sshd refuses it"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -121,6 +121,7 @@ impl Hint for IsoError {
             | Self::Secrets(_)
             | Self::Random(_)
             | Self::Cluster(_)
+            | Self::NotOneLine(_)
             | Self::Output(_)
             | Self::Ssh(_)
             | Self::ConsolePassword { .. }

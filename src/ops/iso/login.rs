@@ -110,7 +110,7 @@ pub(super) fn password(
     equipment: &Equipment<'_>,
 ) -> Result<(Option<SecretText>, String), IsoError> {
     let file = |name: &str| format!("the secrets folder's file `{name}`");
-    Ok(match from {
+    let (value, place) = match from {
         PasswordFrom::Environment(name) => {
             ((equipment.variable)(name).map(SecretText::from), format!("the environment variable `{name}`"))
         }
@@ -122,5 +122,8 @@ pub(super) fn password(
             let secret = secrets.load_or_create(name, generate_password)?;
             (Some(secret.text.expose_line().to_owned().into()), file(name))
         }
-    })
+    };
+    // What the registry's own list of passwords, headers and settings cannot hold.
+    let is_odd = value.as_ref().is_some_and(|value| value.expose().contains(char::is_control));
+    if is_odd { Err(IsoError::NotOneLine(place)) } else { Ok((value, place)) }
 }

@@ -78,6 +78,8 @@ fn what_cannot_be_the_clusters_k3s_is_refused_before_anything_is_written() {
         ),
         (elf(3, &[VERSION, PAUSE]), "is one for machine 3 with 64 bits"),
         (b"<!DOCTYPE html>".to_vec(), "is not an executable: it begins with `<!DOCTYPE html>`"),
+        // Whatever it is, it is nobody's to print.
+        (b"hunter2 is the password\n".to_vec(), "is not an executable: it begins with `…`"),
         (vec![0x1f, 0x8b, 8, 0], r"is not an executable: it begins with `\x1f\x8b\x08\x00`"),
         (
             elf(62, &[VERSION, "rancher/mirrored-pause:3.10.2"]),

@@ -153,3 +153,27 @@ fn a_secret_that_is_elsewhere_is_looked_for_before_anything_is_fetched() {
         assert!(!run.stderr.contains("mirror images") && !run.stderr.contains("fetch files"), "{run:?}");
     }
 }
+
+#[test]
+fn a_password_of_several_lines_is_refused_and_not_shown() {
+    for odd in ["hunter2\nhunter3", "hunter2\u{1b}[2J", "hunter2\thunter3"] {
+        let sandbox = Sandbox::lab();
+        let spec = "\nssh:\n  consolePasswordFrom: {env: CONSOLE}\n";
+        sandbox.edit(SPEC, "\nssh:\n", spec);
+        let mut command = sandbox.command(program());
+        let run = Run::of(command.args(BUILD).env("CONSOLE", odd));
+        let error = run.fails(2);
+        let what = "what the environment variable `CONSOLE` holds is not one line of text";
+        assert!(error.contains(what) && !run.stderr.contains("hunter"), "{run:?}");
+    }
+}
+
+#[test]
+fn a_key_with_options_is_one_that_check_knows() {
+    let sandbox = Sandbox::lab();
+    let mut keygen = sandbox.command("ssh-keygen");
+    Run::of(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f", "key"])).succeeds();
+    let line = format!("from=\"10.0.0.0/8,192.168.0.0/16\" {}", sandbox.read("key.pub").trim());
+    sandbox.edit(SPEC, "\nssh:\n", &format!("\nssh:\n  authorizedKeys: ['{line}']\n"));
+    sandbox.seedkit(&BUILD).succeeds();
+}

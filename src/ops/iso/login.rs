@@ -100,7 +100,10 @@ pub(super) fn setting(
 ) -> Result<SecretText, IsoError> {
     let (value, place) = password(from, secrets, equipment)?;
     let value = value.filter(|value| !value.expose_line().is_empty());
-    value.ok_or_else(|| IsoError::NoSetting { flag: flag.to_owned(), place })
+    match value {
+        Some(value) => one_line(value, place),
+        None => Err(IsoError::NoSetting { flag: flag.to_owned(), place }),
+    }
 }
 
 /// Returns a password, if it is there, and where it was looked for.
@@ -110,7 +113,7 @@ pub(super) fn password(
     equipment: &Equipment<'_>,
 ) -> Result<(Option<SecretText>, String), IsoError> {
     let file = |name: &str| format!("the secrets folder's file `{name}`");
-    let (value, place) = match from {
+    Ok(match from {
         PasswordFrom::Environment(name) => {
             ((equipment.variable)(name).map(SecretText::from), format!("the environment variable `{name}`"))
         }
@@ -122,8 +125,11 @@ pub(super) fn password(
             let secret = secrets.load_or_create(name, generate_password)?;
             (Some(secret.text.expose_line().to_owned().into()), file(name))
         }
-    };
-    // What the registry's own list of passwords, headers and settings cannot hold.
-    let is_odd = value.as_ref().is_some_and(|value| value.expose().contains(char::is_control));
-    if is_odd { Err(IsoError::NotOneLine(place)) } else { Ok((value, place)) }
+    })
+}
+
+/// Refuses what the registry's own list of passwords, headers and settings cannot hold.
+pub(super) fn one_line(value: SecretText, place: String) -> Result<SecretText, IsoError> {
+    let is_odd = value.expose_line().contains(char::is_control);
+    if is_odd { Err(IsoError::NotOneLine(place)) } else { Ok(value) }
 }

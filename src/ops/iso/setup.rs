@@ -219,7 +219,8 @@ fn registry_auth(
 ) -> Result<Option<seed::RegistryAuth>, IsoError> {
     let Some(auth) = &spec.registry.auth else { return Ok(None) };
     let (password, place) = login::password(&auth.password, secrets, equipment)?;
-    let password = password.ok_or(IsoError::NoPassword(place))?;
+    let Some(password) = password else { return Err(IsoError::NoPassword(place)) };
+    let password = login::one_line(password, place)?;
     let salt = secrets.load_or_create(names::REGISTRY_SALT, login::generate_password)?.text;
     Ok(Some(seed::RegistryAuth { username: auth.username.clone(), password, salt }))
 }

@@ -157,14 +157,17 @@ fn a_secret_that_is_elsewhere_is_looked_for_before_anything_is_fetched() {
 #[test]
 fn a_password_of_several_lines_is_refused_and_not_shown() {
     for odd in ["hunter2\nhunter3", "hunter2\u{1b}[2J", "hunter2\thunter3"] {
-        let sandbox = Sandbox::lab();
-        let spec = "\nssh:\n  consolePasswordFrom: {env: CONSOLE}\n";
-        sandbox.edit(SPEC, "\nssh:\n", spec);
-        let mut command = sandbox.command(program());
-        let run = Run::of(command.args(BUILD).env("CONSOLE", odd));
-        let error = run.fails(2);
-        let what = "what the environment variable `CONSOLE` holds is not one line of text";
-        assert!(error.contains(what) && !run.stderr.contains("hunter"), "{run:?}");
+        let auth = "\nregistry:\n  auth: {username: nodes, passwordFrom: {env: PASSWORD}}\n";
+        let setting = "  configFrom:\n    etcd-s3-secret-key: {env: PASSWORD}\n  config:\n";
+        for (before, after) in [("\nregistry:\n", auth), ("  config:\n", setting)] {
+            let sandbox = Sandbox::lab();
+            sandbox.edit(SPEC, before, after);
+            let mut command = sandbox.command(program());
+            let run = Run::of(command.args(BUILD).env("PASSWORD", odd));
+            let error = run.fails(2);
+            let what = "what the environment variable `PASSWORD` holds is not one line of text";
+            assert!(error.contains(what) && !run.stderr.contains("hunter"), "{run:?}");
+        }
     }
 }
 

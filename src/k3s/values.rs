@@ -80,9 +80,9 @@ impl Kind {
     /// Returns whether k3s takes a text with commas for several values.
     fn is_listed(self) -> bool {
         match self {
-            Self::Address | Self::Network | Self::Host => true,
-            Self::Switch | Self::Number | Self::Port | Self::Ports | Self::Registry | Self::Path => false,
-            Self::Mode | Self::Argument | Self::Label | Self::Taint | Self::Backend => false,
+            Self::Address | Self::Network | Self::Host | Self::Label | Self::Taint => true,
+            Self::Switch | Self::Number | Self::Port | Self::Ports | Self::Registry => false,
+            Self::Path | Self::Mode | Self::Argument | Self::Backend => false,
         }
     }
 }
@@ -136,6 +136,7 @@ mod tests {
             ("write-kubeconfig-mode", json!(644), json!("0999")),
             ("kubelet-arg", json!("--max-pods=200"), json!("--max-pods 200")),
             ("node-label", json!("example.com/tier=worker"), json!("tier=a=b")),
+            ("node-label", json!("tier=worker,zone=a"), json!("tier=worker,zone")),
             ("node-taint", json!("tier:NoSchedule"), json!("tier=worker:Sometimes")),
             ("flannel-backend", json!("host-gw"), json!("vxlam")),
             ("snapshotter", json!("anything"), json!({})),

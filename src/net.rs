@@ -3,6 +3,7 @@
 mod address;
 mod invalid;
 mod login;
+mod own_name;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,6 +12,7 @@ use std::str::FromStr;
 pub use address::{Cidr, NoNeighbour, Scope, address, scope};
 pub use invalid::Invalid;
 pub use login::{LOGIN, LOGIN_HINT, has_login, without_login};
+pub use own_name::own_name;
 
 /// A host name of one label: at most 63 lower-case letters, digits and `-`, which is not at its ends (RFC 1123).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]

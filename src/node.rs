@@ -6,6 +6,7 @@
 mod account;
 mod card;
 mod disk;
+mod list;
 mod place;
 mod time_zone;
 

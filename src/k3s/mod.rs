@@ -62,6 +62,13 @@ struct SecretFlags {
     addresses: BTreeSet<String>,
 }
 
+/// Returns whether pods find the API by this name: that of its service, as much of it as they may leave out.
+pub fn is_api_name(name: &str, config: &Settings) -> bool {
+    let domain = config.texts("cluster-domain").first().copied().unwrap_or("cluster.local");
+    let whole = format!("kubernetes.default.svc.{domain}");
+    whole.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// A registry that another one stands in for, as `registries.yaml` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mirror {

@@ -82,6 +82,11 @@ impl Cidr {
         address.is_ipv4() && self.has_names_for_all() && address == self.0.broadcast()
     }
 
+    /// Returns whether an address of the network is kept for more than one machine: itself, or all of them.
+    pub fn keeps(&self, address: IpAddr) -> bool {
+        self.is_named_by(address) || self.is_broadcast(address)
+    }
+
     /// Returns the address of another machine of the network of the one before the slash.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use super::list;
+
 /// Accounts and groups that systems have already, one a line, with where they were read in comments before them.
 const TAKEN: &str = include_str!("accounts.txt");
 
@@ -35,6 +37,11 @@ impl UserName {
     pub fn is_root(&self) -> bool {
         self.0 == "root"
     }
+
+    /// Returns the folder that is theirs on each node.
+    pub fn home(&self) -> String {
+        if self.is_root() { "/root".to_owned() } else { format!("/home/{self}") }
+    }
 }
 
 impl Default for UserName {
@@ -55,8 +62,7 @@ impl FromStr for UserName {
         if !is_user {
             return Err(InvalidUserName::Misspelt(text.chars().take(100).collect()));
         }
-        let mut taken = TAKEN.lines().filter(|line| !line.starts_with('#'));
-        if text != "root" && taken.any(|name| name == text) {
+        if text != "root" && list::has(TAKEN, text) {
             return Err(InvalidUserName::Taken(text.to_owned()));
         }
         Ok(Self(text.to_owned()))
@@ -82,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_is_sorted_and_could_be_a_user() {
-        let names: Vec<&str> = TAKEN.lines().filter(|line| !line.starts_with('#')).collect();
+        let names: Vec<&str> = list::entries(TAKEN).collect();
         assert!(names.is_sorted() && names.len() > 70, "{names:?}");
         for name in names {
             assert_ne!(name.parse::<UserName>(), Err(InvalidUserName::Misspelt(name.to_owned())));

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::list;
 use crate::net::{Invalid, MacAddress};
 
 /// How a node finds the network card that gets its address: by hardware address, by name, or both.
@@ -28,20 +29,8 @@ impl NetworkCard {
     }
 }
 
-/// Names that no card can have: the kernel's loopback, what its settings call all and coming interfaces, and those that
-/// flannel, kube-proxy and the network policies of k3s make.
-const TAKEN: [&str; 10] = [
-    "all",
-    "cni0",
-    "default",
-    "flannel-v6.1",
-    "flannel-wg",
-    "flannel-wg-v6",
-    "flannel.1",
-    "kube-bridge",
-    "kube-ipvs0",
-    "lo",
-];
+/// Interfaces that are no card's, one a line, with whose they are in comments before them.
+const TAKEN: &str = include_str!("interfaces.txt");
 
 /// The name of a network interface, as Linux takes it: at most 15 letters, digits, `_`, `.` and `-`, a letter first;
 /// nobody else's.
@@ -51,7 +40,7 @@ pub struct InterfaceName(String);
 impl InterfaceName {
     /// Returns whether an interface that is not a card's has this name.
     pub fn is_taken(name: &str) -> bool {
-        TAKEN.contains(&name)
+        list::has(TAKEN, name)
     }
 }
 
@@ -68,7 +57,7 @@ impl FromStr for InterfaceName {
         if Self::is_taken(text) {
             return Err(Invalid::new(
                 text,
-                "the name of a card: the kernel or k3s has another interface of this name",
+                "the name of a card: the kernel, k3s or a program of nodes calls another interface so",
             ));
         }
         Ok(Self(text.to_owned()))
@@ -84,8 +73,22 @@ mod tests {
         assert_eq!(NetworkCard::new(None, None), None);
         let card = NetworkCard::new(None, Some("lan0".parse().unwrap())).unwrap();
         assert_eq!((card.mac(), card.interface()), (None, Some("lan0")));
-        for name in ["", "0eth", "a234567890123456", "a b", "eth0:1", "a/b", "lo", "all", "cni0"] {
-            assert!(name.parse::<InterfaceName>().is_err(), "{name:?}");
+        for name in ["", "0eth", "a234567890123456", "a b", "eth0:1", "a/b"] {
+            assert!(name.parse::<InterfaceName>().is_err() && !InterfaceName::is_taken(name), "{name:?}");
         }
+    }
+
+    #[test]
+    fn an_interface_that_programs_make_is_no_card() {
+        for entry in list::entries(TAKEN) {
+            let one = entry.replace('*', "7f");
+            assert!(InterfaceName::is_taken(&one) && one.parse::<InterfaceName>().is_err(), "{one}");
+        }
+        for name in
+            ["eth0", "ens192", "enp0s31f6", "wlan0", "lan0", "wg0", "tun0", "br0", "lo0", "dummy", "alluvial"]
+        {
+            assert!(name.parse::<InterfaceName>().is_ok(), "{name}");
+        }
+        assert!(list::entries(TAKEN).collect::<Vec<_>>().is_sorted());
     }
 }

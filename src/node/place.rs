@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::list;
 use crate::tree::TreePath;
 
 /// Folders whose content does not survive a boot, or is none; the last two are links to them.
@@ -9,6 +10,12 @@ const VOLATILE: [&str; 7] = ["/dev", "/proc", "/run", "/sys", "/tmp", "/var/lock
 
 /// Folders that every node has, one a line, with where they were read in comments before them.
 const FOLDERS: &str = include_str!("folders.txt");
+
+/// Files that every system has and runs on, as [`FOLDERS`] are listed.
+const PROGRAMS: &str = include_str!("programs.txt");
+
+/// Folders of what the system's packages bring.
+const PACKAGED: [&str; 3] = ["/boot", "/usr/bin", "/usr/sbin"];
 
 /// Links at the root of every system since Debian 12 and Ubuntu 20.04, to the folder of the same name in `/usr`.
 const LINKS: [&str; 4] = ["/bin/", "/lib/", "/lib64/", "/sbin/"];
@@ -41,6 +48,9 @@ pub enum Unplaceable {
     /// It has a name already, and content.
     #[error("`{0}` is a folder on every node")]
     Folder(String),
+    /// It has a name already, and the system runs on it.
+    #[error("`{0}` is a program or a part of every system, which has to stay as it is")]
+    Program(String),
     /// It is the system's, k3s' or seedkit's own.
     #[error("`{path}` is not free: seedkit, k3s or the system writes `{owned}`")]
     Owned {
@@ -97,7 +107,7 @@ impl FromStr for NodePath {
 /// What seedkit, k3s or the system writes itself: a file, or a folder with all in it.
 ///
 /// Every file of a seed that is not the user's is one of these; a test builds seeds and compares.
-const OWNED: [&str; 57] = [
+const OWNED: [&str; 59] = [
     "/etc/apt/apt.conf.d/99seedkit",
     "/etc/chrony/sources.d/seedkit.sources",
     "/etc/cloud",
@@ -105,6 +115,7 @@ const OWNED: [&str; 57] = [
     "/etc/gshadow",
     "/etc/hostname",
     "/etc/hosts",
+    "/etc/localtime",
     "/etc/machine-id",
     "/etc/modules-load.d/k3s.conf",
     "/etc/mtab",
@@ -134,6 +145,7 @@ const OWNED: [&str; 57] = [
     "/etc/systemd/system/k3s.service.env",
     "/etc/systemd/system/k8s-ops-packages.service",
     "/etc/systemd/timesyncd.conf.d/50-seedkit.conf",
+    "/etc/timezone",
     "/usr/local/bin/k3s",
     "/var/lib/cloud",
     "/var/lib/dpkg",
@@ -179,7 +191,10 @@ pub fn owned_by_system(path: &str) -> Option<&'static str> {
 
 /// Returns whether nodes have a folder of this name: their system's, or one with a file of seedkit's in it.
 fn is_folder(path: &str) -> bool {
-    FOLDERS.lines().any(|folder| folder == path) || OWNED.iter().any(|file| owner(file, &[path]).is_some())
+    let holds_owned = || OWNED.iter().any(|file| owner(file, &[path]).is_some());
+    list::has(FOLDERS, path)
+        || holds_owned()
+        || KEYS.rsplit_once('/').is_some_and(|(ssh, _)| path.ends_with(ssh))
 }
 
 /// Where a user's own file goes: a [`NodePath`] that nobody else writes.
@@ -195,6 +210,11 @@ impl Destination {
     /// Returns whether this is the file of `other`, or a folder on the way to it, whichever links lead there.
     pub fn is_on_the_way_to(&self, other: &Self) -> bool {
         owner(&other.without_links(), &[&self.without_links()]).is_some()
+    }
+
+    /// Returns the folder that it is in, if packages of the system bring, replace and remove what is there.
+    pub fn among_packaged(&self) -> Option<&'static str> {
+        owner(&self.without_links(), &PACKAGED)
     }
 
     /// Returns the path as it is where nothing links to it.
@@ -218,6 +238,9 @@ impl FromStr for Destination {
         }
         if is_folder(&destination.without_links()) {
             return Err(Unplaceable::Folder(text.to_owned()));
+        }
+        if list::has(PROGRAMS, &destination.without_links()) {
+            return Err(Unplaceable::Program(text.to_owned()));
         }
         Ok(destination)
     }
@@ -270,9 +293,35 @@ mod tests {
             ("/etc/rancher", "a folder on every node"),
             ("/var/lib/rancher/k3s/server/manifests", "a folder on every node"),
             ("/etc/systemd/system/seedkit-stage.service", "not free"),
+            ("/etc/localtime", "not free"),
+            ("/home/ops/.ssh", "a folder on every node"),
         ] {
             let error = path.parse::<Destination>().unwrap_err().to_string();
             assert!(error.contains(part), "{path:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_runs_on_stays_whichever_way_leads_there() {
+        let entries: Vec<&str> = list::entries(PROGRAMS).collect();
+        assert!(entries.is_sorted() && entries.len() > 400, "{}", entries.len());
+        for entry in entries {
+            let path = entry.replace('*', "-6.1.0");
+            // One path through a link for each that is without.
+            let linked = path.strip_prefix("/usr").filter(|_| path.starts_with("/usr/bin/")).unwrap_or(&path);
+            for way in [path.as_str(), linked] {
+                assert_eq!(way.parse::<Destination>(), Err(Unplaceable::Program(way.to_owned())));
+            }
+        }
+        for (path, expected) in [
+            ("/usr/bin/tool", Some("/usr/bin")),
+            ("/sbin/tool", Some("/usr/sbin")),
+            ("/boot/firmware/config.txt", Some("/boot")),
+            ("/usr/local/bin/sh", None),
+            ("/opt/bin/sh", None),
+        ] {
+            let destination: Destination = path.parse().unwrap();
+            assert_eq!(destination.among_packaged(), expected, "{path}");
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::str::FromStr;
 
+use super::list;
 use crate::net::Invalid;
 
 /// The names, sorted, with where and when they were read in comments before them.
@@ -19,7 +20,7 @@ impl TimeZone {
 
     /// Returns all names.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        NAMES.lines().filter(|line| !line.starts_with('#'))
+        list::entries(NAMES)
     }
 }
 

@@ -47,10 +47,7 @@ pub(in crate::check) fn of_spec(plan: &Plan<'_>, found: &mut Found<'_>) {
 }
 
 fn unreachable(host: &str, network: Option<&Cidr>, has_route: bool) -> Option<String> {
-    if host == "localhost" {
-        return Some(format!("`{host}` is the node itself"));
-    }
-    let address: IpAddr = host.parse().ok()?;
+    let address: IpAddr = net::own_name(host).or_else(|| host.parse().ok())?;
     if net::scope(address) == Scope::Oneself || address.is_unspecified() {
         return Some(format!("`{host}` is the node itself"));
     }

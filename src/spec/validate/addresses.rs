@@ -52,7 +52,7 @@ pub(super) fn name_server(text: &str, node: Option<Cidr>, at: &At<'_>) -> Option
         let message = format!("`{address}` is the node's own systemd-resolved, which would ask itself");
         return at.refuse_with_hint(message, "write the name servers that it is to ask");
     }
-    let is_of_all = node.is_some_and(|node| node.is_named_by(address) || node.is_broadcast(address));
+    let is_of_all = node.is_some_and(|node| node.keeps(address));
     if is_of_all || net::scope(address) == Scope::Nobody {
         return at.refuse(format!("`{address}` is not a machine that can be asked"));
     }

@@ -3,20 +3,27 @@
 use super::nodes::Draft;
 use super::sources::file_source;
 use crate::net::DnsLabel;
-use crate::node::{Destination, Unplaceable};
+use crate::node::{Destination, Unplaceable, UserName};
 use crate::spec::model::NodeFile;
 use crate::spec::raw::{RawNodeFile, Role};
 use crate::spec::report::At;
 use crate::spec::suggest;
 
 /// Returns all files, or `None` if one of them cannot be read.
-pub(super) fn node_files(raw: Vec<RawNodeFile>, nodes: &[Draft<'_>], at: &At<'_>) -> Option<Vec<NodeFile>> {
+pub(super) fn node_files(
+    raw: Vec<RawNodeFile>,
+    nodes: &[Draft<'_>],
+    user: &UserName,
+    at: &At<'_>,
+) -> Option<Vec<NodeFile>> {
     let mut files: Vec<Option<NodeFile>> = Vec::new();
     for (at, raw) in at.items(raw) {
         let file = node_file(raw, nodes, &at);
         if let Some(file) = &file {
-            compare_destinations(file, &files, &at.key("destination"));
-            check_manifest(file, nodes, &at.key("destination"));
+            let at = at.key("destination");
+            compare_destinations(file, &files, &at);
+            check_manifest(file, nodes, &at);
+            check_place(&file.destination, user, &at);
         }
         files.push(file);
     }
@@ -73,8 +80,9 @@ fn destination(text: &str, at: &At<'_>) -> Option<Destination> {
         }
         Unplaceable::Volatile { .. } => "place it elsewhere",
         Unplaceable::Unlistable(_) | Unplaceable::TooLong(_) => "choose another name",
-        Unplaceable::Folder(folder) => {
-            return at.refuse_with_hint(message, format!("write the file's name as well: {folder}/NAME"));
+        Unplaceable::Folder(folder) => return at.refuse_with_hint(message, inside(&folder)),
+        Unplaceable::Program(_) => {
+            "programs of your own go to /usr/local/bin, under another name; bring what replaces the system's as packages"
         }
         Unplaceable::Owned { owned, .. } if owned.contains("/server/manifests/") => {
             "k3s writes it whenever it starts; set disable in k3s.config, and give yours another name"
@@ -86,9 +94,34 @@ fn destination(text: &str, at: &At<'_>) -> Option<Destination> {
             "list them under ssh.authorizedKeys"
         }
         Unplaceable::Owned { owned: "/etc/resolv.conf", .. } => "set nameservers of the nodes",
+        Unplaceable::Owned { owned: "/etc/localtime" | "/etc/timezone", .. } => "set seed.timezone",
         Unplaceable::Owned { .. } => return at.refuse(message),
     };
     at.refuse_with_hint(message, hint)
+}
+
+/// Returns what to do about a folder that is given as a file's destination.
+fn inside(folder: &str) -> String {
+    format!("write the file's name as well: {folder}/NAME")
+}
+
+/// Checks a destination against what only the nodes of this spec have, or should not have there.
+fn check_place(destination: &Destination, user: &UserName, at: &At<'_>) {
+    let home = user.home();
+    if destination.as_str() == home {
+        let message = format!("`{home}` is the folder of `{user}`, the user of every node");
+        at.error_with_hint(message, inside(&home));
+    }
+    if let Some(folder) = destination.among_packaged() {
+        let message = format!("packages of the system bring, replace and remove what is in `{folder}`");
+        let hint = match folder.strip_prefix("/usr") {
+            Some(rest) => format!("write a place of your own, such as /usr/local{rest}"),
+            None => {
+                "that is right only for what no package brings, and that the next boot is to read".to_owned()
+            }
+        };
+        at.warning(message, hint);
+    }
 }
 
 fn mode(text: &str, at: &At<'_>) -> Option<u32> {

@@ -121,7 +121,12 @@ fn place(raw: RawMirror, host: &RegistryHost, at: &At<'_>) -> Option<SourcePlace
 
 fn origin(text: &str, at: &At<'_>) -> Option<Origin> {
     if text.contains("://") {
-        return web_address(text, at).map(Origin::Registry);
+        let url = web_address(text, at)?;
+        if url.query().is_some() {
+            let hint = "write https://host[:port][/prefix]; a login goes to the Docker configuration";
+            return at.refuse_with_hint("there is a `?` in this address", hint);
+        }
+        return Some(Origin::Registry(url));
     }
     match text.split_once(':') {
         Some(("oci", rest)) => at.file(rest).map(Origin::Layout),

@@ -20,6 +20,7 @@ use super::model::{Allowance, Seed, Spec, Ssh};
 use super::raw::{ApiVersion, RawAllowance, RawPack, RawSeed, RawSpec, RawSsh};
 use super::report::At;
 use super::suggest;
+use crate::k3s::{Settings, is_api_name};
 use crate::net::{self, Host, Scope};
 use crate::node::{InvalidUserName, TimeZone, UserName};
 use crate::oci::Platform;
@@ -52,12 +53,12 @@ pub(super) fn spec(raw: RawSpec, at: &At<'_>) -> Option<Spec> {
     nodes::together(&nodes, &k3s, &at.key("k3s"));
     let images = images::images(images.unwrap_or_default(), &at.key("images"));
     let sources = images::sources(sources.unwrap_or_default(), &at.key("sources"));
-    let files = files::node_files(files.unwrap_or_default(), &nodes, &at.key("files"));
-    let packages = packages.map(|raw| packages::packages(raw, &platforms, &at.key("packages")));
     let ssh = self::ssh(ssh.unwrap_or_default(), &at.key("ssh"));
+    let files = files::node_files(files.unwrap_or_default(), &nodes, &ssh.user, &at.key("files"));
+    let packages = packages.map(|raw| packages::packages(raw, &platforms, &at.key("packages")));
     let RawPack { compression } = pack.unwrap_or_default();
     let templates = templates.and_then(|text| at.key("templates").file(&text));
-    let seed = self::seed(seed.unwrap_or_default(), &mut nodes, &at.key("seed"));
+    let seed = self::seed(seed.unwrap_or_default(), &mut nodes, &k3s.config, &at.key("seed"));
     let networks = network::Networks { nodes: &nodes, config: &k3s.config, hosts: &seed.hosts };
     networks.check(registry.address.as_ref(), at);
     let deliver = deliver.and_then(|text| at.key("deliver").file(&text));
@@ -141,7 +142,7 @@ fn user(text: &str, at: &At<'_>) -> Option<UserName> {
     }
 }
 
-fn seed(raw: RawSeed, nodes: &mut [nodes::Draft<'_>], at: &At<'_>) -> Seed {
+fn seed(raw: RawSeed, nodes: &mut [nodes::Draft<'_>], config: &Settings, at: &At<'_>) -> Seed {
     let RawSeed { flavour, disk, payload, timezone, ntp, hosts } = raw;
     let (flavour, payload) = (flavour.unwrap_or_default(), payload.unwrap_or_default());
     nodes::disks(nodes, flavour, disk, &at.key("disk"));
@@ -150,20 +151,33 @@ fn seed(raw: RawSeed, nodes: &mut [nodes::Draft<'_>], at: &At<'_>) -> Seed {
             .unwrap_or_else(|| "write a name such as Asia/Seoul or Etc/UTC".to_owned());
         at.key("timezone").parse_with_hint(&text, &hint)
     });
-    let ntp = at.key("ntp").list(ntp, time_server);
-    let hosts = self::hosts(hosts.unwrap_or_default(), nodes, &at.key("hosts"));
+    let ntp = at.key("ntp").list(ntp, |at, text| time_server(text, nodes, at));
+    let hosts = self::hosts(hosts.unwrap_or_default(), nodes, config, &at.key("hosts"));
     Seed { flavour, payload, timezone, ntp, hosts }
 }
 
-fn time_server(at: &At<'_>, text: &str) -> Option<Host> {
+fn time_server(text: &str, nodes: &[nodes::Draft<'_>], at: &At<'_>) -> Option<Host> {
     let host = at.parse(text)?;
     let is_machine = match &host {
-        Host::Ip(address) => matches!(net::scope(*address), Scope::Machine | Scope::Link),
-        Host::Name(name) => name != "localhost",
+        Host::Ip(address) => match net::scope(*address) {
+            Scope::Machine => {
+                !nodes.iter().any(|node| node.address.is_some_and(|network| network.keeps(*address)))
+            }
+            // Of IPv6, it needs the name of a card as well.
+            Scope::Link => address.is_ipv4(),
+            Scope::Oneself | Scope::Nobody => false,
+        },
+        Host::Name(name) => net::own_name(name).is_none(),
     };
     if !is_machine {
         let hint = "write the name or address of a time server; without ntp the nodes ask their system's own";
         return at.refuse_with_hint(format!("`{host}` is not a machine that nodes can ask"), hint);
+    }
+    if let Host::Ip(address) = host
+        && net::scope(address) == Scope::Link
+    {
+        let hint = "that is right only where the machines' host answers there, as a cloud's does";
+        at.warning(format!("`{address}` is another machine on every link, or none"), hint);
     }
     Some(host)
 }
@@ -172,6 +186,7 @@ fn time_server(at: &At<'_>, text: &str) -> Option<Host> {
 fn hosts(
     written: BTreeMap<String, String>,
     nodes: &[nodes::Draft<'_>],
+    config: &Settings,
     at: &At<'_>,
 ) -> BTreeMap<String, IpAddr> {
     let mut hosts = BTreeMap::new();
@@ -185,8 +200,13 @@ fn hosts(
             }
             None => continue,
         };
-        if nodes.iter().any(|node| node.is_named(&name)) || name == "localhost" || hosts.contains_key(&name) {
+        let is_node = nodes.iter().any(|node| node.is_named(&name));
+        if is_node || net::own_name(&name).is_some() || hosts.contains_key(&name) {
             at.error_with_hint("this name is in /etc/hosts already", "remove it");
+        } else if is_api_name(&name, config) {
+            let message =
+                "this is the API's name in the cluster, and what runs in the nodes' network would miss it";
+            at.error_with_hint(message, "write another name, and add it to k3s.config.tls-san");
         }
         let Some(address) = at.address(&address) else { continue };
         if net::scope(address) == Scope::Nobody {

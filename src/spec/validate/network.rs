@@ -83,7 +83,7 @@ impl Networks<'_> {
     fn check_name(&self, registry: &RegistryHost) {
         let Host::Name(name) = registry.host() else { return };
         let is_node = self.nodes.iter().any(|node| node.is_named(name));
-        let is_known = is_node || name == "localhost" || self.hosts.contains_key(name);
+        let is_known = is_node || net::own_name(name).is_some() || self.hosts.contains_key(name);
         if let (false, Some(node)) = (is_known, self.nodes.iter().find(|node| !node.has_nameservers())) {
             let message = format!("this node has no name server, and cannot find the registry `{name}`");
             node.at.warning(message, format!("write seed.hosts: {{{name}: ADDRESS}}"));
@@ -94,11 +94,10 @@ impl Networks<'_> {
     fn address_of(&self, host: &Host) -> Option<IpAddr> {
         match host {
             Host::Ip(address) => Some(*address),
-            Host::Name(name) if name == "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
-            Host::Name(name) => {
+            Host::Name(name) => net::own_name(name).or_else(|| {
                 let node = self.nodes.iter().find(|node| node.is_named(name));
                 self.hosts.get(name).copied().or_else(|| Some(node?.address?.address()))
-            }
+            }),
         }
     }
 
@@ -125,7 +124,7 @@ impl Networks<'_> {
                     "the registry {address} is not in the node's network, and there is no gateway to it"
                 );
                 node.at.key("address").warning(message, "add gateway");
-            } else if own.is_named_by(address) || own.is_broadcast(address) {
+            } else if own.keeps(address) {
                 let message = format!("`{address}` is not a machine in {}", own.network());
                 at.error_with_hint(message, "write the address by which the nodes reach the registry");
                 return;

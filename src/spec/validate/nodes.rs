@@ -81,8 +81,8 @@ pub(super) fn nodes<'a>(raw: Option<Vec<RawNode>>, platforms: &[Platform], at: &
 fn node<'a>(raw: RawNode, platforms: &[Platform], at: At<'a>) -> Draft<'a> {
     let RawNode { name, role, platform, address, gateway, nameservers, mac, interface, disk, values } = raw;
     let name: Option<DnsLabel> = name.and_then(|text| at.key("name").parse(&text));
-    if name.as_ref().is_some_and(|name| name.as_str() == "localhost") {
-        at.key("name").error("`localhost` is every machine's name for itself");
+    if let Some(name) = name.as_ref().filter(|name| net::own_name(name.as_str()).is_some()) {
+        at.key("name").error(format!("`{name}` means something else on every system"));
     }
     let platform = match platform {
         None => platforms.first().cloned(),
